@@ -1,0 +1,330 @@
+"""What every handler shares: who is asking, whether they may, and errors that name what is wrong.
+
+Errors are problem+json (RFC 9457) with a stable `code`; the type is `urn:straja:problem:CODE`.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import Any, cast
+from urllib.parse import quote
+
+from flask import Flask, Response, current_app, g, jsonify, request
+from flask_openapi3 import APIBlueprint
+from pydantic import BaseModel, ConfigDict, ValidationError
+from werkzeug.exceptions import HTTPException
+
+from app.auth import BadLogin, Locked, could, csrf_matches, explain, may
+from app.core import Core
+from app.log import StorageError
+from app.native import start_thread
+from app.recommendation import Recommendation
+from app.rows import Rows, rfc3339, who
+from app.words import Words, pick_language, words_in
+from dispatch.commands import SYSTEM, Actor, Command, RecordOffer, Refused
+from dispatch.incident import Incident
+from dispatch.plans import Pack
+from dispatch.unit import Unit
+
+COOKIE = "straja_session"
+log = logging.getLogger("straja.api")
+
+blueprint = APIBlueprint("api", __name__, url_prefix="/api/v1")
+
+
+class Strict(BaseModel):
+    """A body or query in which an unknown field is an error, not a silence."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Problem(Exception):
+    """An answer other than success."""
+
+    def __init__(self, status: int, code: str, detail: str, **extra: Any) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.extra = extra
+
+
+TITLES = {
+    400: "The request cannot be read",
+    401: "Sign in first",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "It conflicts with what is so now",
+    413: "The request is too large",
+    415: "The body must be JSON",
+    422: "The request is not right",
+    429: "Too many attempts",
+    500: "An error in Straja",
+    503: "Not possible just now",
+    507: "No disk space",
+}
+
+
+def problem(status: int, code: str, detail: str, **extra: Any) -> Response:
+    body = {
+        "type": f"urn:straja:problem:{code}",
+        "title": TITLES.get(status, "Error"),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "instance": request.path,
+        **extra,
+    }
+    answer = jsonify(body)
+    answer.status_code = status
+    answer.mimetype = "application/problem+json"
+    if "retry_after_s" in extra:
+        answer.headers["Retry-After"] = str(extra["retry_after_s"])
+    return answer
+
+
+def core() -> Core:
+    return cast(Core, current_app.extensions["straja"])
+
+
+def rows() -> Rows:
+    return cast(Rows, current_app.extensions["straja_rows"])
+
+
+def pack() -> Pack:
+    return core().pack
+
+
+def words() -> Words:
+    return words_in(pick_language(request.headers.get("Accept-Language")))
+
+
+# ---- who is asking
+
+
+def identify() -> None:
+    """Before each request: set `g.actor` from the bearer token or the session cookie, or leave it None."""
+    g.actor = None
+    g.csrf = None
+    header = request.headers.get("Authorization", "")
+    if header:
+        scheme, _, secret = header.partition(" ")
+        if scheme.lower() == "bearer":
+            g.actor = core().accounts.by_token(secret.strip())
+        if g.actor is None:
+            raise Problem(401, "bad-token", "The bearer token is unknown or revoked.")
+        return
+    cookie = request.cookies.get(COOKIE)
+    if not cookie:
+        return
+    known = core().accounts.by_session(cookie)
+    if known is None:
+        return
+    g.actor, g.csrf = known
+    safe = request.method in ("GET", "HEAD", "OPTIONS")
+    if not safe and not csrf_matches(g.csrf, request.headers.get("X-CSRF-Token")):
+        raise Problem(403, "csrf", "A write with a session cookie needs its X-CSRF-Token header.")
+
+
+def actor() -> Actor:
+    """Who asks; a 401 for a stranger."""
+    if g.actor is None:
+        raise Problem(401, "sign-in", "Sign in, or send a bearer token.")
+    return cast(Actor, g.actor)
+
+
+def require(action: str, *, district: str | None = None, unit: Any = None) -> Actor:
+    """The actor, if the role and the districts allow `action` on this subject; else 401 or 403."""
+    who_asks = actor()
+    if not may(who_asks, action, district=district, unit=unit):
+        raise Problem(403, "forbidden", explain(who_asks, action, district=district, unit=unit), action=action)
+    return who_asks
+
+
+def require_role(action: str) -> Actor:
+    """For doors where the subject is looked at later, row by row."""
+    who_asks = actor()
+    if not could(who_asks, action):
+        raise Problem(403, "forbidden", explain(who_asks, action), action=action)
+    return who_asks
+
+
+def sees(who_asks: Actor, x: Incident) -> bool:
+    units = [a.unit for a in x.active()]
+    return may(who_asks, "incident.read", district=x.district, unit=units)
+
+
+def sees_unit(who_asks: Actor, x: Unit) -> bool:
+    return may(who_asks, "unit.read", district=x.district, unit=x.id)
+
+
+def sees_personal(who_asks: Actor, x: Incident) -> bool:
+    units = [a.unit for a in x.active()]
+    return may(who_asks, "personal.read", district=x.district, unit=units)
+
+
+def incident_or_404(incident_id: str) -> Incident:
+    found = core().picture.now.incident(incident_id)
+    if found is None or not found.reported or not sees(actor(), found):
+        raise Problem(404, "unknown-incident", f"There is no incident {incident_id}.")
+    return found
+
+
+def unit_or_404(unit_id: str) -> Unit:
+    found = core().picture.now.unit(unit_id)
+    if found is None or not found.registered or not sees_unit(actor(), found):
+        raise Problem(404, "unknown-unit", f"There is no unit {unit_id!r}.")
+    return found
+
+
+def incident_row(x: Incident) -> dict[str, Any]:
+    return rows().incident(x, personal=sees_personal(actor(), x))
+
+
+def fresh_incident(incident_id: str) -> dict[str, Any]:
+    """The row after a change just made: by its own committed state, whatever the actor may read."""
+    found = core().picture.now.incident(incident_id)
+    if found is None:
+        raise Problem(404, "unknown-incident", f"There is no incident {incident_id}.")
+    if not sees(actor(), found):
+        return {"id": found.id, "number": found.number}
+    return incident_row(found)
+
+
+# ---- writing
+
+
+def request_id() -> str:
+    """The Idempotency-Key of the request, or a new id: a retry with the same key is the same request."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return str(uuid.uuid4())
+    if not 8 <= len(key) <= 64 or not key.isascii() or not key.isprintable():
+        raise Problem(
+            422,
+            "bad-idempotency-key",
+            "Idempotency-Key has 8 to 64 printable ASCII characters; a UUID is best.",
+            errors=[{"field": "Idempotency-Key", "message": "8 to 64 printable ASCII characters"}],
+        )
+    return key
+
+
+def send(command: Command) -> str:
+    """Submit, and answer with the cursor of the position that holds it."""
+    answer = core().door.submit(command, actor())
+    return core().log.cursor(answer.position)
+
+
+def source() -> str:
+    """Where a fact that comes through this door came from: a person's console, or a program's token."""
+    return "console" if g.csrf is not None else "api"
+
+
+def paged(items: list[Any], next_cursor: str | None) -> Response:
+    """A bare array, with a link to the next page when there is more."""
+    answer = jsonify(items)
+    if next_cursor is not None:
+        args = {**request.args.to_dict(), "after": next_cursor}
+        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in args.items())
+        answer.headers["Link"] = f'<{request.path}?{query}>; rel="next"'
+    return answer
+
+
+# ---- errors
+
+
+REFUSED_STATUS = {"invalid": 422, "missing": 404, "conflict": 409, "forbidden": 403}
+
+
+def refused(error: Refused) -> Response:
+    extra: dict[str, Any] = {}
+    for name, value in error.extra.items():
+        if name.endswith("_us"):
+            extra[name[:-3]] = rfc3339(value)
+        elif name == "by":
+            extra[name] = who(value)
+        else:
+            extra[name] = value
+    if error.field is not None:
+        extra["errors"] = [{"field": error.field, "message": error.detail}]
+    return problem(REFUSED_STATUS.get(error.kind, 422), error.code, error.detail, **extra)
+
+
+def invalid(error: ValidationError) -> Response:
+    """422 naming every field that is wrong."""
+    errors = [
+        {"field": ".".join(str(part) for part in fault["loc"]) or "body", "message": fault["msg"]}
+        for fault in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+    detail = "; ".join(f"{fault['field']}: {fault['message']}" for fault in errors[:5])
+    return problem(422, "invalid", detail, errors=errors)
+
+
+def register_errors(app: Flask) -> None:
+    """Every way a request can fail, as problem+json."""
+
+    @app.errorhandler(Problem)
+    def _problem(error: Problem) -> Response:
+        return problem(error.status, error.code, error.detail, **error.extra)
+
+    @app.errorhandler(Refused)
+    def _refused(error: Refused) -> Response:
+        return refused(error)
+
+    @app.errorhandler(StorageError)
+    def _storage(error: StorageError) -> Response:
+        full = error.code == "disk-full"
+        return problem(507 if full else 503, error.code, error.detail, retry_after_s=30 if full else 2)
+
+    @app.errorhandler(TimeoutError)
+    def _slow(error: TimeoutError) -> Response:
+        return problem(
+            503, "no-answer", "The log did not answer in time; the same request may be sent again.", retry_after_s=2
+        )
+
+    @app.errorhandler(BadLogin)
+    def _bad_login(error: BadLogin) -> Response:
+        return problem(401, "bad-login", "The name or the password is wrong.")
+
+    @app.errorhandler(Locked)
+    def _locked(error: Locked) -> Response:
+        return problem(429, "locked", str(error), retry_after_s=error.retry_after_s)
+
+    @app.errorhandler(HTTPException)
+    def _http(error: HTTPException) -> Response:
+        status = error.code or 500
+        code = (error.name or "error").lower().replace(" ", "-")
+        return problem(status, code, error.description or "")
+
+    @app.errorhandler(Exception)
+    def _unforeseen(error: Exception) -> Response:
+        log.exception("%s %s failed", request.method, request.path)
+        return problem(500, "internal", "Something went wrong here; it was logged. Nothing was acknowledged.")
+
+
+def remember_offer(incident: Incident, result: Recommendation) -> None:
+    """Record the plan that was shown, when it is the first or another one than last time."""
+    plan = tuple((pick.unit, round(pick.eta_s)) for pick in result.plan.chosen)
+    if incident.offered == tuple(unit for unit, _ in plan) or not incident.open:
+        return
+    door = core().door
+    command = RecordOffer(
+        id=str(uuid.uuid4()),
+        source="recommendation",
+        incident=incident.id,
+        units=plan,
+        missing=result.plan.missing,
+        travel=result.travel,
+        fixes={unit: result.fixes[unit] for unit, _ in plan if unit in result.fixes},
+    )
+
+    def record() -> None:
+        try:
+            door.submit(command, SYSTEM)
+        except (Refused, StorageError):
+            # The offer is a note about a recommendation, never a reason to withhold it.
+            log.warning("the plan offered for incident %s could not be recorded", incident.number)
+
+    start_thread(record, "straja-offer")

@@ -1,0 +1,88 @@
+"""The log, read by programs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Response
+from flask_openapi3 import Tag
+from pydantic import Field
+
+from app.api.doors import Problem, Strict, blueprint, core, paged, require_role, sees, sees_unit
+from app.log import Envelope
+from app.rows import rfc3339
+from dispatch.commands import Actor
+
+TAG = Tag(name="Log", description="Every fact, in the order in which this node learned it.")
+
+
+class EventsQuery(Strict):
+    after: str | None = Field(default=None, max_length=200, description="Opaque cursor; none: from the start.")
+    limit: int = Field(default=200, ge=1, le=1000)
+
+
+@blueprint.get("/events", tags=[TAG], summary="Facts after a cursor")
+def list_events(query: EventsQuery) -> Response:
+    who_asks = require_role("event.read")
+    log = core().log
+    after = 0
+    if query.after is not None:
+        position = log.position_of(query.after)
+        if position is None:
+            raise Problem(
+                409,
+                "cursor-unknown",
+                "The cursor belongs to another incarnation of this log; start again without one.",
+                errors=[{"field": "after", "message": "unknown cursor"}],
+            )
+        after = position
+    found = log.read(after, query.limit)
+    items = [_row(x) for x in found if _may_see(who_asks, x)]
+    next_cursor = log.cursor(found[-1].position) if found else None
+    answer = paged(items, next_cursor if len(found) == query.limit else None)
+    answer.headers["Straja-Cursor"] = next_cursor or log.cursor(after)
+    return answer
+
+
+def _may_see(who_asks: Actor, envelope: Envelope) -> bool:
+    """An event is seen by those who see one of its subjects."""
+    if "*" in who_asks.districts and who_asks.unit is None:
+        return True
+    state = core().picture.now
+    for subject in json.loads(envelope.subjects):
+        kind, _, subject_id = subject.partition(":")
+        if kind == "incident":
+            incident = state.incident(subject_id)
+            if incident is not None and sees(who_asks, incident):
+                return True
+        elif kind == "unit":
+            unit = state.unit(subject_id)
+            if unit is not None and sees_unit(who_asks, unit):
+                return True
+    return False
+
+
+def _row(x: Envelope) -> dict[str, Any]:
+    data = json.loads(x.data)
+    origin = data.pop("$source", "")
+    return {
+        "position": core().log.cursor(x.position),
+        "origin": x.origin,
+        "seq": x.seq,
+        "lamport": x.lamport,
+        "recorded_at": rfc3339(x.recorded_at),
+        "observed_at": rfc3339(x.observed_at),
+        "received_at": rfc3339(x.received_at),
+        "type": x.type,
+        "version": x.version,
+        "subjects": json.loads(x.subjects),
+        "data": data,
+        "source": origin,
+        "cause": x.cause,
+        "cause_index": x.cause_index,
+        "actor": x.actor,
+        "epoch": x.epoch,
+        "prev_hash": x.prev_hash,
+        "hash": x.hash,
+    }

@@ -1,0 +1,582 @@
+"""Incidents: taking a call, changing it, sending units, closing it."""
+
+from __future__ import annotations
+
+import unicodedata
+import uuid
+from typing import Annotated, Any, Literal
+
+from flask import Response, jsonify
+from flask_openapi3 import Tag
+from pydantic import Field, field_validator, model_validator
+from sqlalchemy import select
+
+from app import recommendation
+from app.api.doors import (
+    Problem,
+    Strict,
+    actor,
+    blueprint,
+    core,
+    fresh_incident,
+    incident_or_404,
+    incident_row,
+    pack,
+    paged,
+    remember_offer,
+    request_id,
+    require,
+    require_role,
+    rows,
+    sees,
+    sees_personal,
+    send,
+    source,
+    words,
+)
+from app.log import subject_facts
+from app.native import offload
+from app.rows import parse_time, rfc3339, who
+from app.tables import incident_index
+from app.words import Words
+from dispatch import commands as c
+from dispatch import events as e
+from dispatch.incident import Incident
+from gis.address import Place
+from gis.geometry import explain_outside
+
+TAG = Tag(name="Incidents", description="Calls and what was done about them.")
+OUTSIDE_MARGIN_M = 20_000
+"""How far outside the imported streets an incident may lie: a city helps its neighbours."""
+
+Text = Annotated[str, Field(max_length=20_000)]
+Short = Annotated[str, Field(max_length=500)]
+
+
+class IncidentPath(Strict):
+    incident_id: str = Field(max_length=64)
+
+
+class IncidentUnitPath(Strict):
+    incident_id: str = Field(max_length=64)
+    unit_id: str = Field(max_length=32)
+
+
+class Location(Strict):
+    lon: float = Field(ge=-180, le=180, allow_inf_nan=False)
+    lat: float = Field(ge=-90, le=90, allow_inf_nan=False)
+
+
+class AddressParts(Strict):
+    """The parts of an address that a caller gives; none is needed."""
+
+    street: Short | None = None
+    number: Short | None = None
+    block: Short | None = None
+    staircase: Short | None = None
+    floor: Short | None = None
+    apartment: Short | None = None
+    intercom: Short | None = None
+    district: Short | None = None
+    city: Short | None = None
+    landmark: Short | None = None
+    crossing: Short | None = None
+    road: Short | None = None
+    road_km: Short | None = None
+
+    def given(self) -> dict[str, str]:
+        return {name: value for name, value in self.model_dump().items() if value}
+
+
+class Caller(Strict):
+    name: Annotated[str, Field(max_length=200)] | None = None
+    phone: Annotated[str, Field(max_length=50)] | None = None
+
+
+class CaseNumber(Strict):
+    agency: str = Field(max_length=32)
+    number: str = Field(min_length=1, max_length=64)
+
+
+class NewIncident(Strict):
+    id: str = Field(description="A UUID made by the client: the same call sent twice is one incident.")
+    type: str = Field(max_length=32)
+    priority: Literal["P1", "P2", "P3", "P4"] | None = None
+    medical_code: str | None = Field(default=None, max_length=32)
+    location: Location | None = None
+    address: Short | AddressParts | None = None
+    description: Text = ""
+    caller: Caller | None = None
+    case_numbers: list[CaseNumber] = Field(default_factory=list, max_length=20)
+    source: str | None = Field(default=None, max_length=32, description="Where the call came from.")
+    observed_at: str | None = Field(default=None, description="RFC 3339: when it happened.")
+
+    @field_validator("id")
+    @classmethod
+    def _uuid(cls, value: str) -> str:
+        return str(uuid.UUID(value))
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> NewIncident:
+        if self.location is None and not self.address:
+            raise ValueError("give location {lon, lat}, or address, or both")
+        return self
+
+
+class ChangedIncident(Strict):
+    type: str | None = Field(default=None, max_length=32)
+    priority: Literal["P1", "P2", "P3", "P4"] | None = None
+    medical_code: str | None = Field(default=None, max_length=32)
+    location: Location | None = None
+    address: Short | AddressParts | None = None
+    description: Text | None = None
+    caller: Caller | None = None
+    talkgroup: Annotated[str, Field(max_length=64)] | None = None
+    staging: bool | None = None
+
+
+class NoteText(Strict):
+    text: Text
+
+
+class Outcome(Strict):
+    outcome: Text
+
+
+class ReopenReason(Strict):
+    reason: Text
+
+
+class Level(Strict):
+    level: int
+
+
+class Assign(Strict):
+    units: list[Annotated[str, Field(max_length=32)]] = Field(min_length=1, max_length=100)
+    override_reason: Short | None = None
+
+
+class RequestAnswer(Strict):
+    answer: Literal["accepted", "refused"]
+    name: str = Field(min_length=1, max_length=128, description="Who answered, by name.")
+    via: Literal["api", "phone"]
+    reason: Short = ""
+
+
+class RecallQuery(Strict):
+    reason: Short = ""
+
+
+class EraseReason(Strict):
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Resolution(Strict):
+    conflict: str = Field(max_length=128)
+    resolution: Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+class ListQuery(Strict):
+    state: Literal["open", "closed", "all"] = "open"
+    q: str = Field(default="", max_length=100, description="Part of an incident or outside case number.")
+    limit: int = Field(default=100, ge=1, le=500)
+    after: str | None = Field(default=None, max_length=100)
+
+
+# ---- where
+
+
+def locate(location: Location | None, address: str | AddressParts | None) -> c.Place:
+    """The place of a call. A point given is checked against the city; words alone are looked up. Raises
+    Problem 422 that names the field, and says so when longitude and latitude look swapped."""
+    city = core().city
+    label = ""
+    parts: dict[str, str] = {}
+    if isinstance(address, AddressParts):
+        parts = address.given()
+        label = _label(parts)
+    elif address:
+        label = address.strip()
+    if location is not None:
+        if city is not None:
+            outside = explain_outside(location.lon, location.lat, city.info.bbox, margin_m=OUTSIDE_MARGIN_M)
+            if outside is not None:
+                hint = (
+                    " Longitude and latitude look swapped." if outside == "swapped" else " Check the coordinates."
+                )
+                raise _wrong("location", f"outside-city-{outside}", f"The point lies outside {city.info.name}.{hint}")
+        if label and not parts and city is not None:
+            parts = dict(city.addresses.parse_parts(label))
+        return c.Place(location.lon, location.lat, label or _nearest_label(location), parts)
+    if city is None:
+        raise _wrong("location", "no-city", "No city is imported, so an address cannot be found; give a location.")
+    found = offload(lambda: city.addresses.search(label, 1))
+    best = found[0] if found else None
+    if best is None or best.match == "near":
+        raise _wrong(
+            "address",
+            "address-not-found",
+            f"No such address: {label!r}." + (f" The nearest is {best.label}." if best else ""),
+            nearest=None if best is None else {"label": best.label, "lon": best.lon, "lat": best.lat},
+        )
+    return c.Place(best.lon, best.lat, label, {**best.parts, **parts})
+
+
+def _wrong(field: str, code: str, detail: str, **extra: Any) -> Problem:
+    return Problem(422, code, detail, errors=[{"field": field, "message": detail}], **extra)
+
+
+def _label(parts: dict[str, str]) -> str:
+    named = {"block": "bl.", "staircase": "sc.", "floor": "et.", "apartment": "ap.", "intercom": "interfon"}
+    first = " ".join(parts[p] for p in ("street", "number") if p in parts)
+    rest = [f"{short} {parts[part]}" for part, short in named.items() if part in parts]
+    tail = [parts[p] for p in ("crossing", "landmark", "district", "city") if p in parts]
+    if "road" in parts:
+        tail.insert(0, f"{parts['road']} km {parts.get('road_km', '?')}")
+    return ", ".join(x for x in (first, *rest, *tail) if x)
+
+
+def _nearest_label(location: Location) -> str:
+    city = core().city
+    near: Place | None = city.addresses.reverse(location.lon, location.lat) if city is not None else None
+    return near.label if near is not None else f"{location.lat:.5f}, {location.lon:.5f}"
+
+
+# ---- reading
+
+
+@blueprint.get("/incidents", tags=[TAG], summary="Incidents: the open ones, the closed, or by number")
+def list_incidents(query: ListQuery) -> Response:
+    who_asks = require_role("incident.read")
+    state = core().picture.now
+    if query.state == "open" and not query.q:
+        found = sorted(
+            (x for x in state.incidents() if x.open and sees(who_asks, x)),
+            key=lambda x: (x.reported_us, x.id),
+            reverse=True,
+        )
+        start = 0
+        if query.after is not None:
+            start = next((i + 1 for i, x in enumerate(found) if x.id == query.after), len(found))
+        page = found[start : start + query.limit]
+        more = page[-1].id if len(found) > start + query.limit else None
+    else:
+        page, more = _indexed(query)
+        page = [x for x in page if sees(who_asks, x)]
+    listed = [incident_row(x) for x in page]
+    return paged(listed, more)
+
+
+def _indexed(query: ListQuery) -> tuple[list[Incident], str | None]:
+    """Incidents by the search index, newest first; they may have left memory long ago."""
+    wanted = select(incident_index.c.id, incident_index.c.reported_at)
+    if query.state != "all":
+        wanted = wanted.where(incident_index.c.state == query.state)
+    if query.q:
+        text = _folded(query.q).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        wanted = wanted.where(incident_index.c.numbers.like(f"%{text}%", escape="\\"))
+    if query.after is not None:
+        before, _, last = query.after.partition("-")
+        if not before.isdigit():
+            raise _wrong("after", "bad-cursor", "This is not a cursor of this list.")
+        at = int(before)
+        wanted = wanted.where(
+            (incident_index.c.reported_at < at)
+            | ((incident_index.c.reported_at == at) & (incident_index.c.id < last))
+        )
+    wanted = wanted.order_by(incident_index.c.reported_at.desc(), incident_index.c.id.desc())
+    with core().engine.connect() as connection:
+        found = connection.execute(wanted.limit(query.limit + 1)).all()
+    page = found[: query.limit]
+    state = core().picture.now
+    incidents = [x for row in page if (x := state.incident(row.id)) is not None]
+    more = f"{page[-1].reported_at}-{page[-1].id}" if len(found) > query.limit else None
+    return incidents, more
+
+
+def _folded(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text.strip())
+    return "".join(ch for ch in plain if not unicodedata.combining(ch)).casefold()
+
+
+@blueprint.get("/incidents/<incident_id>", tags=[TAG], summary="One incident")
+def get_incident(path: IncidentPath) -> Response:
+    require_role("incident.read")
+    return jsonify(incident_row(incident_or_404(path.incident_id)))
+
+
+@blueprint.get(
+    "/incidents/<incident_id>/recommendation", tags=[TAG], summary="Which units to send, and why those"
+)
+def get_recommendation(path: IncidentPath) -> Response:
+    incident = incident_or_404(path.incident_id)
+    units = [a.unit for a in incident.active()]
+    require("incident.recommendation", district=incident.district, unit=units)
+    parts, row_builder = core(), rows()
+    result = offload(lambda: recommendation.compute(parts, row_builder, incident))
+    remember_offer(incident, result)
+    return jsonify(recommendation.as_json(result, pack(), words()))
+
+
+@blueprint.get("/incidents/<incident_id>/timeline", tags=[TAG], summary="All that was recorded about it")
+def get_timeline(path: IncidentPath) -> Response:
+    incident = incident_or_404(path.incident_id)
+    require_role("incident.read")
+    with core().engine.connect() as connection:
+        facts = subject_facts(connection, f"incident:{incident.id}")
+    facts.sort(key=lambda rec: rec.key)
+    sealed = [
+        value for rec in facts if rec.event is not None for value in _secrets(rec.event)
+    ]
+    opened = core().vault.open(sealed) if sees_personal(actor(), incident) else {}
+    return jsonify([_line(rec, opened, words()) for rec in facts])
+
+
+def _secrets(fact: e.Event) -> list[e.Sealed]:
+    found: list[e.Sealed] = []
+    for name in fact.__dataclass_fields__:
+        value = getattr(fact, name)
+        if isinstance(value, e.Sealed):
+            found.append(value)
+        elif isinstance(value, dict):
+            found += [item for item in value.values() if isinstance(item, e.Sealed)]
+    return found
+
+
+def _line(rec: e.Recorded, opened: dict[str, Any], say: Words) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    if rec.event is not None:
+        for name in rec.event.__dataclass_fields__:
+            data[name] = _open(getattr(rec.event, name), opened)
+    unit = data.get("unit", "")
+    args = {
+        "unit": unit,
+        "name": data.get("name", ""),
+        "level": data.get("level", 0),
+        "text": data.get("text") or "",
+        "agency": data.get("agency", ""),
+        "number": data.get("number", ""),
+        "reason": data.get("reason") if isinstance(data.get("reason"), str) else "",
+        "answer": data.get("answer", ""),
+        "fields": ", ".join(sorted(data.get("changes", {}))) if isinstance(data.get("changes"), dict) else "",
+        "status": _status_words(data.get("status"), say),
+        "units": ", ".join(u for u, _ in data.get("units", ())) if rec.type == "RecommendationOffered" else "",
+    }
+    return {
+        "at": rfc3339(rec.recorded_us),
+        "observed_at": rfc3339(rec.observed_us),
+        "received_at": rfc3339(rec.received_us),
+        "type": rec.type,
+        "actor": who(rec.actor),
+        "source": rec.source,
+        "words": say.say(f"event-{rec.type}", args),
+        "data": data,
+    }
+
+
+def _status_words(code: Any, say: Words) -> str:
+    status = pack().statuses.get(code) if isinstance(code, str) else None
+    return status.names[say.language].lower() if status else ""
+
+
+def _open(value: Any, opened: dict[str, Any]) -> Any:
+    if isinstance(value, e.Sealed):
+        return opened.get(value.id)
+    if isinstance(value, dict):
+        return {key: _open(item, opened) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_open(item, opened) for item in value]
+    return value
+
+
+# ---- changing
+
+
+@blueprint.post("/incidents", tags=[TAG], summary="Take a call", responses={201: None})
+def post_incident(body: NewIncident) -> tuple[Response, int]:
+    require_role("incident.report")
+    place = locate(body.location, body.address)
+    command = c.ReportIncident(
+        id=body.id,
+        source=body.source or source(),
+        observed_us=_time(body.observed_at, "observed_at"),
+        incident=body.id,
+        type=body.type,
+        place=place,
+        priority=body.priority,
+        medical_code=body.medical_code,
+        description=body.description,
+        caller=body.caller.model_dump(exclude_none=True) if body.caller else None,
+        case_numbers=tuple((case.agency, case.number) for case in body.case_numbers),
+    )
+    cursor = send(command)
+    return jsonify({**fresh_incident(body.id), "id": body.id, "log_position": cursor}), 201
+
+
+def _time(text: str | None, field: str) -> int | None:
+    if text is None:
+        return None
+    try:
+        at = parse_time(text)
+    except ValueError as error:
+        raise _wrong(field, "bad-time", f"{field}: {error}") from None
+    ahead_s = (at - core().world.clock.now_us()) / 1e6
+    if ahead_s > 5:
+        raise _wrong(field, "time-in-future", f"{field} is {ahead_s:.0f} s in the future of this station's clock.")
+    return at
+
+
+def _changed(path: IncidentPath, command: c.Command) -> Response:
+    cursor = send(command)
+    return jsonify({**fresh_incident(path.incident_id), "log_position": cursor})
+
+
+@blueprint.patch("/incidents/<incident_id>", tags=[TAG], summary="Change what is known about it")
+def patch_incident(path: IncidentPath, body: ChangedIncident) -> Response:
+    incident_or_404(path.incident_id)
+    given = body.model_fields_set
+    changes: dict[str, Any] = {}
+    for name in given - {"location", "address", "caller"}:
+        changes[name] = getattr(body, name)
+        if changes[name] is None and name not in ("medical_code", "talkgroup"):
+            raise _wrong(name, "invalid", f"{name} cannot be emptied.")
+    if "caller" in given:
+        changes["caller"] = body.caller.model_dump(exclude_none=True) if body.caller else {}
+    if body.location is not None or body.address:
+        changes["place"] = locate(body.location, body.address)
+    if not changes:
+        raise Problem(422, "empty", "Name at least one field to change.", errors=[{"field": "body", "message": "empty"}])
+    return _changed(
+        path, c.ChangeIncident(id=request_id(), source=source(), incident=path.incident_id, changes=changes)
+    )
+
+
+@blueprint.post("/incidents/<incident_id>/acknowledge", tags=[TAG], summary="Somebody has seen it")
+def acknowledge_incident(path: IncidentPath) -> Response:
+    incident_or_404(path.incident_id)
+    return _changed(path, c.AcknowledgeIncident(id=request_id(), source=source(), incident=path.incident_id))
+
+
+@blueprint.post("/incidents/<incident_id>/notes", tags=[TAG], summary="Add a note")
+def add_note(path: IncidentPath, body: NoteText) -> Response:
+    incident_or_404(path.incident_id)
+    return _changed(path, c.AddNote(id=request_id(), source=source(), incident=path.incident_id, text=body.text))
+
+
+@blueprint.post("/incidents/<incident_id>/close", tags=[TAG], summary="Close it, with its outcome")
+def close_incident(path: IncidentPath, body: Outcome) -> Response:
+    incident_or_404(path.incident_id)
+    return _changed(
+        path, c.CloseIncident(id=request_id(), source=source(), incident=path.incident_id, outcome=body.outcome)
+    )
+
+
+@blueprint.post("/incidents/<incident_id>/reopen", tags=[TAG], summary="Open it again")
+def reopen_incident(path: IncidentPath, body: ReopenReason) -> Response:
+    incident_or_404(path.incident_id)
+    return _changed(
+        path, c.ReopenIncident(id=request_id(), source=source(), incident=path.incident_id, reason=body.reason)
+    )
+
+
+@blueprint.post("/incidents/<incident_id>/case-numbers", tags=[TAG], summary="Tie an outside case number to it")
+def link_case_number(path: IncidentPath, body: CaseNumber) -> Response:
+    incident_or_404(path.incident_id)
+    return _changed(
+        path,
+        c.LinkCaseNumber(
+            id=request_id(), source=source(), incident=path.incident_id, agency=body.agency, number=body.number
+        ),
+    )
+
+
+@blueprint.post("/incidents/<incident_id>/alarm-level", tags=[TAG], summary="Raise or lower the alarm level")
+def set_alarm_level(path: IncidentPath, body: Level) -> Response:
+    incident_or_404(path.incident_id)
+    return _changed(
+        path, c.SetAlarmLevel(id=request_id(), source=source(), incident=path.incident_id, level=body.level)
+    )
+
+
+@blueprint.post("/incidents/<incident_id>/erase", tags=[TAG], summary="Destroy its personal data for good")
+def erase_incident(path: IncidentPath, body: EraseReason) -> Response:
+    incident_or_404(path.incident_id)
+    return _changed(
+        path, c.ErasePersonalData(id=request_id(), source=source(), incident=path.incident_id, reason=body.reason)
+    )
+
+
+@blueprint.post("/incidents/<incident_id>/resolve", tags=[TAG], summary="Say how a contradiction was settled")
+def resolve_conflict(path: IncidentPath, body: Resolution) -> Response:
+    incident_or_404(path.incident_id)
+    command = c.ResolveConflict(
+        id=request_id(),
+        source=source(),
+        subject=f"incident:{path.incident_id}",
+        conflict=body.conflict,
+        resolution=body.resolution,
+    )
+    return _changed(path, command)
+
+
+# ---- sending units
+
+
+@blueprint.post(
+    "/incidents/<incident_id>/assignments", tags=[TAG], summary="Send owned units, ask for requested ones"
+)
+def post_assignments(path: IncidentPath, body: Assign) -> Response:
+    incident_or_404(path.incident_id)
+    command = c.AssignUnits(
+        id=request_id(),
+        source=source(),
+        incident=path.incident_id,
+        units=tuple(body.units),
+        override_reason=body.override_reason,
+        answer_s=core().config.answer_s,
+    )
+    cursor = send(command)
+    row = fresh_incident(path.incident_id)
+    named = set(body.units)
+    return jsonify(
+        {
+            "incident": row,
+            "assigned": [a["unit"] for a in row.get("assignments", []) if a["unit"] in named],
+            "requested": [
+                r["unit"] for r in row.get("requests", []) if r["unit"] in named and r["state"] == "asked"
+            ],
+            "log_position": cursor,
+        }
+    )
+
+
+@blueprint.delete(
+    "/incidents/<incident_id>/assignments/<unit_id>", tags=[TAG], summary="Recall a unit, or withdraw its request"
+)
+def delete_assignment(path: IncidentUnitPath, query: RecallQuery) -> Response:
+    incident_or_404(path.incident_id)
+    cursor = send(
+        c.RecallUnit(
+            id=request_id(), source=source(), incident=path.incident_id, unit=path.unit_id, reason=query.reason
+        )
+    )
+    return jsonify({**fresh_incident(path.incident_id), "log_position": cursor})
+
+
+@blueprint.post(
+    "/incidents/<incident_id>/requests/<unit_id>/answer", tags=[TAG], summary="What the agency answered, by name"
+)
+def answer_request(path: IncidentUnitPath, body: RequestAnswer) -> Response:
+    require_role("incident.answer_request")
+    command = c.AnswerRequest(
+        id=request_id(),
+        source=source(),
+        incident=path.incident_id,
+        unit=path.unit_id,
+        answer=body.answer,
+        name=body.name,
+        via=body.via,
+        reason=body.reason,
+    )
+    cursor = send(command)
+    return jsonify({**fresh_incident(path.incident_id), "log_position": cursor})

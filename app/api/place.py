@@ -1,0 +1,121 @@
+"""The city: what was imported, its map, its addresses, and the catalogue of the domain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, jsonify, request, send_from_directory
+from flask_openapi3 import Tag
+from pydantic import Field
+
+from app.api.doors import Problem, Strict, blueprint, core, pack, require
+from app.native import offload
+from gis.address import Place
+
+TAG = Tag(name="City", description="Streets, addresses, the map, and the words of the trade.")
+
+
+class AddressQuery(Strict):
+    q: str = Field(min_length=1, max_length=200)
+    limit: int = Field(default=10, ge=1, le=50)
+    lon: float | None = Field(default=None, ge=-180, le=180, description="Nearness breaks ties.")
+    lat: float | None = Field(default=None, ge=-90, le=90)
+
+
+class PointQuery(Strict):
+    lon: float = Field(ge=-180, le=180, allow_inf_nan=False)
+    lat: float = Field(ge=-90, le=90, allow_inf_nan=False)
+
+
+@blueprint.get("/catalogue", tags=[TAG], summary="The whole domain pack")
+def get_catalogue() -> Response:
+    require("catalogue.read")
+    answer = jsonify(pack().catalogue())
+    answer.add_etag()
+    return answer.make_conditional(request)
+
+
+@blueprint.get("/incident-types", tags=[TAG], summary="Incident types")
+def list_incident_types() -> Response:
+    require("catalogue.read")
+    return jsonify(pack().catalogue()["incident_types"])
+
+
+@blueprint.get("/city", tags=[TAG], summary="Which city, which station")
+def get_city() -> Response:
+    require("catalogue.read")
+    parts = core()
+    config = parts.config
+    node = {"station": config.station, "station_name": config.station_name, "district": config.district}
+    city = parts.city
+    if city is None:
+        return jsonify({"name": None, "node": node, "demo": _is_demo()})
+    info = city.info
+    return jsonify(
+        {
+            "name": info.name,
+            "bbox": list(info.bbox),
+            "center": list(info.centre),
+            "addresses": info.counts.get("addresses", 0),
+            "counts": info.counts,
+            "attribution": info.attribution,
+            "imported_at": info.built_at,
+            "node": node,
+            "demo": _is_demo(),
+        }
+    )
+
+
+def _is_demo() -> bool:
+    return any(account.demo and not account.disabled for account in core().accounts.accounts())
+
+
+@blueprint.get("/city/roads", tags=[TAG], summary="The map's streets, water, parks and buildings as GeoJSON")
+def get_roads() -> Response:
+    require("catalogue.read")
+    city = core().city
+    if city is None:
+        raise Problem(404, "no-city", "No city is imported yet: straja city import FILE.osm.pbf")
+    path = city.background_geojson_path
+    packed = path.with_name(path.name + ".gz")
+    wants_packed = "gzip" in request.headers.get("Accept-Encoding", "") and packed.exists()
+    chosen = packed if wants_packed else path
+    answer = send_from_directory(
+        chosen.parent, chosen.name, mimetype="application/geo+json", conditional=True, max_age=0
+    )
+    answer.headers["Vary"] = "Accept-Encoding"
+    if wants_packed:
+        answer.headers["Content-Encoding"] = "gzip"
+    return answer
+
+
+def _row(place: Place) -> dict[str, Any]:
+    return {
+        "label": place.label,
+        "kind": place.kind,
+        "lon": place.lon,
+        "lat": place.lat,
+        "parts": dict(place.parts),
+        "match": place.match,
+    }
+
+
+@blueprint.get("/addresses", tags=[TAG], summary="Find an address, crossing, landmark or coordinates")
+def search_addresses(query: AddressQuery) -> Response:
+    require("address.search")
+    city = core().city
+    if city is None:
+        return jsonify([])
+    near = (query.lon, query.lat) if query.lon is not None and query.lat is not None else None
+    found = offload(lambda: city.addresses.search(query.q, query.limit, near))
+    return jsonify([_row(place) for place in found])
+
+
+@blueprint.get("/addresses/reverse", tags=[TAG], summary="What is at a point")
+def reverse_address(query: PointQuery) -> Response:
+    require("address.search")
+    city = core().city
+    found = offload(lambda: city.addresses.reverse(query.lon, query.lat)) if city is not None else None
+    if found is None:
+        raise Problem(404, "nothing-near", "No address or street is near that point.")
+    return jsonify({**_row(found), "distance_m": found.distance_m})

@@ -1,0 +1,245 @@
+"""Units: the board, statuses, flags, and where they are."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from flask import Response, jsonify, request
+from flask_openapi3 import Tag
+from pydantic import Field, RootModel, TypeAdapter, ValidationError
+
+from app.api.doors import (
+    Problem,
+    Strict,
+    actor,
+    blueprint,
+    core,
+    paged,
+    request_id,
+    require_role,
+    rows,
+    sees_unit,
+    send,
+    source,
+    unit_or_404,
+)
+from app.api.incidents import Location, Resolution, _time
+from app.auth import explain, may
+from app.rows import parse_time
+from app.tracks import Fix
+from dispatch import commands as c
+
+TAG = Tag(name="Units", description="Crews and vehicles: owned ones are commanded, requested ones are asked.")
+POSITIONS_MAX = 1000
+"""Positions in one request; send more in several."""
+
+
+class UnitPath(Strict):
+    unit_id: str = Field(max_length=32)
+
+
+class UnitsQuery(Strict):
+    limit: int = Field(default=500, ge=1, le=1000)
+    after: str | None = Field(default=None, max_length=32)
+
+
+class NewUnit(Strict):
+    id: str = Field(min_length=1, max_length=32, description="Call sign.")
+    type: str = Field(max_length=32)
+    station: str = Field(max_length=64)
+    district: str | None = Field(default=None, max_length=64)
+    crew: int = Field(ge=0, le=99, description="People aboard.")
+    crew_id: str | None = Field(
+        default=None, max_length=64, description="The same for vehicles manned by one crew: one out blocks all."
+    )
+    talkgroup: str | None = Field(default=None, max_length=64)
+    base: Location | None = None
+    turnout_s: int | None = Field(default=None, ge=0, le=7200)
+
+
+class NewStatus(Strict):
+    status: str = Field(max_length=32)
+    observed_at: str | None = None
+    reason: Annotated[str, Field(max_length=500)] = ""
+    hospital: str | None = Field(default=None, max_length=128)
+    ready_at: str | None = None
+    force: bool = False
+
+
+class NewFlag(Strict):
+    flag: str = Field(max_length=32)
+    on: bool
+
+
+class PositionIn(Strict):
+    unit: str = Field(min_length=1, max_length=32)
+    lon: float = Field(ge=-180, le=180, allow_inf_nan=False)
+    lat: float = Field(ge=-90, le=90, allow_inf_nan=False)
+    observed_at: str = Field(max_length=40)
+    speed_mps: float | None = None
+    heading_deg: float | None = None
+    accuracy_m: float | None = None
+
+
+class Positions(RootModel[list[PositionIn]]):
+    """Up to 1,000 positions; each stands for itself: a wrong one is refused by name, the rest are kept."""
+
+
+_position = TypeAdapter(PositionIn)
+
+
+@blueprint.get("/units", tags=[TAG], summary="The unit board")
+def list_units(query: UnitsQuery) -> Response:
+    who_asks = require_role("unit.read")
+    found = sorted((u for u in core().picture.now.units() if sees_unit(who_asks, u)), key=lambda u: u.id)
+    if query.after is not None:
+        found = [u for u in found if u.id > query.after]
+    page = found[: query.limit]
+    more = page[-1].id if len(found) > query.limit else None
+    return paged([rows().unit(u) for u in page], more)
+
+
+@blueprint.get("/units/<unit_id>", tags=[TAG], summary="One unit")
+def get_unit(path: UnitPath) -> Response:
+    require_role("unit.read")
+    return jsonify(rows().unit(unit_or_404(path.unit_id)))
+
+
+@blueprint.post("/units", tags=[TAG], summary="Bring a unit into service, or set its standing facts anew")
+def post_unit(body: NewUnit) -> tuple[Response, int]:
+    require_role("unit.register")
+    known = core().picture.now.unit(body.id) is not None
+    command = c.RegisterUnit(
+        id=request_id(),
+        source=source(),
+        unit=body.id,
+        type=body.type,
+        station=body.station,
+        district=body.district or core().config.district,
+        crew=body.crew,
+        crew_id=body.crew_id,
+        talkgroup=body.talkgroup,
+        base=None if body.base is None else c.Place(body.base.lon, body.base.lat),
+        turnout_s=body.turnout_s,
+    )
+    send(command)
+    return jsonify(rows().unit(unit_or_404(body.id))), 200 if known else 201
+
+
+def _answer(unit_id: str, cursor: str) -> Response:
+    found = core().picture.now.unit(unit_id)
+    row: dict[str, Any] = {"id": unit_id}
+    if found is not None and sees_unit(actor(), found):
+        row = rows().unit(found)
+    return jsonify({**row, "log_position": cursor})
+
+
+@blueprint.post("/units/<unit_id>/status", tags=[TAG], summary="A status, pressed by the crew or told by radio")
+def post_status(path: UnitPath, body: NewStatus) -> Response:
+    require_role("unit.status")
+    ready_us = None
+    if body.ready_at is not None:
+        try:
+            ready_us = parse_time(body.ready_at)
+        except ValueError as error:
+            raise Problem(
+                422, "bad-time", f"ready_at: {error}", errors=[{"field": "ready_at", "message": str(error)}]
+            ) from None
+    command = c.ReportStatus(
+        id=request_id(),
+        source=source(),
+        observed_us=_time(body.observed_at, "observed_at"),
+        unit=path.unit_id,
+        status=body.status,
+        reason=body.reason,
+        hospital=body.hospital,
+        ready_us=ready_us,
+        force=body.force,
+    )
+    return _answer(path.unit_id, send(command))
+
+
+@blueprint.post("/units/<unit_id>/flags", tags=[TAG], summary="Raise or clear a flag, such as crew in danger")
+def post_flag(path: UnitPath, body: NewFlag) -> Response:
+    require_role("unit.flag")
+    cursor = send(c.SetFlag(id=request_id(), source=source(), unit=path.unit_id, flag=body.flag, on=body.on))
+    return _answer(path.unit_id, cursor)
+
+
+@blueprint.post("/units/<unit_id>/resolve", tags=[TAG], summary="Say how a contradiction was settled")
+def resolve_unit_conflict(path: UnitPath, body: Resolution) -> Response:
+    require_role("conflict.resolve")
+    unit_or_404(path.unit_id)
+    cursor = send(
+        c.ResolveConflict(
+            id=request_id(),
+            source=source(),
+            subject=f"unit:{path.unit_id}",
+            conflict=body.conflict,
+            resolution=body.resolution,
+        )
+    )
+    return _answer(path.unit_id, cursor)
+
+
+@blueprint.post(
+    "/positions",
+    tags=[TAG],
+    summary="Positions of units: accepted now, on disk within a second",
+    responses={202: None},
+    openapi_extensions={
+        "requestBody": {"content": {"application/json": {"schema": Positions.model_json_schema()}}}
+    },
+)
+def post_positions() -> tuple[Response, int]:
+    who_asks = require_role("position.report")
+    given = request.get_json()
+    if not isinstance(given, list):
+        raise Problem(422, "invalid", "The body is an array of positions.", errors=[{"field": "body", "message": "array"}])
+    if len(given) > POSITIONS_MAX:
+        raise Problem(
+            413, "too-many-positions", f"{len(given)} positions in one request; {POSITIONS_MAX} are the most."
+        )
+    parts = core()
+    state = parts.picture.now
+    fixes: list[Fix] = []
+    at: list[int] = []
+    refused: list[dict[str, Any]] = []
+    for index, item in enumerate(given):
+        name = item.get("unit") if isinstance(item, dict) else None
+        name = name if isinstance(name, str) else None
+        try:
+            one = _position.validate_python(item)
+            observed_us = parse_time(one.observed_at)
+        except ValidationError as error:
+            fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            field = ".".join(str(part) for part in fault["loc"]) or "row"
+            code = "bad-coordinates" if field in ("lon", "lat") else "invalid"
+            refused.append({"index": index, "unit": name, "code": code, "detail": f"{field}: {fault['msg']}"})
+            continue
+        except (ValueError, OverflowError) as error:
+            refused.append({"index": index, "unit": name, "code": "bad-time", "detail": f"observed_at: {error}"})
+            continue
+        unit = state.unit(one.unit)
+        if unit is not None and not may(who_asks, "position.report", district=unit.district, unit=unit.id):
+            why = explain(who_asks, "position.report", district=unit.district, unit=unit.id)
+            refused.append({"index": index, "unit": one.unit, "code": "forbidden", "detail": why})
+            continue
+        fixes.append(
+            Fix(one.unit, one.lon, one.lat, observed_us, one.speed_mps, one.heading_deg, one.accuracy_m)
+        )
+        at.append(index)
+    receipt = parts.tracks.accept(fixes, who_asks.name, parts.world.clock.now_us())
+    refused += [
+        {"index": at[r.index], "unit": r.unit, "code": r.code, "detail": r.detail} for r in receipt.refused
+    ]
+    refused.sort(key=lambda r: r["index"])
+    if refused and all(r["code"] == "overloaded" for r in refused) and receipt.accepted == 0:
+        raise Problem(503, "overloaded", refused[0]["detail"], retry_after_s=1)
+    answer = {
+        "accepted": receipt.accepted,
+        "late": receipt.late,
+        "duplicates": receipt.duplicates,
+        "refused": refused,
+    }
+    return jsonify(answer), 202

@@ -1,0 +1,389 @@
+"""The commands of `straja`, one visible list: COMMANDS, at the end of this file.
+
+A command imports what it needs when it runs, so that `--help` answers at once. What the person can put
+right ends in one line and a remedy (exit code 2); only a fault of ours shows a traceback. What a script
+would read is always the last line on standard output.
+"""
+
+from __future__ import annotations
+
+import errno
+import getpass
+import json
+import os
+import signal
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from app import up
+from app.up import Trouble
+from config import Config, ConfigError
+
+if TYPE_CHECKING:
+    from app.auth import Accounts, BadAccount
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: its words ("city import"), what it does in a line, its arguments, and the doing."""
+
+    words: str
+    help: str
+    run: Callable[[Config, Namespace], int | None]
+    arguments: Callable[[ArgumentParser], object] = lambda parser: None
+
+
+# -- running -------------------------------------------------------------------------------------------
+
+
+def run_up(config: Config, given: Namespace) -> int:
+    return up.up(config)
+
+
+def run_web(config: Config, given: Namespace) -> NoReturn:
+    up.check_tls(config)
+    up.check_exposure(config, config.demo)
+    command = up.web_command(config)
+    os.execv(command[0], command)  # noqa: S606
+
+
+def run_keeper(config: Config, given: Namespace) -> None:
+    from app.keeper import main
+
+    main(config)
+
+
+def run_worker(config: Config, given: Namespace) -> None:
+    from app import jobs
+
+    jobs.work(config, burst=given.burst)
+
+
+def run_build_console(config: Config, given: Namespace) -> None:
+    up.build_console(force=given.force, check=given.check)
+
+
+# -- the city ------------------------------------------------------------------------------------------
+
+
+def run_city_import(config: Config, given: Namespace) -> None:
+    from gis import city
+
+    cities = config.var / "cities"
+    told = ""
+
+    def progress(what: str, share: float) -> None:
+        nonlocal told
+        # One line a step and a tenth of it: enough to see life, little enough for a log.
+        line = f"  {what} {int(share * 10) * 10} %"
+        if line != told:
+            told = line
+            up.say(line)
+
+    try:
+        bundled = given.file == "helsinki"
+        source = city.bundled_helsinki() if bundled else Path(given.file)
+        name = given.name or source.name.partition(".")[0].lower()
+        if given.if_needed:
+            try:
+                city.open_city(cities / name)
+                return
+            except city.CityError:
+                pass
+        info = city.import_city(source, cities, name, progress)
+    except city.CityError as error:
+        raise Trouble(error.message, error.remedy) from None
+    up.say(f"{info.name}: {counts(info.counts)}; ready in {cities / name}")
+
+
+def run_city_list(config: Config, given: Namespace) -> None:
+    from gis import city
+
+    folders = sorted((config.var / "cities").glob("[!.]*"))
+    if not folders:
+        up.say("no city was imported yet; `./straja city import FILE.osm.pbf` does")
+    for folder in folders:
+        try:
+            info = city.open_city(folder).info
+        except city.CityError as error:
+            up.say(f"{folder.name}: {error}")
+        else:
+            up.say(f"{folder.name}: {counts(info.counts)}; from {info.source}, {info.built_at}")
+
+
+def counts(found: Mapping[str, int]) -> str:
+    """The figures by which a person sees whether the right thing was imported."""
+    kilometres = f"{found['drive_length_km']:,} km of roads"
+    return f"{kilometres}, {found['streets']:,} streets, {found['addresses']:,} addresses"
+
+
+def import_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("file", help="path of an extract (.osm.pbf), or `helsinki` for the demo city")
+    parser.add_argument("--name", help="name to import it under; default: the file's name")
+    parser.add_argument("--if-needed", action="store_true", help="do nothing where a usable one is there")
+
+
+# -- people and machines that may come in --------------------------------------------------------------
+
+
+def accounts(config: Config) -> Accounts:
+    from app.core import open_core
+
+    return open_core(config, listen=False).accounts
+
+
+def blamed(error: BadAccount) -> Trouble:
+    """The refusal in the words of this command line."""
+    option = {"districts": "--district", "password": "the password"}.get(error.field, f"--{error.field}")
+    return Trouble(f"{option}: {error.detail}", "Nothing was made; mend that and run it again.")
+
+
+def run_token_create(config: Config, given: Namespace) -> None:
+    from app.auth import BadAccount
+
+    try:
+        secret = accounts(config).create_token(given.role, given.name, given.district, given.unit)
+    except BadAccount as error:
+        raise blamed(error) from None
+    up.say(f"token {given.name} ({given.role}); it is shown this once and stored nowhere:")
+    up.say(secret)
+
+
+def run_user_create(config: Config, given: Namespace) -> None:
+    from app.auth import BadAccount
+
+    if sys.stdin.isatty():
+        password = getpass.getpass(f"Password for {given.name}: ")
+        if getpass.getpass("Once more: ") != password:
+            raise Trouble("the two passwords differ", "Nothing was made; try again.")
+    else:
+        password = sys.stdin.readline().rstrip("\n")
+    try:
+        made = accounts(config).create_account(
+            given.name, password, given.role, given.district, given.unit, given.display_name
+        )
+    except BadAccount as error:
+        raise blamed(error) from None
+    up.say(f"account {made.name} ({made.role}) was made")
+
+
+def reach(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--role", required=True, help="admin, supervisor, dispatcher, field, gateway, observer"
+    )
+    parser.add_argument("--name", required=True, help="who or what it is for, for example tablet-f21")
+    parser.add_argument(
+        "--district", action="append", default=[], metavar="D", help="may be given several times"
+    )
+    parser.add_argument("--unit", help="call sign of the one unit it speaks for")
+
+
+def user_arguments(parser: ArgumentParser) -> None:
+    reach(parser)
+    parser.add_argument("--display-name", default="", help="how screens call this person; default: the name")
+
+
+# -- the log -------------------------------------------------------------------------------------------
+
+
+def run_demo(config: Config, given: Namespace) -> None:
+    from app import demo
+
+    logins = demo.seed(config)
+    if given.json:
+        up.say(json.dumps(logins, ensure_ascii=False))
+    else:
+        up.say(up.logins_text(logins))
+
+
+def run_pack_check(config: Config, given: Namespace) -> None:
+    import yaml
+
+    from dispatch.plans import PackError, load_pack
+
+    try:
+        pack = load_pack(yaml.safe_load(Path(given.file).read_text(encoding="utf-8")))
+    except OSError as error:
+        raise Trouble(
+            f"{given.file}: {error.strerror}", "Give the path of a pack, for example packs/ro.yaml."
+        ) from None
+    except yaml.YAMLError as error:
+        raise Trouble(f"{given.file} is not YAML: {error}", "Mend the line it names.") from None
+    except PackError as error:
+        raise Trouble(f"{given.file} cannot be used:\n{error}", "Mend what each line names.") from None
+    up.say(
+        f"{given.file}: {pack.name} {pack.version}, {len(pack.incident_types)} incident types,"
+        f" {len(pack.unit_types)} unit types, {len(pack.capabilities)} capabilities: no fault found"
+    )
+
+
+# -- for developers ------------------------------------------------------------------------------------
+
+
+def run_bench(config: Config, given: Namespace) -> None:
+    from bench import harness
+
+    try:
+        up.say(harness.main(given.name, given.json, given.full))
+    except harness.BenchError as error:
+        raise Trouble(str(error)) from None
+    except ModuleNotFoundError as error:
+        raise Trouble(f"{error.name} is not installed", "Run `./straja setup bench` first.") from None
+
+
+def bench_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", help="which bench; without it, all are listed")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--full", action="store_true", help="take the time that firm figures need")
+
+
+def build_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--force", action="store_true", help="build even when nothing changed")
+    parser.add_argument("--check", action="store_true", help="only check the front end's types")
+
+
+def run_rebuild(config: Config, given: Namespace) -> None:
+    from app.core import open_core
+    from app.picture import rebuild
+
+    up.say(f"{rebuild(open_core(config, listen=False).engine)} incidents listed anew from the log")
+
+
+def run_verify(config: Config, given: Namespace) -> int:
+    from app.core import open_core
+
+    log = open_core(config, listen=False).log
+    found = log.verify(lambda events: up.say(f"  {events} events"))
+    for origin, (seq, head) in found.heads.items():
+        up.say(f"{origin}: {seq} events, head {head[:16]}")
+    for fault in found.faults:
+        up.say(f"FAULT {fault}")
+    sealed = f"{found.sealed} sealed values intact, {found.erased} erased"
+    up.say(f"{found.events} events, {sealed}, {len(found.faults)} faults")
+    return 1 if found.faults else 0
+
+
+def run_openapi(config: Config, given: Namespace) -> None:
+    from app.api import openapi
+
+    up.say(json.dumps(openapi(), ensure_ascii=False, indent=2))
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("up", "start everything here and print the address", run_up),
+    Command("web", "run the web part alone: pages, API, sockets", run_web),
+    Command("keeper", "run the keeper alone: deadlines, expiries, escalations", run_keeper),
+    Command(
+        "worker",
+        "run a worker alone: work that may wait",
+        run_worker,
+        lambda p: p.add_argument("--burst", action="store_true", help="stop when the queue is empty"),
+    ),
+    Command("city import", "import a city from an OpenStreetMap extract", run_city_import, import_arguments),
+    Command("city list", "list the imported cities", run_city_list),
+    Command("token create", "make a token for a device or a program", run_token_create, reach),
+    Command(
+        "user create",
+        "make an account; the password is asked for, or read from standard input",
+        run_user_create,
+        user_arguments,
+    ),
+    Command("verify", "check every hash chain of the log", run_verify),
+    Command("rebuild", "make the droppable tables anew from the log", run_rebuild),
+    Command(
+        "pack check",
+        "check a domain pack and name its faults",
+        run_pack_check,
+        lambda p: p.add_argument("file", help="a pack, for example packs/ro.yaml"),
+    ),
+    Command(
+        "demo",
+        "set up the demo's units and logins",
+        run_demo,
+        lambda p: p.add_argument("--json", action="store_true", help="print the logins as one line of JSON"),
+    ),
+    Command("openapi", "print the description of the API", run_openapi),
+    Command("bench", "measure beside a peer; without a name, list the benches", run_bench, bench_arguments),
+    Command("build-console", "build the console from app/web", run_build_console, build_arguments),
+)
+
+
+def parser() -> ArgumentParser:
+    """The whole command line, from COMMANDS."""
+    top = ArgumentParser(prog="straja", description="Command system for a city's emergencies.")
+    groups = {"": top.add_subparsers(title="commands", metavar="COMMAND", required=True)}
+    for command in COMMANDS:
+        group, _, last = command.words.rpartition(" ")
+        if group not in groups:
+            helps = "; ".join(c.help for c in COMMANDS if c.words.startswith(f"{group} "))
+            groups[group] = (
+                groups[""].add_parser(group, help=helps).add_subparsers(metavar="COMMAND", required=True)
+            )
+        one = groups[group].add_parser(
+            last, help=command.help, description=f"{command.help[0].upper()}{command.help[1:]}."
+        )
+        command.arguments(one)
+        one.set_defaults(run=command.run)
+    return top
+
+
+def parser_of(command: Command) -> ArgumentParser:
+    """The arguments of one command alone."""
+    one = ArgumentParser(prog=f"straja {command.words}")
+    command.arguments(one)
+    return one
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = parser().parse_args(arguments)
+    try:
+        return given.run(Config.from_env(), given) or 0
+    except Trouble as trouble:
+        return complain(str(trouble), trouble.remedy)
+    except ConfigError as error:
+        return complain(str(error))
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python must not complain at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except Exception as error:
+        what, remedy = explanation(error)
+        if not what:
+            raise
+        return complain(what, remedy)
+
+
+def complain(what: str, remedy: str = "") -> int:
+    print(f"straja: {what}", file=sys.stderr)
+    if remedy:
+        print(f"  Remedy: {remedy}", file=sys.stderr)
+    return 2
+
+
+def explanation(error: Exception) -> tuple[str, str]:
+    """What is wrong and the remedy, where the world is at fault and not this program; else empty."""
+    from sqlalchemy.exc import OperationalError
+
+    from dispatch.plans import PackError
+
+    if isinstance(error, PackError):
+        return (
+            f"the pack cannot be used:\n{error}",
+            "Mend what each line names, or set STRAJA_PACK to another.",
+        )
+    if isinstance(error, OperationalError):
+        return f"the database does not answer: {error.orig}", "Check STRAJA_DATABASE_URL, and that it runs."
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS):
+        return f"{error.filename}: {error.strerror}", "Free or allow it, or set STRAJA_VAR to another folder."
+    return "", ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""One node's parts joined together, without any web framework: what the web, the keeper, the worker and
+the command line all start from."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from sqlalchemy import Engine
+
+from app import tracks as tracks_module
+from app.auth import Accounts
+from app.database import create_tables, open_engine
+from app.log import Log
+from app.picture import Picture
+from app.ports import World
+from app.submit import Door
+from app.tables import tracks_metadata
+from app.tracks import Tracks
+from app.vault import Vault
+from config import ROOT, Config, ConfigError
+from dispatch.plans import Pack, PackError, load_pack
+from gis.city import City, CityError, open_city
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """The parts of a node; `city` is None until one was imported."""
+
+    config: Config
+    world: World
+    engine: Engine
+    vault: Vault
+    log: Log
+    picture: Picture
+    door: Door
+    accounts: Accounts
+    tracks: Tracks
+    pack: Pack
+    city: City | None
+
+    def close(self) -> None:
+        """Write what is pending and stop the threads."""
+        self.tracks.close()
+        self.log.stop()
+
+
+def read_pack(name: str) -> Pack:
+    """The pack shipped under that name, or the file at that path. Raises PackError or ConfigError."""
+    path = ROOT / "packs" / f"{name}.yaml"
+    if not path.exists():
+        path = Path(name)
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"STRAJA_PACK is {name!r}: {error.strerror}; use ro, generic or a file") from None
+    except yaml.YAMLError as error:
+        raise PackError([f"{path.name}: not valid YAML: {error}"]) from None
+    return load_pack(raw)
+
+
+def city_folder(config: Config) -> Path | None:
+    """The folder of the city in use, or None when none was imported."""
+    cities = config.var / "cities"
+    if config.city:
+        chosen = cities / config.city
+        if not chosen.is_dir():
+            raise ConfigError(f"STRAJA_CITY is {config.city!r}, and there is no such city under {cities}")
+        return chosen
+    found = sorted(p for p in cities.glob("*") if p.is_dir() and not p.name.startswith("."))
+    return found[0] if found else None
+
+
+def open_core(config: Config, world: World | None = None, *, listen: bool = True) -> Core:
+    """Open everything. With `listen` False nothing is started: for commands that only read or administer.
+
+    Raises ConfigError, PackError or CityError with a message for people.
+    """
+    world = world or World.system()
+    logging.basicConfig(
+        level=config.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    config.var.mkdir(parents=True, exist_ok=True)
+    pack = read_pack(config.pack)
+    engine = open_engine(config.database_url)
+    create_tables(engine)
+    tracks_engine = tracks_module.open_engine(config.tracks_url)
+    tracks_metadata.create_all(tracks_engine)
+    vault = Vault(engine, world.random)
+    log = Log(
+        engine,
+        world,
+        vault,
+        station=config.station,
+        folder=config.var,
+        reserve_bytes=config.disk_reserve_mb * 1_000_000,
+    )
+    picture = Picture(engine, world.clock)
+    door = Door(log, picture, world.clock, pack, station=config.station, district=config.district)
+    accounts = Accounts(engine, world.clock, world.random, session_hours=config.session_hours)
+    tracks = Tracks(tracks_engine, world.clock, known_unit=lambda unit: picture.now.unit(unit) is not None)
+    folder = city_folder(config)
+    city: City | None = None
+    if folder is not None:
+        try:
+            city = open_city(folder)
+        except CityError as error:
+            logging.getLogger("straja").error("the city %s cannot be used: %s", folder.name, error)
+    if listen:
+        log.start(picture)
+        tracks.start()
+    return Core(config, world, engine, vault, log, picture, door, accounts, tracks, pack, city)

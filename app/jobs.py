@@ -1,0 +1,120 @@
+"""Work that may wait: run by RQ workers, away from dispatching.
+
+A job carries ids, never data: what it works on lies in the log, in `var` or in the city's folder, and
+what it makes ends there too. So Redis may be lost at any moment and with it every queued job: nothing
+that was acknowledged goes with it, and asking again is always safe.
+
+To add a job, write a function here that takes strings and numbers only, and list it in JOBS. A worker
+runs nothing else: whoever can write to Redis can name a listed job, not a function of their choice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue, Worker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from config import Config
+
+QUEUE = "straja"
+TIMEOUT_S = 3600
+
+log = logging.getLogger(__name__)
+
+
+class JobsUnavailable(Exception):
+    """No Redis answers: the job was not taken. Dispatching is not touched by this."""
+
+
+def import_city(upload: str, name: str) -> dict[str, Any]:
+    """Import `var/uploads/<upload>`, an OpenStreetMap extract, as the city `name`.
+
+    The city's folder appears whole or not at all, so a job that is run twice does no harm.
+    Raises gis.city.CityError with a sentence for people when the file is not usable.
+    """
+    from gis.city import import_city as build
+
+    config = Config.from_env()
+    source = uploaded(config.var / "uploads", upload)
+
+    def progress(step: str, share: float) -> None:
+        log.info("%s: %s, %d %%", upload, step, round(share * 100))
+
+    info = build(source, config.var / "cities", name, progress)
+    return {"city": info.name}
+
+
+def verify_log() -> dict[str, Any]:
+    """Check every hash chain of the log from its first event. Returns {events, faults:[words]}."""
+    from app.core import open_core
+
+    found = open_core(Config.from_env(), listen=False).log.verify()
+    return {"events": found.events, "faults": found.faults}
+
+
+JOBS: dict[str, Callable[..., Any]] = {
+    f"{job.__module__}.{job.__qualname__}": job for job in (import_city, verify_log)
+}
+
+
+def uploaded(folder: Path, upload: str) -> Path:
+    """The path of the upload so named. ValueError when the name leaves `folder` or nothing is there."""
+    path = (folder / upload).resolve()
+    if path.parent != folder.resolve() or not path.is_file():
+        raise ValueError(f"there is no uploaded file named {upload!r}")
+    return path
+
+
+class ListedJob(Job):
+    """A job whose function is looked up in JOBS, never imported by the name that stands in Redis."""
+
+    # RQ would import these by name too; no job of Straja has any.
+    success_callback = failure_callback = stopped_callback = property(lambda self: None)
+
+    @property
+    def func(self) -> Callable[..., Any]:
+        try:
+            return JOBS[str(self.func_name)]
+        except KeyError:
+            raise ValueError(
+                f"{self.func_name!r} is not a job of Straja; known are {', '.join(JOBS)}"
+            ) from None
+
+
+def connect(config: Config) -> Redis:
+    # Short: whoever enqueues waits for this, and without Redis must go on at once.
+    return Redis.from_url(config.redis_url, socket_connect_timeout=1.0)
+
+
+def queue(config: Config) -> Queue:
+    return Queue(QUEUE, connection=connect(config), serializer=JSONSerializer, job_class=ListedJob)
+
+
+def enqueue(config: Config, job: Callable[..., Any], *ids: str | int | float) -> str:
+    """Queue `job(*ids)` and return the job's id. JobsUnavailable when no Redis answers."""
+    name = f"{job.__module__}.{job.__qualname__}"
+    if name not in JOBS:
+        raise ValueError(f"{name} is not listed in app.jobs.JOBS")
+    try:
+        return queue(config).enqueue(name, *ids, job_timeout=TIMEOUT_S).id
+    except RedisError as error:
+        raise JobsUnavailable(f"no Redis answers at {config.redis_url}: {error}") from error
+
+
+def work(config: Config, burst: bool = False) -> None:
+    """Run jobs until stopped; with `burst`, until the queue is empty. Also runs what was scheduled."""
+    connection = Redis.from_url(config.redis_url)
+    worker = Worker(
+        [Queue(QUEUE, connection=connection, serializer=JSONSerializer, job_class=ListedJob)],
+        connection=connection,
+        serializer=JSONSerializer,
+        job_class=ListedJob,
+    )
+    worker.work(burst=burst, with_scheduler=not burst, logging_level="INFO")

@@ -1,0 +1,150 @@
+"""The one process that owns time: what is due is derived from the log and done once.
+
+It holds a lock, so that a second keeper waits and takes over when the first one dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from sqlalchemy import Engine, func, select
+
+from app import jobs
+from app.core import Core, open_core
+from app.demo import Parked
+from app.log import StorageError
+from config import Config
+from dispatch import commands as c
+from dispatch.commands import SYSTEM, Refused
+
+LOCK_KEY = 0x57AA_1B
+STEP_S = 1.0
+EVICT_EVERY_S = 60.0
+VERIFY_EVERY_S = 86_400.0
+log = logging.getLogger("straja.keeper")
+
+
+def due_lapses(core: Core, now_us: int) -> Iterator[c.LapseRequest]:
+    """Requests whose time for an answer has run out, for units held here."""
+    state = core.picture.now
+    for incident in state.incidents():
+        for request in incident.requests:
+            unit = state.unit(request.unit)
+            held = unit is not None and unit.custodian == core.config.station
+            if request.state == "asked" and held and now_us >= request.answer_by_us:
+                # The id is made of what is due, so that two keepers can only say it once.
+                yield c.LapseRequest(
+                    id=f"lapse:{incident.id}:{request.unit}:{request.answer_by_us}",
+                    source="keeper",
+                    incident=incident.id,
+                    unit=request.unit,
+                )
+
+
+class Keeper:
+    """One step does everything that is due now."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._parked = Parked(core) if core.config.demo else None
+        self._evict_at_s = 0.0
+        self._verify_at_s = core.world.clock.monotonic_s() + 3600.0
+
+    def step(self) -> None:
+        core = self._core
+        for command in due_lapses(core, core.world.clock.now_us()):
+            try:
+                core.door.submit(command, SYSTEM)
+            except Refused as error:
+                log.warning("could not lapse the request for %s: %s", command.unit, error)
+        if self._parked is not None:
+            self._parked.step()
+        now_s = core.world.clock.monotonic_s()
+        if now_s >= self._evict_at_s:
+            self._evict_at_s = now_s + EVICT_EVERY_S
+            core.picture.evict()
+        if now_s >= self._verify_at_s:
+            self._verify_at_s = now_s + VERIFY_EVERY_S
+            try:
+                jobs.enqueue(core.config, jobs.verify_log)
+            except jobs.JobsUnavailable as error:
+                log.warning("the daily check of the log waits: %s", error)
+
+
+@contextmanager
+def the_lock(engine: Engine, var: Path, wait: threading.Event) -> Iterator[None]:
+    """Hold the keeper's lock; waits for it until `wait` is set, which raises InterruptedError."""
+    if engine.dialect.name == "sqlite":
+        with open(var / "keeper.lock", "a+") as file:
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if wait.wait(1.0):
+                        raise InterruptedError from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        while not connection.scalar(select(func.pg_try_advisory_lock(LOCK_KEY))):
+            if wait.wait(1.0):
+                raise InterruptedError
+        yield
+
+
+def is_kept(engine: Engine, var: Path) -> bool:
+    """Whether some keeper holds the lock just now."""
+    if engine.dialect.name == "sqlite":
+        path = var / "keeper.lock"
+        if not path.exists():
+            return False
+        with open(path) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            fcntl.flock(file, fcntl.LOCK_UN)
+            return False
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql(
+            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = %(key)s",
+            {"key": LOCK_KEY},
+        ).first()
+        return found is not None
+
+
+def main(config: Config) -> None:
+    """Run until SIGTERM or SIGINT."""
+    stop = threading.Event()
+
+    def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, ask_to_stop)
+    signal.signal(signal.SIGINT, ask_to_stop)
+    core = open_core(config)
+    try:
+        with the_lock(core.engine, config.var, stop):
+            log.info("keeping time for station %s", config.station)
+            keeper = Keeper(core)
+            while not stop.is_set():
+                try:
+                    keeper.step()
+                except StorageError as error:
+                    log.error("what is due must wait: %s", error)
+                stop.wait(STEP_S)
+    except InterruptedError:
+        pass
+    finally:
+        core.close()

@@ -1,0 +1,342 @@
+"""Live consoles over Socket.IO: a snapshot, then what changed after the cursor, positions as frames.
+
+Every process follows the log by itself and emits to its own sockets. All consoles that may see the same
+things share a room, and each change is built and encoded once a room. A frame of changes says from which
+cursor to which it leads: a console that is not at `from` asks again, so nothing is missed or doubled.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from flask import Flask, request
+from flask_socketio import SocketIO, disconnect, join_room
+
+from app.api.doors import COOKIE
+from app.auth import could, may, origin_allowed
+from app.core import Core
+from app.native import is_cooperative
+from app.picture import crew_mates
+from app.rows import Rows, rfc3339
+from dispatch.commands import Actor
+from dispatch.incident import Incident
+from dispatch.unit import Unit
+
+FRAME_EVERY_S = 0.25
+PULSE_EVERY_S = 2.0
+BACKLOG_MAX = 500
+"""Packets waiting for one console before it is cut off, to come back with its cursor."""
+log = logging.getLogger("straja.live")
+
+
+@dataclass(slots=True)
+class Scope:
+    """Consoles that may see the same things."""
+
+    key: str
+    actor: Actor
+    sockets: set[str] = field(default_factory=set)
+    shown: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Peer:
+    """One connected console; `still` tells whether its login is still good."""
+
+    scope: str
+    still: Callable[[], bool]
+    ready: bool = False
+
+
+class Bell:
+    """Rung on the log's OS thread, heard on the event loop."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self.ring: Callable[[], None] = self._event.set
+        if is_cooperative():
+            import gevent
+
+            # Only an async watcher may be touched from a foreign OS thread.
+            watcher = gevent.get_hub().loop.async_()
+            watcher.start(self._event.set)
+            self.ring = watcher.send
+
+    def wait(self, timeout_s: float) -> None:
+        self._event.wait(timeout_s)
+        self._event.clear()
+
+
+class Live:
+    """The sockets of this process. `pump` sends what is new; it is called when the log moves."""
+
+    def __init__(self, socketio: SocketIO, core: Core, rows: Rows) -> None:
+        self._io = socketio
+        self._core = core
+        self._rows = rows
+        self._at = core.picture.position
+        self._lock = threading.RLock()
+        self._peers: dict[str, Peer] = {}
+        self._scopes: dict[str, Scope] = {}
+        self._tick = 0
+        self._bell = Bell()
+        self._running = False
+
+    def start(self) -> None:
+        """Follow the log and the positions in background tasks of the server."""
+        self._running = True
+        self._core.log.after_commit(self._bell.ring)
+        self._io.start_background_task(self._follow)
+        self._io.start_background_task(self._move)
+        self._io.start_background_task(self._pulse)
+
+    def stop(self) -> None:
+        self._running = False
+        self._bell.ring()
+
+    def _follow(self) -> None:
+        while self._running:
+            self._bell.wait(1.0)
+            self._guarded(self.pump)
+
+    def _move(self) -> None:
+        while self._running:
+            self._io.sleep(FRAME_EVERY_S)
+            self._guarded(self.frames)
+
+    def _pulse(self) -> None:
+        while self._running:
+            self._io.sleep(PULSE_EVERY_S)
+            self._guarded(self.pulse)
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception:
+            # One bad row must not end the stream for everybody; consoles notice the gap and ask again.
+            log.exception("a live update failed")
+
+    # ---- who is listening
+
+    def connect(self, actor: Actor, still: Callable[[], bool], sid: str) -> None:
+        key = f"{actor.role}/{'+'.join(sorted(actor.districts))}/{actor.unit or ''}"
+        with self._lock:
+            scope = self._scopes.setdefault(key, Scope(key, actor))
+            scope.sockets.add(sid)
+            self._peers[sid] = Peer(key, still)
+
+    def disconnect(self, sid: str) -> None:
+        with self._lock:
+            peer = self._peers.pop(sid, None)
+            if peer is None:
+                return
+            scope = self._scopes[peer.scope]
+            scope.sockets.discard(sid)
+            if not scope.sockets:
+                del self._scopes[peer.scope]
+
+    def hello(self, sid: str, cursor: str | None) -> dict[str, Any] | None:
+        """What brings one console up to date, and a seat in its room; None for an unknown socket."""
+        with self._lock:
+            peer = self._peers.get(sid)
+            if peer is None:
+                return None
+            # Everybody else is brought to the same position first, so that the next frame fits here too.
+            self.pump()
+            scope = self._scopes[peer.scope]
+            picture = self._core.picture
+            position = self._core.log.position_of(cursor) if cursor else None
+            changed = picture.changed_since(position) if position is not None else None
+            if changed is None:
+                incidents = [x for x in picture.now.incidents() if x.open]
+                units = list(picture.now.units())
+                mode = "snapshot"
+            else:
+                incidents, units = self._named(changed[1])
+                mode = "changes"
+            answer = {
+                "mode": mode,
+                "cursor": self._core.log.cursor(self._at),
+                **self._built(scope, incidents, units),
+                "server_time": rfc3339(self._core.world.clock.now_us()),
+            }
+            if not peer.ready:
+                peer.ready = True
+                join_room(scope.key, sid=sid, namespace="/")
+            return answer
+
+    # ---- what is sent
+
+    def pump(self) -> None:
+        """Send every change since the last time, one frame a room."""
+        with self._lock:
+            changed = self._core.picture.changed_since(self._at)
+            if changed is None:
+                # More has happened than is remembered: whoever listens will find itself at another cursor.
+                self._at = self._core.picture.position
+                return
+            to, subjects = changed
+            if to == self._at:
+                return
+            incidents, units = self._named(subjects)
+            envelope = {
+                "from": self._core.log.cursor(self._at),
+                "to": self._core.log.cursor(to),
+                "server_time": rfc3339(self._core.world.clock.now_us()),
+            }
+            self._at = to
+            for scope in list(self._scopes.values()):
+                self._cut_slow(scope)
+                self._io.emit("changes", envelope | self._built(scope, incidents, units), to=scope.key)
+
+    def _named(self, subjects: dict[str, None]) -> tuple[list[Incident], list[Unit]]:
+        state = self._core.picture.now
+        incidents: dict[str, Incident] = {}
+        units: dict[str, Unit] = {}
+        for subject in subjects:
+            kind, _, subject_id = subject.partition(":")
+            if kind == "incident":
+                incident = state.incident(subject_id)
+                if incident is not None and incident.reported:
+                    incidents[subject_id] = incident
+            elif kind == "unit":
+                unit = state.unit(subject_id)
+                if unit is not None and unit.registered:
+                    units[subject_id] = unit
+                    units |= {mate.id: mate for mate in crew_mates(state, unit)}
+        return list(incidents.values()), list(units.values())
+
+    def _built(self, scope: Scope, incidents: list[Incident], units: list[Unit]) -> dict[str, Any]:
+        """Rows for one scope, and the ids of what it saw before and may see no more."""
+        actor = scope.actor
+        plain: list[Incident] = []
+        personal: list[Incident] = []
+        gone: list[str] = []
+        for x in incidents:
+            on_it = [a.unit for a in x.active()]
+            if may(actor, "incident.read", district=x.district, unit=on_it):
+                scope.shown.add(x.id)
+                opened = may(actor, "personal.read", district=x.district, unit=on_it)
+                (personal if opened else plain).append(x)
+            elif x.id in scope.shown:
+                scope.shown.discard(x.id)
+                gone.append(x.id)
+        return {
+            "incidents": self._rows.incidents(personal, personal=True) + self._rows.incidents(plain, personal=False),
+            "units": [
+                self._rows.unit(u) for u in units if may(actor, "unit.read", district=u.district, unit=u.id)
+            ],
+            "gone": {"incidents": gone},
+        }
+
+    def frames(self) -> None:
+        """Send the positions that moved since the last frame."""
+        tracks = self._core.tracks
+        tick, moved = tracks.changed_since(self._tick)
+        self._tick = tick
+        if not len(moved) or not self._scopes:
+            return
+        now_us = self._core.world.clock.now_us()
+        whole: bytes | None = None
+        names = tracks.arrays().units
+        for scope in list(self._scopes.values()):
+            actor = scope.actor
+            if "*" in actor.districts and actor.unit is None:
+                whole = whole or tracks.frame(moved, now_us)
+                self._io.emit("positions", whole, to=scope.key)
+                continue
+            seen = [n for n in moved if self._sees_unit(actor, names[n])]
+            if seen:
+                self._io.emit("positions", tracks.frame(np.array(seen), now_us), to=scope.key)
+
+    def _sees_unit(self, actor: Actor, unit_id: str) -> bool:
+        unit = self._core.picture.now.unit(unit_id)
+        return unit is not None and may(actor, "unit.read", district=unit.district, unit=unit_id)
+
+    def pulse(self) -> None:
+        """Feed every console's data age, and cut those whose login has ended."""
+        self._io.emit(
+            "pulse",
+            {
+                "server_time": rfc3339(self._core.world.clock.now_us()),
+                "cursor": self._core.log.cursor(self._at),
+                "trouble": self._core.log.trouble,
+            },
+        )
+        for sid, peer in list(self._peers.items()):
+            if not peer.still():
+                self._io.emit("revoked", {}, to=sid)
+                disconnect(sid, namespace="/")
+
+    def _cut_slow(self, scope: Scope) -> None:
+        server = self._io.server
+        for sid in list(scope.sockets):
+            eio_sid = server.manager.eio_sid_from_sid(sid, "/")
+            waiting = server.eio.sockets.get(eio_sid)
+            if waiting is not None and waiting.queue.qsize() > BACKLOG_MAX:
+                log.warning("a console that cannot keep up is cut off")
+                disconnect(sid, namespace="/")
+
+
+def attach(app: Flask, core: Core, rows: Rows) -> tuple[SocketIO, Live]:
+    """The Socket.IO server on `app`, websocket only, same origin only for cookies."""
+    socketio = SocketIO(
+        app,
+        async_mode="gevent" if is_cooperative() else "threading",
+        transports=["websocket"],
+        manage_session=False,
+        cors_allowed_origins=None,
+        ping_interval=10,
+        ping_timeout=8,
+        max_http_buffer_size=64_000,
+        logger=False,
+        engineio_logger=False,
+    )
+    live = Live(socketio, core, rows)
+    accounts = core.accounts
+
+    @socketio.on("connect")
+    def on_connect(auth: Any = None) -> bool:
+        secret = auth.get("token") if isinstance(auth, dict) else None
+        still: Callable[[], bool]
+        if isinstance(secret, str) and secret:
+            actor = accounts.by_token(secret)
+
+            def still() -> bool:
+                return accounts.by_token(secret) is not None
+        else:
+            cookie = request.cookies.get(COOKIE, "")
+            if not origin_allowed(request.headers.get("Origin"), [request.host_url]):
+                return False
+            known = accounts.by_session(cookie) if cookie else None
+            actor = known[0] if known else None
+
+            def still() -> bool:
+                return accounts.by_session(cookie) is not None
+
+        if actor is None or not could(actor, "live.listen"):
+            return False
+        live.connect(actor, still, request.sid)  # type: ignore[attr-defined]
+        return True
+
+    @socketio.on("hello")
+    def on_hello(data: Any = None) -> dict[str, Any]:
+        sid: str = request.sid  # type: ignore[attr-defined]
+        peer = live._peers.get(sid)
+        if peer is None or not peer.still():
+            disconnect()
+            return {"error": "sign-in"}
+        cursor = data.get("cursor") if isinstance(data, dict) else None
+        answer = live.hello(sid, cursor if isinstance(cursor, str) and len(cursor) < 200 else None)
+        return answer or {"error": "sign-in"}
+
+    @socketio.on("disconnect")
+    def on_disconnect(*_: Any) -> None:
+        live.disconnect(request.sid)  # type: ignore[attr-defined]
+
+    return socketio, live

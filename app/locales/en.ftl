@@ -1,0 +1,261 @@
+# --- console
+
+app-title = Straja
+app-what = Command of a city's emergencies
+app-starting = Starting…
+app-unreachable = The server does not answer. Trying again.
+server-fault = The server had a fault. Try again.
+console-title = Straja, dispatch
+language = Language
+theme-day = Day
+theme-night = Night
+demo = DEMO · simulated crews
+sign-out = Sign out
+save = Save
+cancel = Cancel
+reason = Reason
+try-again = Try again
+
+login-name = Name
+login-password = Password
+login-submit = Start shift
+login-bad = The name or the password is wrong.
+login-locked = { $seconds ->
+    [one] Too many tries. Wait one second.
+   *[other] Too many tries. Wait { $seconds } seconds.
+  }
+login-ended = The session has ended. Sign in again; the draft of the call is kept.
+login-demo = One-click sign-in, on this demonstration server only
+
+role-admin = administrator
+role-supervisor = shift supervisor
+role-dispatcher = dispatcher
+role-field = crew
+role-gateway = outside system
+role-observer = observer
+role-drill_controller = drill controller
+
+age-seconds = { $n } s
+age-minutes = { $n } min
+age-hours = { $n } h
+age-days = { $n } d
+distance-m = { $n } m
+distance-km = { $n } km
+
+link-live = live { $age }
+link-connecting = connecting…
+link-lost = no link for { $age }
+truth-since = No link since { $at }.
+truth-works = Working: the map, the queue and the units as they were at { $at }, the draft of a call.
+truth-broken = NOT working: new calls from others, sending, recommendations, positions and statuses.
+truth-radio = Use the radio. The console keeps trying to reconnect.
+
+queue-title = Queue
+queue-count = { $n ->
+    [one] { $n } open incident
+   *[other] { $n } open incidents
+  }
+queue-unacknowledged = { $n ->
+    [one] { $n } unacknowledged call
+   *[other] { $n } unacknowledged calls
+  }
+queue-new = New call
+queue-waiting = Loading the picture…
+queue-empty = No open incident.
+queue-pinned = unacknowledged
+queue-nobody = nobody sent
+queue-asked = requested: { $n }
+say-critical = New critical incident, { $number }, { $type }, { $address }
+
+call-title = New call
+call-started = Time since the call began
+call-hide = Hide
+call-address = Address
+call-address-hint = street and number, crossing, landmark, coordinates
+call-address-none = No address found. Click the map or write it another way.
+call-address-unreachable = The search does not answer. Click the map or send the text as it is.
+call-pinned = The place is set:
+call-unpinned = The place is not set yet: choose a line or click the map.
+call-or-map = Type, or click the map.
+call-near = { $distance } from { $label }
+call-maybe-same = The same one? { $number } at { $distance }
+call-type = Type
+call-type-hint = code or words: F01, fire, crash
+call-type-none = No type has these words.
+call-priority = Priority
+call-description = What the caller says
+call-caller-name = Caller
+call-caller-phone = Phone
+call-case-agency = Another agency's case
+call-case-number = Case number
+call-submit = Open the incident
+call-sending = Sending…
+call-discard = Discard the draft
+call-need-address = Where? Give an address or click the map.
+call-need-type = What happened? Choose a type from the list.
+call-retrying = { $tries ->
+    [one] NOT SENT. The server did not answer; trying the same call again.
+   *[other] NOT SENT after { $tries } tries. Trying the same call again.
+  }
+call-stop-retrying = Stop and edit
+
+part-bloc = Block
+part-scara = Stair
+part-etaj = Floor
+part-apartament = Flat
+part-interfon = Intercom
+
+place-address = address
+place-street = street
+place-crossing = crossing
+place-landmark = landmark
+place-coordinates = coordinates
+place-road_km = road kilometre
+match-exact = exact
+match-prefix = begins so
+match-near = similar
+
+card-nothing = Choose an incident in the queue or on the map. F2 for a new call.
+card-no-address = no address
+card-coarse = approximate place
+card-since = { $timer } since the call · { $by }
+card-acknowledged = acknowledged by { $by } at { $at }
+card-acknowledge = Acknowledge
+card-alarm-level = Alarm level
+card-close = Close the incident
+card-closed = Closed at { $at }.
+card-reopen = Reopen
+card-outcome = Outcome
+card-staging = Crews wait at the staging point until the scene is safe.
+card-conflict = Facts that contradict each other ({ $kind }), { $at }: a person decides.
+card-facts = What is known
+card-caller = Caller:
+card-cases = Cases:
+card-sent = Units
+card-recall = Recall
+card-notes = Notes ({ $n })
+card-add-note = New note
+card-add = Add
+card-timeline = Timeline
+timeline-late = arrived { $age } later
+outcome-solved = Solved on scene
+outcome-nothing-found = Nothing found
+outcome-false-alarm = False alarm
+outcome-handed-over = Handed to another agency
+outcome-cancelled = Cancelled by the caller
+source-caller = caller
+source-dispatcher = dispatcher
+source-crew = crew
+source-unit = crew
+source-system = system
+source-gateway = outside system
+source-registry = registry
+source-geocoder = address search
+source-map = map
+source-type = from the type
+source-plan = from the plan
+
+request-asked = requested at { $at } by { $by }, no answer yet
+request-accepted = accepted by { $name } at { $at }
+request-refused = refused by { $name } at { $at }
+request-no-answer = NO ANSWER, requested at { $at }
+request-withdrawn = request withdrawn
+request-log-yes = Accepted
+request-log-no = Refused
+request-withdraw = Withdraw
+request-yes-title = { $unit }: the request was accepted by phone
+request-no-title = { $unit }: the request was refused by phone
+request-by-name = Who answered
+recall-title = { $unit }: recall
+
+recommendation-title = Recommended
+recommendation-computed = { $age } ago
+recommendation-computing = Computing…
+recommendation-needs = The plan still needs:
+recommendation-covered = The plan is covered.
+recommendation-straight = Times are in a straight line: the road network is not available.
+recommendation-missing = No free unit for:
+recommendation-no-link = No link: the recommendation cannot be computed.
+recommendation-not-chosen = { $n ->
+    [one] Why not one other unit
+   *[other] Why not { $n } other units
+  }
+candidate-stage = { $unit }: stage or unstage
+candidate-to-ask = to be requested
+candidate-send = Send
+candidate-ask = Request
+candidate-eta-parts = turnout { $turnout }, drive { $drive }
+travel-road = by road
+travel-straight = straight line
+fix-age = fix { $age }
+fix-old = OLD fix { $age }
+fix-never = no fix
+send-plan = Send the plan: { $units }
+send-staged = Send { $units }
+send-request = request { $units }
+send-nothing = No unit staged
+send-sending = Sending…
+send-done = Sent: { $units }.
+send-asked = Requested: { $units }; waiting for the agency's answer.
+send-back-to-plan = Back to the plan
+send-override = Why not the plan (optional)
+send-retrying = NOT SENT yet: the server did not answer. Trying the same sending again.
+send-no-link = It is not known whether the sending arrived: the server did not answer. Check the units and use the radio.
+send-taken = { $unit } was taken by { $by } { $ago } ago ({ $at }) for { $number }. Nothing was sent; the recommendation is being computed again.
+write-no-link = No answer from the server. It is not known whether this was saved; try again.
+
+board-title = Units
+board-count = { $n ->
+    [one] { $n } unit
+   *[other] { $n } units
+  }
+board-ready = free: { $n }
+board-find = Find
+board-group = Grouping
+board-by-station = by station
+board-by-type = by type
+board-no-station = No station
+board-asked = · requested, no answer
+board-crew-on = · its crew is on { $unit }
+board-requested = on request
+board-fix = Age of the fix
+board-set-status = { $unit }: set the status
+status-title = { $unit }, now:
+status-requested = A unit of another agency: note what was heard on the radio.
+status-hospital = Hospital
+status-ready-in = Ready in (minutes)
+status-danger-on = Crew in danger
+status-danger-off = Crew no longer in danger
+
+map-title = Map
+map-tools = Map tools
+map-zoom-in = Zoom in
+map-zoom-out = Zoom out
+map-whole-city = Whole city
+map-show-selected = Selected incident
+map-no-webgl = The map cannot be drawn: this browser has no WebGL. The queue, the card and the unit board work.
+map-software = map drawn by the processor, no graphics card
+map-click-sets-place = Click the map to place the call
+
+keys-new = new call
+keys-next = next unacknowledged
+keys-acknowledge = acknowledge
+keys-stage = stage units
+keys-send = send
+keys-help = keys and marks
+help-title = Keys and marks
+help-close = Close
+help-keys = Keys
+help-marks = Unit statuses
+help-new-call = new call
+help-next = next unacknowledged incident
+help-acknowledge = acknowledge the selected incident
+help-arrows = up and down in the queue, recommendations, units
+help-enter = in the queue: to the recommendation; in the recommendation: send; on a unit: set the status
+help-stage = stage or unstage a recommended unit (in the queue and the recommendation)
+help-submit = open the incident from the form
+help-status = on a unit: available, en route, on scene, transporting, out of service
+help-escape = hide the form or the menu; the draft is kept
+help-help = this page
+help-shapes = Square: fire and rescue. Circle: ambulance. Triangle: police and public order. Diamond: city services.
+help-fill = Filled: the city's own. Thick outline: another agency's, to be requested. Dashed outline: fix older than 2 minutes.

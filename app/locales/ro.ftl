@@ -1,0 +1,267 @@
+# --- console
+
+app-title = Straja
+app-what = Comanda urgențelor orașului
+app-starting = Se pornește…
+app-unreachable = Serverul nu răspunde. Se încearcă din nou.
+server-fault = Serverul a avut o eroare. Încercați din nou.
+console-title = Straja, dispecerat
+language = Limba
+theme-day = Zi
+theme-night = Noapte
+demo = DEMO · echipaje simulate
+sign-out = Ieșire
+save = Salvează
+cancel = Renunță
+reason = Motivul
+try-again = Încearcă din nou
+
+login-name = Nume
+login-password = Parolă
+login-submit = Intră în tură
+login-bad = Numele sau parola nu sunt corecte.
+login-locked = { $seconds ->
+    [one] Prea multe încercări. Așteptați o secundă.
+    [few] Prea multe încercări. Așteptați { $seconds } secunde.
+   *[other] Prea multe încercări. Așteptați { $seconds } de secunde.
+  }
+login-ended = Sesiunea s-a încheiat. Intrați din nou; schița apelului este păstrată.
+login-demo = Intrare dintr-o apăsare, numai pe acest server demonstrativ
+
+role-admin = administrator
+role-supervisor = șef de tură
+role-dispatcher = dispecer
+role-field = echipaj
+role-gateway = sistem extern
+role-observer = observator
+role-drill_controller = conducător de exercițiu
+
+age-seconds = { $n } s
+age-minutes = { $n } min
+age-hours = { $n } h
+age-days = { $n } z
+distance-m = { $n } m
+distance-km = { $n } km
+
+link-live = legătură vie { $age }
+link-connecting = se leagă…
+link-lost = fără legătură de { $age }
+truth-since = Fără legătură din { $at }.
+truth-works = Merg: harta, coada și echipajele așa cum erau la { $at }, schița apelului.
+truth-broken = NU merg: apelurile noi de la alții, trimiterea, recomandarea, pozițiile și stările.
+truth-radio = Folosiți stația radio. Reconectarea se încearcă singură.
+
+queue-title = Coada
+queue-count = { $n ->
+    [one] { $n } incident deschis
+    [few] { $n } incidente deschise
+   *[other] { $n } de incidente deschise
+  }
+queue-unacknowledged = { $n ->
+    [one] { $n } apel nepreluat
+    [few] { $n } apeluri nepreluate
+   *[other] { $n } de apeluri nepreluate
+  }
+queue-new = Apel nou
+queue-waiting = Se încarcă situația…
+queue-empty = Niciun incident deschis.
+queue-pinned = nepreluat
+queue-nobody = nimeni trimis
+queue-asked = cerute: { $n }
+say-critical = Incident critic nou, { $number }, { $type }, { $address }
+
+call-title = Apel nou
+call-started = Timp de la începutul apelului
+call-hide = Ascunde
+call-address = Adresa
+call-address-hint = stradă și număr, intersecție, reper, coordonate
+call-address-none = Nicio adresă găsită. Apăsați pe hartă sau scrieți altfel.
+call-address-unreachable = Căutarea nu răspunde. Apăsați pe hartă sau trimiteți textul așa cum este.
+call-pinned = Locul este fixat:
+call-unpinned = Locul nu este fixat încă: alegeți un rând sau apăsați pe hartă.
+call-or-map = Scrieți sau apăsați pe hartă.
+call-near = la { $distance } de { $label }
+call-maybe-same = Poate același? { $number } la { $distance }
+call-type = Tipul
+call-type-hint = cod sau cuvinte: F01, incendiu, accident
+call-type-none = Niciun tip cu aceste cuvinte.
+call-priority = Prioritatea
+call-description = Ce spune apelantul
+call-caller-name = Apelant
+call-caller-phone = Telefon
+call-case-agency = Dosar al altei instituții
+call-case-number = Numărul dosarului
+call-submit = Deschide incidentul
+call-sending = Se trimite…
+call-discard = Aruncă schița
+call-need-address = Unde? Scrieți o adresă sau apăsați pe hartă.
+call-need-type = Ce s-a întâmplat? Alegeți un tip din listă.
+call-retrying = { $tries ->
+    [one] NETRIMIS. Serverul nu a răspuns; se încearcă din nou același apel.
+    [few] NETRIMIS după { $tries } încercări. Se încearcă din nou același apel.
+   *[other] NETRIMIS după { $tries } de încercări. Se încearcă din nou același apel.
+  }
+call-stop-retrying = Oprește și editează
+
+part-bloc = Bloc
+part-scara = Scara
+part-etaj = Etaj
+part-apartament = Ap.
+part-interfon = Interfon
+
+place-address = adresă
+place-street = stradă
+place-crossing = intersecție
+place-landmark = reper
+place-coordinates = coordonate
+place-road_km = kilometru de drum
+match-exact = exact
+match-prefix = începe așa
+match-near = asemănător
+
+card-nothing = Alegeți un incident din coadă sau de pe hartă. F2 pentru un apel nou.
+card-no-address = fără adresă
+card-coarse = loc aproximativ
+card-since = { $timer } de la apel · { $by }
+card-acknowledged = preluat de { $by } la { $at }
+card-acknowledge = Preia
+card-alarm-level = Nivelul de alarmă
+card-close = Închide incidentul
+card-closed = Închis la { $at }.
+card-reopen = Redeschide
+card-outcome = Rezultatul
+card-staging = Echipajele așteaptă în punctul de așteptare până când locul este sigur.
+card-conflict = Informații care se contrazic ({ $kind }), { $at }: hotărăște un om.
+card-facts = Ce se știe
+card-caller = Apelant:
+card-cases = Dosare:
+card-sent = Echipaje
+card-recall = Recheamă
+card-notes = Note ({ $n })
+card-add-note = Notă nouă
+card-add = Adaugă
+card-timeline = Cronologie
+timeline-late = sosit după { $age }
+outcome-solved = Rezolvat la fața locului
+outcome-nothing-found = Nu s-a găsit nimic
+outcome-false-alarm = Alarmă falsă
+outcome-handed-over = Predat altei instituții
+outcome-cancelled = Anulat de apelant
+source-caller = apelant
+source-dispatcher = dispecer
+source-crew = echipaj
+source-unit = echipaj
+source-system = sistem
+source-gateway = sistem extern
+source-registry = registru
+source-geocoder = căutare de adresă
+source-map = hartă
+source-type = din tip
+source-plan = din plan
+
+request-asked = cerut la { $at } de { $by }, fără răspuns încă
+request-accepted = acceptat de { $name } la { $at }
+request-refused = refuzat de { $name } la { $at }
+request-no-answer = NICIUN RĂSPUNS, cerut la { $at }
+request-withdrawn = cerere retrasă
+request-log-yes = A acceptat
+request-log-no = A refuzat
+request-withdraw = Retrage
+request-yes-title = { $unit }: cererea a fost acceptată la telefon
+request-no-title = { $unit }: cererea a fost refuzată la telefon
+request-by-name = Cine a răspuns
+recall-title = { $unit }: rechemare
+
+recommendation-title = Recomandate
+recommendation-computed = acum { $age }
+recommendation-computing = Se calculează…
+recommendation-needs = Planul mai cere:
+recommendation-covered = Planul este acoperit.
+recommendation-straight = Timpii sunt în linie dreaptă: rețeaua de drumuri nu este disponibilă.
+recommendation-missing = Nu există echipaj liber pentru:
+recommendation-no-link = Fără legătură: recomandarea nu poate fi calculată.
+recommendation-not-chosen = { $n ->
+    [one] De ce nu un alt echipaj
+    [few] De ce nu alte { $n } echipaje
+   *[other] De ce nu alte { $n } de echipaje
+  }
+candidate-stage = { $unit }: pregătește sau scoate
+candidate-to-ask = de cerut
+candidate-send = Trimite
+candidate-ask = Cere
+candidate-eta-parts = pregătire { $turnout }, drum { $drive }
+travel-road = pe drum
+travel-straight = linie dreaptă
+fix-age = poziție { $age }
+fix-old = poziție VECHE { $age }
+fix-never = fără poziție
+send-plan = Trimite planul: { $units }
+send-staged = Trimite { $units }
+send-request = cere { $units }
+send-nothing = Niciun echipaj ales
+send-sending = Se trimite…
+send-done = Trimis: { $units }.
+send-asked = Cerut: { $units }; se așteaptă răspunsul instituției.
+send-back-to-plan = Înapoi la plan
+send-override = De ce altfel decât planul (opțional)
+send-retrying = NETRIMIS încă: serverul nu a răspuns. Se încearcă din nou aceeași trimitere.
+send-no-link = Nu se știe dacă trimiterea a ajuns: serverul nu a răspuns. Verificați echipajele și folosiți stația radio.
+send-taken = { $unit } a fost luat de { $by } acum { $ago } ({ $at }) pentru { $number }. Nu s-a trimis nimic; recomandarea se recalculează.
+write-no-link = Fără răspuns de la server. Nu se știe dacă s-a salvat; încercați din nou.
+
+board-title = Echipaje
+board-count = { $n ->
+    [one] { $n } unitate
+    [few] { $n } unități
+   *[other] { $n } de unități
+  }
+board-ready = libere: { $n }
+board-find = Caută
+board-group = Grupare
+board-by-station = pe stații
+board-by-type = pe tip
+board-no-station = Fără stație
+board-asked = · cerut, fără răspuns
+board-crew-on = · oamenii sunt pe { $unit }
+board-requested = la cerere
+board-fix = Vechimea poziției
+board-set-status = { $unit }: schimbă starea
+status-title = { $unit }, acum:
+status-requested = Echipaj al altei instituții: se notează ce s-a auzit prin stație.
+status-hospital = Spitalul
+status-ready-in = Gata în (minute)
+status-danger-on = Echipaj în pericol
+status-danger-off = Echipajul nu mai este în pericol
+
+map-title = Harta
+map-tools = Unelte de hartă
+map-zoom-in = Apropie
+map-zoom-out = Depărtează
+map-whole-city = Tot orașul
+map-show-selected = Incidentul ales
+map-no-webgl = Harta nu poate fi desenată: navigatorul nu are WebGL. Coada, fișa și tabloul de echipaje merg.
+map-software = hartă desenată de procesor, fără placă grafică
+map-click-sets-place = Apăsați pe hartă pentru locul apelului
+
+keys-new = apel nou
+keys-next = următorul nepreluat
+keys-acknowledge = preia
+keys-stage = alege echipaje
+keys-send = trimite
+keys-help = taste și semne
+help-title = Taste și semne
+help-close = Închide
+help-keys = Taste
+help-marks = Stările echipajelor
+help-new-call = apel nou
+help-next = următorul incident nepreluat
+help-acknowledge = preia incidentul ales
+help-arrows = sus și jos în coadă, recomandări, echipaje
+help-enter = în coadă: la recomandări; în recomandări: trimite; la echipaje: schimbă starea
+help-stage = pregătește sau scoate echipajul recomandat (în coadă și în recomandări)
+help-submit = deschide incidentul din formular
+help-status = pe un echipaj: disponibil, plecat la caz, ajuns la caz, spre spital, indisponibil
+help-escape = ascunde formularul sau meniul; schița se păstrează
+help-help = această pagină
+help-shapes = Pătrat: pompieri și descarcerare. Cerc: ambulanță. Triunghi: poliție și ordine publică. Romb: serviciile orașului.
+help-fill = Plin: al orașului. Contur gros: al altei instituții, se cere. Contur întrerupt: poziție mai veche de 2 minute.

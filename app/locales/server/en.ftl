@@ -1,0 +1,69 @@
+# What the server words itself: reasons of a recommendation, lines of a timeline.
+
+# --- spans of time
+span-seconds = { $n } s
+span-minutes = { $n } min
+span-hours = { $n } h
+span-days = { $n } { $n ->
+    [one] day
+   *[other] days
+}
+
+# --- why this unit
+reason-fills = brings { $capabilities }
+reason-nearest = { $rank ->
+    [1] soonest there
+   *[other] number { $rank } by arrival
+}
+reason-fix-age = position { $age_s } old
+reason-stale-fix = position already { $age_s } old
+reason-old-fix = position { $age_s } old: used after all fresher ones
+reason-no-fix = never reported a position; counted from its station
+reason-straight-line = straight line, not by road
+reason-request-only = must be requested from { $agency }; time counts from acceptance
+reason-ready-in = free in { $ready_in_s }, counted in
+reason-divert = is on its way to { $incident }
+reason-confirm = only a person may choose it
+reason-faster-alternative = { $gain_s } sooner than { $unit }, which covers more
+
+# --- why not that unit
+reason-not-needed = brings nothing that is still missing
+reason-covered = { $capabilities } already covered by { $units }
+reason-crew-short = { $crew } aboard, needs { $crew_min }
+reason-crew-shared = its crew is with { $unit }
+reason-busy = at incident { $incident }, sent by { $by }
+reason-asked = already asked by { $by }, no answer yet
+reason-not-sendable = is { $status }
+reason-off-duty = off duty
+reason-out-of-service = out of service
+reason-ready-unknown = nobody has said when it will be free
+reason-out-of-zone = { $district } has no competence here
+reason-unreachable = no way there is known
+reason-unknown-unit = no such unit
+reason-listed-twice = named twice
+reason-already-assigned = already on this incident
+
+# --- the timeline
+event-IncidentReported = Reported
+event-IncidentChanged = Changed: { $fields }
+event-IncidentAcknowledged = Acknowledged
+event-NoteAdded = Note: { $text }
+event-CaseNumberLinked = Case { $number } of { $agency } linked
+event-AlarmLevelSet = Alarm level { $level }
+event-IncidentClosed = Closed
+event-IncidentReopened = Opened again
+event-RecommendationOffered = Plan offered: { $units }
+event-PersonalDataErased = Personal data erased
+event-ConflictResolved = Contradiction settled
+event-UnitAssigned = { $unit } sent
+event-UnitRecalled = { $unit } recalled
+event-UnitRequested = { $unit } requested from { $agency }
+event-RequestAnswered = { $unit }: { $answer ->
+    [accepted] accepted
+   *[refused] refused
+} by { $name }
+event-RequestLapsed = { $unit }: no answer in time
+event-UnitRegistered = { $unit } brought into service
+event-UnitStatusReported = { $unit }: { $status }
+event-UnitFlagSet = { $unit }: flag changed
+event-CustodyGranted = { $unit } handed over

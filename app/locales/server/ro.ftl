@@ -1,0 +1,70 @@
+# Ce spune serverul însuși: motivele unei recomandări, rândurile cronologiei.
+
+# --- durate
+span-seconds = { $n } s
+span-minutes = { $n } min
+span-hours = { $n } h
+span-days = { $n } { $n ->
+    [one] zi
+    [few] zile
+   *[other] de zile
+}
+
+# --- de ce acest echipaj
+reason-fills = aduce { $capabilities }
+reason-nearest = { $rank ->
+    [1] ajunge primul
+   *[other] al { $rank }-lea la sosire
+}
+reason-fix-age = poziție de acum { $age_s }
+reason-stale-fix = poziție veche de { $age_s }
+reason-old-fix = poziție veche de { $age_s }: folosit după toate cele mai proaspete
+reason-no-fix = nu a transmis nicio poziție; socotit de la stație
+reason-straight-line = linie dreaptă, nu pe drum
+reason-request-only = se solicită de la { $agency }; timpul curge de la acceptare
+reason-ready-in = liber în { $ready_in_s }, inclus în timp
+reason-divert = este în drum spre { $incident }
+reason-confirm = numai un om îl poate alege
+reason-faster-alternative = cu { $gain_s } mai devreme decât { $unit }, care acoperă mai mult
+
+# --- de ce nu acel echipaj
+reason-not-needed = nu aduce nimic din ce lipsește
+reason-covered = { $capabilities }: acoperit deja de { $units }
+reason-crew-short = { $crew } la bord, este nevoie de { $crew_min }
+reason-crew-shared = echipajul este cu { $unit }
+reason-busy = la incidentul { $incident }, trimis de { $by }
+reason-asked = deja solicitat de { $by }, fără răspuns încă
+reason-not-sendable = este { $status }
+reason-off-duty = în afara serviciului
+reason-out-of-service = indisponibil
+reason-ready-unknown = nimeni nu a spus când se eliberează
+reason-out-of-zone = { $district } nu are competență aici
+reason-unreachable = nu se cunoaște niciun drum până acolo
+reason-unknown-unit = nu există acest echipaj
+reason-listed-twice = numit de două ori
+reason-already-assigned = deja la acest incident
+
+# --- cronologia
+event-IncidentReported = Raportat
+event-IncidentChanged = Modificat: { $fields }
+event-IncidentAcknowledged = Confirmat
+event-NoteAdded = Notă: { $text }
+event-CaseNumberLinked = Legat de cazul { $number } al { $agency }
+event-AlarmLevelSet = Nivel de alarmă { $level }
+event-IncidentClosed = Închis
+event-IncidentReopened = Redeschis
+event-RecommendationOffered = Plan propus: { $units }
+event-PersonalDataErased = Datele personale au fost șterse
+event-ConflictResolved = Contradicție lămurită
+event-UnitAssigned = { $unit } trimis
+event-UnitRecalled = { $unit } rechemat
+event-UnitRequested = { $unit } solicitat de la { $agency }
+event-RequestAnswered = { $unit }: { $answer ->
+    [accepted] acceptat
+   *[refused] refuzat
+} de { $name }
+event-RequestLapsed = { $unit }: fără răspuns la timp
+event-UnitRegistered = { $unit } pus în serviciu
+event-UnitStatusReported = { $unit }: { $status }
+event-UnitFlagSet = { $unit }: semnalizare schimbată
+event-CustodyGranted = { $unit } predat

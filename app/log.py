@@ -1,0 +1,959 @@
+"""The log: the only writer of `event`, in one thread, acknowledged only when it is on disk.
+
+Work is handed to the writer as functions; the writer runs as many as are waiting inside one transaction
+(group commit), so a storm of calls costs one disk flush, not one each. Whoever follows the log (the
+operating picture) is folded forward inside that transaction and published after the commit: nothing is
+ever seen that a power cut could take back.
+
+An event's hash is SHA-256 over the canonical JSON array
+`[hash_version, prev_hash, origin, seq, lamport, recorded_at, observed_at, type, version, subjects, data,
+cause, cause_index, request_hash, actor, epoch]`, `subjects` and `data` as the stored texts. Each origin
+has a chain of its own, which starts from 64 zeros. `received_at` and `position` are local and not hashed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine, delete, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.native import Empty, Promise, SimpleQueue, sleep, start_thread
+from app.ports import World
+from app.tables import erased, event, event_subject, lineage, private, private_key, quarantine
+from app.vault import Blob, Vault
+from dispatch import events as e
+
+HASH_VERSION = 1
+GENESIS = "0" * 64
+GROUP_MAX = 256
+"""The most works that share one commit; a longer queue waits for the next."""
+LOCK_KEY = 0x57AA_1A
+"""The PostgreSQL advisory lock that makes one writer of many processes."""
+
+T = TypeVar("T")
+log_ = logging.getLogger("straja.log")
+
+
+class StorageError(Exception):
+    """The log could not be written; nothing of the request was kept. `code` is "disk-full" or
+    "storage-unavailable"."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One event as stored and as sent between nodes; `position` and `received_at` are each node's own."""
+
+    position: int
+    origin: str
+    seq: int
+    lamport: int
+    recorded_at: int
+    observed_at: int
+    received_at: int
+    type: str
+    version: int
+    subjects: str
+    data: str
+    cause: str
+    cause_index: int
+    request_hash: str
+    actor: str
+    epoch: int
+    hash_version: int
+    prev_hash: str
+    hash: str
+
+    def digest(self) -> str:
+        """The hash that the envelope ought to have."""
+        parts = [
+            self.hash_version,
+            self.prev_hash,
+            self.origin,
+            self.seq,
+            self.lamport,
+            self.recorded_at,
+            self.observed_at,
+            self.type,
+            self.version,
+            self.subjects,
+            self.data,
+            self.cause,
+            self.cause_index,
+            self.request_hash,
+            self.actor,
+            self.epoch,
+        ]
+        return hashlib.sha256(e.canonical(parts).encode()).hexdigest()
+
+    def as_row(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _COLUMNS}
+
+    def recorded(self, fact: e.Event | None = None, source: str = "") -> e.Recorded:
+        """The fact with its envelope as the fold sees it."""
+        if fact is None:
+            fact, source = e.decode(self.type, self.version, self.data)
+        return e.Recorded(
+            event=fact,
+            type=self.type,
+            position=self.position,
+            origin=self.origin,
+            seq=self.seq,
+            lamport=self.lamport,
+            recorded_us=self.recorded_at,
+            observed_us=self.observed_at,
+            received_us=self.received_at,
+            actor=self.actor,
+            epoch=self.epoch,
+            cause=self.cause,
+            cause_index=self.cause_index,
+            source=source,
+            subjects=tuple(json.loads(self.subjects)),
+        )
+
+
+_COLUMNS = tuple(Envelope.__dataclass_fields__)
+_SELECT = select(*(event.c[name] for name in _COLUMNS))
+
+
+class Follower(Protocol):
+    """What is folded forward with the log. Called on the writer's thread only."""
+
+    def load(self, connection: Connection) -> None: ...
+
+    def fold(self, facts: Sequence[e.Recorded], own_origin: str, connection: Connection) -> None: ...
+
+    def refold(self, subjects: Iterable[str], connection: Connection) -> None: ...
+
+    def flush(self, connection: Connection) -> None: ...
+
+    def publish(self, position: int) -> None: ...
+
+    def discard(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An earlier answer to the same request: where it stands in the log and what it was asked with."""
+
+    position: int
+    request_hash: str
+
+
+@dataclass(slots=True)
+class _Work:
+    run: Callable[[Transaction], Any]
+    cause: str | None
+    promise: Promise[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What a merge did: events taken per origin, streams put aside and why, subjects to look at."""
+
+    accepted: dict[str, int]
+    quarantined: dict[str, str]
+    subjects: frozenset[str]
+
+
+class Transaction:
+    """What a work may do inside the writer's transaction."""
+
+    def __init__(self, log: Log, connection: Connection, done: dict[str, Done]) -> None:
+        self._log = log
+        self.connection = connection
+        self._done = done
+        self._events: list[dict[str, Any]] = []
+        self._subjects: list[dict[str, Any]] = []
+        self._blobs: list[Blob] = []
+        self._erased: list[str] = []
+        self.clear: dict[str, Any] = {}
+        self.merged = False
+
+    @property
+    def position(self) -> int:
+        return self._log._head.position
+
+    def done(self, cause: str) -> Done | None:
+        """What this cause already led to, at any node, in this transaction too."""
+        return self._done.get(cause)
+
+    def append(
+        self,
+        facts: Sequence[e.Event],
+        *,
+        cause: str,
+        request_hash: str,
+        actor: str,
+        source: str,
+        observed_us: int | None,
+        epoch_of: Callable[[e.Event], int],
+    ) -> int:
+        """Record the facts of one command; the position of the last. Raises ValueError or TypeError,
+        before anything is kept, for a value that the log's JSON cannot hold."""
+        head = self._log._head
+        now = self._log.world.clock.now_us()
+        blobs: list[Blob] = []
+        clear: dict[str, Any] = {}
+
+        def sealer(value: Any) -> e.Sealed:
+            sealed, blob = self._log.vault.seal(value)
+            blobs.append(blob)
+            clear[sealed.id] = value
+            return sealed
+
+        made: list[tuple[Envelope, e.Recorded]] = []
+        next_head = head
+        for index, plain in enumerate(facts):
+            fact = e.seal(plain, sealer)
+            recorded_us = max(now, next_head.recorded + 1)
+            envelope = Envelope(
+                position=next_head.position + 1,
+                origin=self._log.origin,
+                seq=next_head.seq + 1,
+                lamport=next_head.lamport + 1,
+                recorded_at=recorded_us,
+                observed_at=now if observed_us is None else observed_us,
+                received_at=now,
+                type=type(fact).__name__,
+                version=fact.VERSION,
+                subjects=e.canonical(list(fact.subjects())),
+                data=e.encode(fact, source),
+                cause=cause,
+                cause_index=index,
+                request_hash=request_hash,
+                actor=actor,
+                epoch=epoch_of(fact),
+                hash_version=HASH_VERSION,
+                prev_hash=next_head.hash,
+                hash="",
+            )
+            envelope = _with_hash(envelope)
+            made.append((envelope, envelope.recorded(fact, source)))
+            next_head = _Head(
+                envelope.position, envelope.seq, envelope.lamport, envelope.recorded_at, envelope.hash
+            )
+        self._log._head = next_head
+        self._blobs += blobs
+        self.clear |= clear
+        for envelope, rec in made:
+            self._keep(envelope, rec)
+        self._done[cause] = Done(next_head.position, request_hash)
+        self._log._follower.fold([rec for _, rec in made], self._log.origin, self.connection)
+        return next_head.position
+
+    def _keep(self, envelope: Envelope, rec: e.Recorded) -> None:
+        self._events.append(envelope.as_row())
+        self._subjects += [{"subject": s, "position": envelope.position} for s in dict.fromkeys(rec.subjects)]
+        if isinstance(rec.event, e.PersonalDataErased):
+            self._erased += rec.event.ids
+
+    def merge(self, envelopes: Sequence[Envelope], blobs: Sequence[Blob]) -> Merged:
+        """Take events of other nodes: contiguous per origin, each chain checked before it is believed. A
+        broken chain stops its own stream only."""
+        now = self._log.world.clock.now_us()
+        chains: dict[str, tuple[int, str]] = {}
+        accepted: dict[str, int] = {}
+        bad: dict[str, str] = {
+            row.origin: row.reason for row in self.connection.execute(select(quarantine.c.origin, quarantine.c.reason))
+        }
+        subjects: set[str] = set()
+        wanted_sha: dict[str, str] = {}
+        for given in sorted(envelopes, key=lambda x: (x.origin, x.seq)):
+            origin = given.origin
+            if origin in bad:
+                continue
+            if origin not in chains:
+                chains[origin] = self._log._chain_head(self.connection, origin)
+            seq, last_hash = chains[origin]
+            if given.seq <= seq:
+                continue
+            if given.seq > seq + 1:
+                continue
+            fault = _fault(given, last_hash)
+            if fault is not None:
+                bad[origin] = fault
+                self.connection.execute(
+                    insert(quarantine).values(origin=origin, seq=given.seq, reason=fault, at=now)
+                )
+                log_.error("stream %s is quarantined at %s: %s", origin, given.seq, fault)
+                continue
+            head = self._log._head
+            envelope = Envelope(**{**given.as_row(), "position": head.position + 1, "received_at": now})
+            rec = envelope.recorded()
+            self._log._head = _Head(
+                envelope.position, head.seq, max(head.lamport, envelope.lamport), head.recorded, head.hash
+            )
+            self._keep(envelope, rec)
+            chains[origin] = (given.seq, given.hash)
+            accepted[origin] = accepted.get(origin, 0) + 1
+            subjects.update(rec.subjects)
+            if rec.event is not None:
+                wanted_sha |= _sealed_hashes(rec.event)
+        self._blobs += [
+            blob
+            for blob in blobs
+            if wanted_sha.get(blob.id, "") == hashlib.sha256(blob.ciphertext).hexdigest()
+        ]
+        self.merged = self.merged or bool(accepted)
+        self.flush()
+        if self._log.origin in accepted:
+            # A peer remembers more of this node than the node does itself: its disk was set back. What it
+            # had said stays true under the old name; from here on it speaks under a new one.
+            self._log._take_new_origin(self.connection)
+        self._log._follower.refold(subjects, self.connection)
+        return Merged(accepted, bad, frozenset(subjects))
+
+    def flush(self) -> None:
+        """Write what has gathered; called by the writer before it commits."""
+        if self._events:
+            self.connection.execute(insert(event), self._events)
+            self.connection.execute(insert(event_subject), self._subjects)
+        if self._blobs:
+            self._write_blobs()
+        if self._erased:
+            self._erase(self._erased)
+        self._events, self._subjects, self._blobs, self._erased = [], [], [], []
+
+    def _write_blobs(self) -> None:
+        gone: set[str] = set()
+        known: set[str] = set()
+        if self.merged:
+            ids = [blob.id for blob in self._blobs]
+            gone = set(self.connection.scalars(select(erased.c.id).where(erased.c.id.in_(ids))))
+            known = set(self.connection.scalars(select(private.c.id).where(private.c.id.in_(ids))))
+        rows = [blob for blob in self._blobs if blob.id not in gone and blob.id not in known]
+        if rows:
+            self.connection.execute(insert(private), [{"id": b.id, "ciphertext": b.ciphertext} for b in rows])
+            self.connection.execute(insert(private_key), [{"id": b.id, "key": b.key} for b in rows])
+
+    def _erase(self, idents: list[str]) -> None:
+        self.connection.execute(delete(private).where(private.c.id.in_(idents)))
+        self.connection.execute(delete(private_key).where(private_key.c.id.in_(idents)))
+        dialect = sqlite if self._log.embedded else postgresql
+        self.connection.execute(
+            dialect.insert(erased).on_conflict_do_nothing(),
+            [{"id": ident, "at": self._log.world.clock.now_us()} for ident in idents],
+        )
+        self._log.vault.forget(idents)
+        self._log._truncate_wal = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """Where the log stands: last local position, and the end of this node's own chain."""
+
+    position: int = 0
+    seq: int = 0
+    lamport: int = 0
+    recorded: int = 0
+    hash: str = GENESIS
+
+
+def _with_hash(envelope: Envelope) -> Envelope:
+    object.__setattr__(envelope, "hash", envelope.digest())
+    return envelope
+
+
+def _fault(envelope: Envelope, last_hash: str) -> str | None:
+    if envelope.hash_version != HASH_VERSION:
+        return f"unknown hash version {envelope.hash_version}"
+    if envelope.prev_hash != last_hash:
+        return f"event {envelope.seq} does not follow the one before it"
+    if envelope.hash != envelope.digest():
+        return f"event {envelope.seq} was altered after it was recorded"
+    return None
+
+
+def _sealed_hashes(fact: e.Event) -> dict[str, str]:
+    found: dict[str, str] = {}
+
+    def look(value: Any) -> None:
+        if isinstance(value, e.Sealed):
+            found[value.id] = value.sha256
+        elif isinstance(value, dict):
+            for item in value.values():
+                look(item)
+
+    for name in fact.__dataclass_fields__:
+        look(getattr(fact, name))
+    return found
+
+
+@dataclass(slots=True)
+class Verified:
+    """What `straja verify` found: events and heads per origin, and every fault in words."""
+
+    events: int = 0
+    heads: dict[str, tuple[int, str]] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    sealed: int = 0
+    erased: int = 0
+
+
+class Log:
+    """Opened once a process; `start` runs its writer. All methods may be called from any thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        world: World,
+        vault: Vault,
+        *,
+        station: str,
+        folder: Path | None = None,
+        reserve_bytes: int = 0,
+        poll_s: float = 0.05,
+    ) -> None:
+        self.engine = engine
+        self.world = world
+        self.vault = vault
+        self.station = station
+        self.embedded = engine.dialect.name == "sqlite"
+        self.origin = ""
+        self._folder = folder
+        self._reserve_bytes = reserve_bytes
+        self._poll_s = poll_s
+        self._queue: SimpleQueue[_Work | None] = SimpleQueue()
+        self._head = _Head()
+        self._follower: Follower = _Nobody()
+        self._started: Promise[None] = Promise()
+        self._stopped: Promise[None] = Promise()
+        self._truncate_wal = False
+        self._stopping = False
+        self._after: list[Callable[[], None]] = []
+        self.trouble: str | None = None
+        """Why the log cannot be written just now, for /healthz; None when all is well."""
+
+    # ---- life
+
+    def start(self, follower: Follower, *, timeout_s: float = 120.0) -> None:
+        """Load the follower and start the writer's thread; returns when it is ready."""
+        self._follower = follower
+        start_thread(self._run, "straja-log")
+        self._started.result(timeout_s)
+
+    def stop(self) -> None:
+        """Finish what is queued, then end the writer."""
+        self._stopping = True
+        self._queue.put(None)
+        self._stopped.result(30)
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Have `call` run on the writer's thread after each publication; it must be quick."""
+        self._after.append(call)
+
+    def transact(self, run: Callable[[Transaction], T], cause: str | None = None) -> T:
+        """Run `run` in the writer's next transaction and return its answer once that is on disk.
+
+        Raises whatever `run` raised, or StorageError when the disk or the database refused.
+        """
+        promise: Promise[T] = Promise()
+        self._queue.put(_Work(run, cause, promise))
+        return promise.result()
+
+    def wake(self) -> None:
+        """Look for events of other processes now rather than at the next poll."""
+        self._queue.put(_Work(lambda _: None, None, Promise()))
+
+    # ---- the writer
+
+    def _run(self) -> None:
+        connection: Connection | None = None
+        try:
+            connection = self._connect()
+            self._open(connection)
+        except BaseException as error:
+            self._started.fail(error)
+            return
+        self._started.keep(None)
+        if not self.embedded:
+            start_thread(self._listen, "straja-listen")
+        seen = self._data_version(connection)
+        while True:
+            works = self._gather()
+            if works is None:
+                break
+            try:
+                if connection is None:
+                    connection = self._connect()
+                if works:
+                    self._batch(connection, works)
+                else:
+                    version = self._data_version(connection)
+                    if version != seen or not self.embedded:
+                        seen = version
+                        self._follow(connection)
+            except Exception as error:
+                for work in works:
+                    work.promise.fail(self._storage_error(error))
+                self.trouble = str(self._storage_error(error))
+                if not isinstance(error, StorageError):
+                    log_.exception("the log's writer met an error")
+                if connection is not None:
+                    connection.invalidate()
+                    connection.close()
+                connection = None
+                if not works:
+                    sleep(0.5)
+        if connection is not None:
+            connection.close()
+        self._stopped.keep(None)
+
+    def _gather(self) -> list[_Work] | None:
+        """The works that are waiting; an empty list when it is time to look around; None to end."""
+        try:
+            first = self._queue.get(timeout=self._poll_s)
+        except Empty:
+            return None if self._stopping else []
+        works: list[_Work] = []
+        while True:
+            if first is not None:
+                works.append(first)
+            if len(works) >= GROUP_MAX:
+                return works
+            try:
+                first = self._queue.get_nowait()
+            except Empty:
+                return works if works or not self._stopping else None
+
+    def _connect(self) -> Connection:
+        # AUTOCOMMIT leaves BEGIN and COMMIT to this module, which needs BEGIN IMMEDIATE on SQLite.
+        return self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
+    def _begin(self, connection: Connection) -> None:
+        if self.embedded:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.exec_driver_sql("BEGIN")
+            connection.execute(select(func.pg_advisory_xact_lock(LOCK_KEY)))
+
+    def _batch(self, connection: Connection, works: list[_Work]) -> None:
+        self._check_space()
+        before = (self._head, self.origin)
+        self._begin(connection)
+        try:
+            self._catch_up(connection)
+            causes = [work.cause for work in works if work.cause is not None]
+            tx = Transaction(self, connection, self._causes_done(connection, causes))
+            answers: list[tuple[_Work, Any, BaseException | None]] = []
+            for work in works:
+                try:
+                    answers.append((work, work.run(tx), None))
+                except SQLAlchemyError:
+                    raise
+                except Exception as error:
+                    answers.append((work, None, error))
+            tx.flush()
+            self._follower.flush(connection)
+            if not self.embedded and self._head is not before[0]:
+                connection.exec_driver_sql("NOTIFY straja_event")
+            connection.exec_driver_sql("COMMIT")
+        except BaseException:
+            self._head, self.origin = before
+            self._follower.discard()
+            _roll_back(connection)
+            raise
+        self.trouble = None
+        for ident, value in tx.clear.items():
+            self.vault.remember(ident, value)
+        self._publish()
+        for work, answer, failure in answers:
+            if failure is None:
+                work.promise.keep(answer)
+            else:
+                work.promise.fail(failure)
+        if self._truncate_wal and self.embedded:
+            # What was erased must not live on in the write-ahead log.
+            self._truncate_wal = False
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _publish(self) -> None:
+        self._follower.publish(self._head.position)
+        for call in self._after:
+            call()
+
+    def _follow(self, connection: Connection) -> None:
+        before = self._head.position
+        connection.exec_driver_sql("BEGIN")
+        try:
+            self._catch_up(connection)
+            connection.exec_driver_sql("COMMIT")
+        except BaseException:
+            self._follower.discard()
+            _roll_back(connection)
+            raise
+        if self._head.position > before:
+            self._publish()
+        if self.trouble and not (self._reserve_bytes and self._is_full()):
+            self.trouble = None
+
+    def _catch_up(self, connection: Connection) -> None:
+        """Fold what other processes of this node have recorded since."""
+        rows = connection.execute(
+            _SELECT.where(event.c.position > self._head.position).order_by(event.c.position)
+        ).all()
+        if not rows:
+            return
+        envelopes = [Envelope(*row) for row in rows]
+        current = connection.scalar(select(lineage.c.value).where(lineage.c.name == "origin"))
+        if current is not None and current != self.origin:
+            self.origin = current
+            seq, last_hash = self._chain_head(connection, current)
+            self._head = _Head(self._head.position, seq, self._head.lamport, self._head.recorded, last_hash)
+        for x in envelopes:
+            own = x.origin == self.origin
+            self._head = _Head(
+                x.position,
+                x.seq if own else self._head.seq,
+                max(self._head.lamport, x.lamport),
+                x.recorded_at if own else self._head.recorded,
+                x.hash if own else self._head.hash,
+            )
+        facts = [x.recorded() for x in envelopes]
+        for rec in facts:
+            if isinstance(rec.event, e.PersonalDataErased):
+                self.vault.forget(rec.event.ids)
+        self._follower.fold(facts, self.origin, connection)
+
+    def _causes_done(self, connection: Connection, causes: list[str]) -> dict[str, Done]:
+        if not causes:
+            return {}
+        rows = connection.execute(
+            select(event.c.cause, func.max(event.c.position), func.max(event.c.request_hash))
+            .where(event.c.cause.in_(causes))
+            .group_by(event.c.cause)
+        )
+        return {cause: Done(position, request_hash) for cause, position, request_hash in rows}
+
+    def _data_version(self, connection: Connection | None) -> int:
+        if connection is None or not self.embedded:
+            return 0
+        return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+
+    def _listen(self) -> None:
+        """Wake the writer when another process has committed (PostgreSQL); the poll covers what is missed."""
+        while not self._stopping:
+            try:
+                with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                    raw = connection.connection.driver_connection
+                    assert raw is not None
+                    raw.execute("LISTEN straja_event")
+                    while not self._stopping:
+                        for _ in raw.notifies(timeout=1.0, stop_after=1):
+                            self.wake()
+            except Exception:
+                sleep(1.0)
+
+    def _check_space(self) -> None:
+        if self._reserve_bytes and self._is_full():
+            raise StorageError(
+                "disk-full",
+                f"Less than {self._reserve_bytes // 1_000_000} MB are free on the disk of the log; "
+                "free some space and try again.",
+            )
+
+    def _is_full(self) -> bool:
+        return self._folder is not None and self.world.disk.free_bytes(self._folder) < self._reserve_bytes
+
+    def _storage_error(self, error: BaseException) -> StorageError:
+        if isinstance(error, StorageError):
+            return error
+        text = str(getattr(error, "orig", None) or error)
+        if "full" in text or "No space" in text or "could not extend" in text:
+            return StorageError("disk-full", "The disk of the log is full; nothing of this request was kept.")
+        return StorageError("storage-unavailable", f"The log cannot be written: {text.splitlines()[0] if text else error!r}")
+
+    # ---- identity
+
+    def _open(self, connection: Connection) -> None:
+        self._begin(connection)
+        try:
+            self._settle(connection)
+            position = connection.scalar(select(func.max(event.c.position))) or 0
+            lamport = connection.scalar(select(func.max(event.c.lamport))) or 0
+            seq, last_hash = self._chain_head(connection, self.origin)
+            recorded = (
+                connection.scalar(
+                    select(event.c.recorded_at).where(event.c.origin == self.origin, event.c.seq == seq)
+                )
+                or 0
+            )
+            self._head = _Head(position, seq, lamport, recorded, last_hash)
+            self._follower.load(connection)
+            connection.exec_driver_sql("COMMIT")
+        except BaseException:
+            _roll_back(connection)
+            raise
+        self._follower.publish(self._head.position)
+
+    def _settle(self, connection: Connection) -> None:
+        """Find out whether this is the same log on the same machine as before, or a copy of it.
+
+        A restored backup or a cloned machine would hand out sequence numbers that others have already
+        seen with other contents, so it takes a new random incarnation. The database keeps a fingerprint
+        of where it lives; on the embedded database a file beside it must know the database's last boot.
+        """
+        stored = {row.name: row.value for row in connection.execute(select(lineage))}
+        fingerprint = self._fingerprint(connection)
+        if "origin" not in stored or stored.get("fingerprint") != fingerprint:
+            self._take_new_origin(connection)
+            self._write_lineage(connection, "fingerprint", fingerprint)
+        else:
+            self.origin = stored["origin"]
+
+    def _take_new_origin(self, connection: Connection) -> None:
+        self.origin = f"{self.station}#{self.world.random.token(6).hex()}"
+        self._write_lineage(connection, "origin", self.origin)
+        head = self._head
+        self._head = _Head(head.position, 0, head.lamport, head.recorded, GENESIS)
+        log_.warning("this node records as %s from here on", self.origin)
+
+    def _write_lineage(self, connection: Connection, name: str, value: str) -> None:
+        connection.execute(delete(lineage).where(lineage.c.name == name))
+        connection.execute(insert(lineage).values(name=name, value=value))
+
+    def _fingerprint(self, connection: Connection) -> str:
+        if not self.embedded:
+            row = connection.exec_driver_sql(
+                "SELECT c.system_identifier, p.timeline_id,"
+                " (SELECT oid FROM pg_database WHERE datname = current_database())"
+                " FROM pg_control_system() c, pg_control_checkpoint() p"
+            ).one()
+            return "/".join(str(part) for part in row)
+        if self._folder is None:
+            return "memory"
+        return f"{_machine_id()}/{self._boot_mark(connection)}"
+
+    def _boot_mark(self, connection: Connection) -> str:
+        """A random word kept both in the database and in a file beside it. A database copied back from
+        a backup meets a file that has moved on (or none at all), and so knows what it is."""
+        assert self._folder is not None
+        path = self._folder / "lineage"
+        stored = connection.scalar(select(lineage.c.value).where(lineage.c.name == "mark"))
+        beside = path.read_text().strip() if path.exists() else ""
+        if stored is not None and stored == beside:
+            return stored
+        mark = self.world.random.token(16).hex()
+        self._write_lineage(connection, "mark", mark)
+        write_durably(path, mark + "\n")
+        return mark
+
+    def renew_mark(self) -> None:
+        """Move the mark on, so that any copy of the database made before now is known for a copy."""
+
+        def renew(tx: Transaction) -> None:
+            if self.embedded and self._folder is not None:
+                mark = self.world.random.token(16).hex()
+                self._write_lineage(tx.connection, "mark", mark)
+                self._write_lineage(tx.connection, "fingerprint", f"{_machine_id()}/{mark}")
+                write_durably(self._folder / "lineage", mark + "\n")
+
+        self.transact(renew)
+
+    # ---- reading
+
+    def _chain_head(self, connection: Connection, origin: str) -> tuple[int, str]:
+        row = connection.execute(
+            select(event.c.seq, event.c.hash).where(event.c.origin == origin).order_by(event.c.seq.desc()).limit(1)
+        ).first()
+        return (row.seq, row.hash) if row else (0, GENESIS)
+
+    @property
+    def position(self) -> int:
+        return self._head.position
+
+    def cursor(self, position: int) -> str:
+        """The opaque cursor for a local position: valid for this incarnation only."""
+        return base64.urlsafe_b64encode(f"{self.origin}:{position}".encode()).decode().rstrip("=")
+
+    def position_of(self, cursor: str) -> int | None:
+        """The position of a cursor of this incarnation; None for any other text."""
+        try:
+            text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+            origin, _, position = text.rpartition(":")
+            return int(position) if origin == self.origin else None
+        except (ValueError, UnicodeDecodeError):
+            return None
+
+    def read(self, after: int = 0, limit: int = 1000, until: int | None = None) -> list[Envelope]:
+        """Events in local order, after a position."""
+        query = _SELECT.where(event.c.position > after).order_by(event.c.position).limit(limit)
+        if until is not None:
+            query = query.where(event.c.position <= until)
+        with self.engine.connect() as connection:
+            return [Envelope(*row) for row in connection.execute(query)]
+
+    def have(self) -> dict[str, int]:
+        """What this node holds: the highest sequence number per origin."""
+        with self.engine.connect() as connection:
+            rows = connection.execute(select(event.c.origin, func.max(event.c.seq)).group_by(event.c.origin))
+            return {origin: seq for origin, seq in rows}
+
+    def missing(self, theirs: dict[str, int], limit: int = 500) -> tuple[list[Envelope], list[Blob]]:
+        """What a peer that holds `theirs` lacks, contiguous per origin, with the sealed data it needs."""
+        found: list[Envelope] = []
+        with self.engine.connect() as connection:
+            for origin in self.have():
+                if len(found) >= limit:
+                    break
+                query = (
+                    _SELECT.where(event.c.origin == origin, event.c.seq > theirs.get(origin, 0))
+                    .order_by(event.c.seq)
+                    .limit(limit - len(found))
+                )
+                found += [Envelope(*row) for row in connection.execute(query)]
+            ids: list[str] = []
+            for envelope in found:
+                fact, _ = e.decode(envelope.type, envelope.version, envelope.data)
+                if fact is not None:
+                    ids += e.sealed_in(fact)
+            blobs: list[Blob] = []
+            for start in range(0, len(ids), 500):
+                rows = connection.execute(
+                    select(private.c.id, private.c.ciphertext, private_key.c.key)
+                    .join(private_key, private_key.c.id == private.c.id)
+                    .where(private.c.id.in_(ids[start : start + 500]))
+                )
+                blobs += [Blob(*row) for row in rows]
+        return found, blobs
+
+    def merge(self, envelopes: Sequence[Envelope], blobs: Sequence[Blob] = ()) -> Merged:
+        """Take what a peer sent; idempotent, in any order."""
+        return self.transact(lambda tx: tx.merge(envelopes, blobs))
+
+    def verify(self, progress: Callable[[int], None] = lambda n: None) -> Verified:
+        """Check every chain and every sealed value from the first event on."""
+        report = Verified()
+        expected: dict[str, str] = {}
+        with self.engine.connect() as connection:
+            origins = connection.scalars(select(event.c.origin).distinct().order_by(event.c.origin)).all()
+            for origin in origins:
+                seq, last_hash = 0, GENESIS
+                for envelope in _stream(connection, origin):
+                    report.events += 1
+                    if envelope.seq != seq + 1:
+                        report.faults.append(f"{origin}: event {seq + 1} is missing")
+                    fault = _fault(envelope, last_hash)
+                    if fault is not None:
+                        report.faults.append(f"{origin}: {fault}")
+                    seq, last_hash = envelope.seq, envelope.hash
+                    fact, _ = e.decode(envelope.type, envelope.version, envelope.data)
+                    if fact is not None:
+                        expected |= _sealed_hashes(fact)
+                    if report.events % 20_000 == 0:
+                        progress(report.events)
+                report.heads[origin] = (seq, last_hash)
+            gone = set(connection.scalars(select(erased.c.id)))
+            held = {row.id: row.ciphertext for row in connection.execute(select(private))}
+        for ident, sha256 in expected.items():
+            if ident in held:
+                report.sealed += 1
+                if hashlib.sha256(held[ident]).hexdigest() != sha256:
+                    report.faults.append(f"sealed value {ident} was altered")
+                if ident in gone:
+                    report.faults.append(f"sealed value {ident} was erased and is back")
+            elif ident in gone:
+                report.erased += 1
+            else:
+                report.faults.append(f"sealed value {ident} is missing and was never erased")
+        return report
+
+
+def subject_facts(connection: Connection, subject: str, until: int | None = None) -> list[e.Recorded]:
+    """All facts about one subject, in local order."""
+    query = _SELECT.join(event_subject, event_subject.c.position == event.c.position).where(
+        event_subject.c.subject == subject
+    )
+    if until is not None:
+        query = query.where(event.c.position <= until)
+    return [Envelope(*row).recorded() for row in connection.execute(query.order_by(event.c.position))]
+
+
+def stream_facts(connection: Connection, lower: str, upper: str) -> Iterator[tuple[str, e.Recorded]]:
+    """(subject, fact) for every subject from `lower` up to but not `upper`, in local order."""
+    query = (
+        select(event_subject.c.subject, *(event.c[name] for name in _COLUMNS))
+        .join(event, event_subject.c.position == event.c.position)
+        .where(event_subject.c.subject >= lower, event_subject.c.subject < upper)
+        .order_by(event.c.position)
+    )
+    for row in connection.execute(query):
+        yield row[0], Envelope(*row[1:]).recorded()
+
+
+def _stream(connection: Connection, origin: str) -> Iterator[Envelope]:
+    last = -1
+    while True:
+        rows = connection.execute(
+            _SELECT.where(event.c.origin == origin, event.c.seq > last).order_by(event.c.seq).limit(5000)
+        ).all()
+        if not rows:
+            return
+        for row in rows:
+            envelope = Envelope(*row)
+            last = envelope.seq
+            yield envelope
+
+
+def _roll_back(connection: Connection) -> None:
+    try:
+        connection.exec_driver_sql("ROLLBACK")
+    except SQLAlchemyError:
+        # The server may have rolled back by itself, or be gone; the connection is thrown away anyway.
+        connection.invalidate()
+
+
+def _machine_id() -> str:
+    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
+        if os.path.exists(path):
+            text = Path(path).read_text().strip()
+            if text:
+                return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:16]
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Replace a small file so that either the old or the new one is there after a power cut."""
+    scratch = path.with_name(path.name + ".new")
+    with open(scratch, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(scratch, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+class _Nobody:
+    """The follower of a log that is only read."""
+
+    def load(self, connection: Connection) -> None: ...
+
+    def fold(self, facts: Sequence[e.Recorded], own_origin: str, connection: Connection) -> None: ...
+
+    def refold(self, subjects: Iterable[str], connection: Connection) -> None: ...
+
+    def flush(self, connection: Connection) -> None: ...
+
+    def publish(self, position: int) -> None: ...
+
+    def discard(self) -> None: ...

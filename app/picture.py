@@ -1,0 +1,291 @@
+"""The operating picture: what is known now, what was so at a time, what was known here by then.
+
+The writer of the log folds it forward inside each transaction, into an overlay that nobody else sees;
+after the commit the overlay becomes the picture. Readers on any thread see whole, committed entities.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from sqlalchemy import Connection, Engine, delete, insert, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.log import Envelope, stream_facts, subject_facts
+from app.native import original
+from app.ports import Clock
+from app.tables import event, incident_index
+from dispatch import events as e
+from dispatch.incident import Incident
+from dispatch.state import Entity, MemorySlots, State, apply, fold
+from dispatch.unit import Unit
+
+KEEP_CLOSED_US = 24 * 3600 * 1_000_000
+"""How long a closed incident stays in memory."""
+CHANGES_MAX = 20_000
+"""How many changed subjects are remembered for consoles that come back with a cursor."""
+
+
+class Picture:
+    """Entities by subject. Reading is safe from any thread; folding happens on the log's thread."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._published: dict[str, Entity] = {}
+        self._overlay: dict[str, Entity] = {}
+        self._keys: dict[str, tuple[int, str, int]] = {}
+        self._pending: list[tuple[int, str]] = []
+        self._changes: deque[tuple[int, str]] = deque(maxlen=CHANGES_MAX)
+        self._changes_from = 0
+        self._lock = original("_thread", "allocate_lock")()
+        self._connection: Connection | None = None
+        self._absent: set[str] = set()
+        self.position = 0
+        self.now = State(_Published(self))
+        """The present, committed state."""
+        self.working = State(_Working(self))
+        """The state inside the writer's transaction; for `decide`, on the writer's thread only."""
+
+    # ---- the log's follower
+
+    def load(self, connection: Connection) -> None:
+        """Fold all units and stations, and the incidents that are open or were until lately."""
+        gathered: dict[str, list[e.Recorded]] = {}
+        for lower, upper in (("station:", "station;"), ("unit:", "unit;")):
+            for subject, rec in stream_facts(connection, lower, upper):
+                gathered.setdefault(subject, []).append(rec)
+        recent = self._clock.now_us() - KEEP_CLOSED_US
+        wanted = connection.scalars(
+            select(incident_index.c.id).where(
+                or_(incident_index.c.state == "open", incident_index.c.closed_at > recent)
+            )
+        ).all()
+        for incident_id in wanted:
+            gathered[f"incident:{incident_id}"] = subject_facts(connection, f"incident:{incident_id}")
+        for subject, facts in gathered.items():
+            self._set(subject, fold(subject, facts), max(f.key for f in facts))
+        self._pending.clear()
+
+    def fold(self, facts: Sequence[e.Recorded], own_origin: str, connection: Connection) -> None:
+        """Fold new facts; a subject that one of them reaches out of causal order is folded anew."""
+        self._connection = connection
+        late: dict[str, None] = {}
+        for rec in facts:
+            for subject in rec.subjects:
+                if subject in late:
+                    continue
+                was = self.working_get(subject)
+                if rec.origin != own_origin or rec.key <= self._keys.get(subject, (0, "", 0)):
+                    late[subject] = None
+                    continue
+                self._set(subject, apply(subject, was, rec), rec.key)
+        if late:
+            self.refold(late, connection)
+
+    def refold(self, subjects: Iterable[str], connection: Connection) -> None:
+        """Fold subjects from all their facts in the log, those of the running transaction included."""
+        self._connection = connection
+        for subject in subjects:
+            facts = subject_facts(connection, subject)
+            if facts:
+                self._set(subject, fold(subject, facts), max(f.key for f in facts))
+
+    def _set(self, subject: str, entity: Entity | None, key: tuple[int, str, int]) -> None:
+        if entity is None:
+            return
+        self._overlay[subject] = entity
+        self._absent.discard(subject)
+        self._keys[subject] = key
+        self._pending.append((entity.position, subject))
+
+    def flush(self, connection: Connection) -> None:
+        """Bring the search index up to date, in the same transaction as the facts."""
+        rows = []
+        for subject, entity in self._overlay.items():
+            if isinstance(entity, Incident) and entity.reported:
+                was = self._published.get(subject)
+                if not isinstance(was, Incident) or _index_row(was) != _index_row(entity):
+                    rows.append(_index_row(entity))
+        if rows:
+            dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+            statement = dialect.insert(incident_index)
+            replace = {name: statement.excluded[name] for name in rows[0] if name != "id"}
+            connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=replace), rows)
+
+    def publish(self, position: int) -> None:
+        """Let everybody see what was just committed."""
+        with self._lock:
+            self._published.update(self._overlay)
+            if not self.position and not self._changes:
+                self._changes_from = position
+            for _, subject in self._pending:
+                if len(self._changes) == CHANGES_MAX:
+                    self._changes_from = self._changes[0][0]
+                self._changes.append((position, subject))
+            self.position = position
+        self._overlay = {}
+        self._pending = []
+        self._absent.clear()
+
+    def discard(self) -> None:
+        """Forget what the transaction folded: it was not committed."""
+        for subject in self._overlay:
+            # The next fact about it must not trust a key that was rolled back.
+            self._keys.pop(subject, None)
+        self._overlay = {}
+        self._pending = []
+        self._absent.clear()
+
+    # ---- reading
+
+    def get(self, subject: str) -> Entity | None:
+        """A subject as committed; one that has left memory is fetched from the log."""
+        found = self._published.get(subject)
+        if found is None:
+            with self._engine.connect() as connection:
+                facts = subject_facts(connection, subject, until=self.position)
+            found = fold(subject, facts) if facts else None
+        return found
+
+    def working_get(self, subject: str) -> Entity | None:
+        found = self._overlay.get(subject) or self._published.get(subject)
+        if found is None and self._connection is not None and subject not in self._absent:
+            facts = subject_facts(self._connection, subject)
+            if facts:
+                found = fold(subject, facts)
+                self._keys[subject] = max(f.key for f in facts)
+            else:
+                # A new incident is looked up several times in its first transaction: ask the disk once.
+                self._absent.add(subject)
+        return found
+
+    def use(self, connection: Connection) -> State:
+        """The working state, with the transaction's connection to fetch what is not in memory."""
+        self._connection = connection
+        return self.working
+
+    def all(self, kind: str) -> list[Entity]:
+        prefix = kind + ":"
+        return [entity for subject, entity in list(self._published.items()) if subject.startswith(prefix)]
+
+    def changed_since(self, position: int) -> tuple[int, dict[str, None]] | None:
+        """The present position and the subjects that changed after `position`, oldest change first; None
+        when that is too long ago to tell, and a fresh snapshot is needed."""
+        with self._lock:
+            if position > self.position or position < self._changes_from:
+                return None
+            found: dict[str, None] = {}
+            for at, subject in reversed(self._changes):
+                if at <= position:
+                    break
+                found[subject] = None
+            return self.position, found
+
+    def evict(self) -> int:
+        """Let go of incidents closed for more than a day; they come back by subject. Returns how many."""
+        recent = self._clock.now_us() - KEEP_CLOSED_US
+        gone = [
+            subject
+            for subject, entity in list(self._published.items())
+            if isinstance(entity, Incident) and not entity.open and (entity.closed_us or 0) < recent
+        ]
+        with self._lock:
+            for subject in gone:
+                del self._published[subject]
+                self._keys.pop(subject, None)
+        return len(gone)
+
+    # ---- the past
+
+    def as_known(self, position: int) -> State:
+        """What this node knew when its log stood at `position`: only what had arrived by then."""
+        return self._past(lambda envelope: envelope.position <= position)
+
+    def at(self, time_us: int) -> State:
+        """What was so at a time, as far as is known today: every fact observed by then, late ones too."""
+        return self._past(lambda envelope: envelope.observed_at <= time_us)
+
+    def _past(self, keep: Callable[[Envelope], bool]) -> State:
+        gathered: dict[str, list[e.Recorded]] = {}
+        with self._engine.connect() as connection:
+            rows = connection.execute(
+                select(*(event.c[name] for name in Envelope.__dataclass_fields__)).order_by(event.c.position)
+            )
+            for row in rows:
+                envelope = Envelope(*row)
+                if keep(envelope):
+                    rec = envelope.recorded()
+                    for subject in rec.subjects:
+                        gathered.setdefault(subject, []).append(rec)
+        slots = MemorySlots()
+        for subject, facts in gathered.items():
+            entity = fold(subject, facts)
+            if entity is not None:
+                slots.entities[subject] = entity
+        return State(slots)
+
+
+class _Published:
+    def __init__(self, picture: Picture) -> None:
+        self._picture = picture
+
+    def get(self, subject: str) -> Entity | None:
+        return self._picture.get(subject)
+
+    def of_kind(self, kind: str) -> Iterator[Entity]:
+        return iter(self._picture.all(kind))
+
+
+class _Working:
+    def __init__(self, picture: Picture) -> None:
+        self._picture = picture
+
+    def get(self, subject: str) -> Entity | None:
+        return self._picture.working_get(subject)
+
+    def of_kind(self, kind: str) -> Iterator[Entity]:
+        prefix = kind + ":"
+        seen = set()
+        for subject, entity in list(self._picture._overlay.items()):
+            if subject.startswith(prefix):
+                seen.add(subject)
+                yield entity
+        for subject, entity in list(self._picture._published.items()):
+            if subject.startswith(prefix) and subject not in seen:
+                yield entity
+
+
+def _index_row(incident: Incident) -> dict[str, object]:
+    numbers = [incident.number, *(number for _, number in incident.case_numbers)]
+    return {
+        "id": incident.id,
+        "number": incident.number,
+        "state": "open" if incident.open else "closed",
+        "reported_at": incident.reported_us,
+        "closed_at": incident.closed_us,
+        "numbers": " ".join(numbers).casefold(),
+    }
+
+
+def rebuild(engine: Engine) -> int:
+    """Make every droppable table again from the log; returns how many incidents there are."""
+    with engine.begin() as connection:
+        connection.execute(delete(incident_index))
+        gathered: dict[str, list[e.Recorded]] = {}
+        for subject, rec in stream_facts(connection, "incident:", "incident;"):
+            gathered.setdefault(subject, []).append(rec)
+        rows = []
+        for subject, facts in gathered.items():
+            entity = fold(subject, facts)
+            if isinstance(entity, Incident) and entity.reported:
+                rows.append(_index_row(entity))
+        if rows:
+            connection.execute(insert(incident_index), rows)
+    return len(rows)
+
+
+def crew_mates(state: State, unit: Unit) -> list[Unit]:
+    """Units manned by the same crew, whose rows change with this one's."""
+    return [] if unit.crew_id is None else [u for u in state.crew(unit.crew_id) if u.id != unit.id]

@@ -1,0 +1,191 @@
+"""A recommendation for one incident: fixes and roads in, the domain's plan out, in words.
+
+Computed on every reading, outside the writer's lock, from the latest committed state and fixes.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core import Core
+from app.rows import Rows, who
+from app.words import Words
+from dispatch.incident import Incident
+from dispatch.optimise import Candidates, Pick, Plan, Reason, WhyNot, recommend
+from dispatch.plans import Pack
+from dispatch.unit import Unit, crew_mate_out
+from gis.travel import straight_line
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """The plan and what it was made from: fixes as unit -> (lon, lat, observed_us)."""
+
+    incident: str
+    plan: Plan
+    travel: str
+    fixes: Mapping[str, tuple[float, float, int]]
+    computed_ms: float
+
+
+def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
+    """Raises nothing for missing fixes, roads or units: the plan then says what is missing and why."""
+    started = time.perf_counter()
+    units = sorted(core.picture.now.units(), key=lambda u: u.id)
+    lon, lat, _ = rows.place_of(incident)
+    now_us = core.world.clock.now_us()
+    columns, travel, fixes = _candidates(core, incident, units, lon, lat, now_us)
+    plan = recommend(columns, core.pack.needs(incident.type, incident.priority, incident.alarm_level))
+    return Recommendation(incident.id, plan, travel, fixes, (time.perf_counter() - started) * 1000)
+
+
+def _candidates(
+    core: Core, incident: Incident, units: Sequence[Unit], lon: float, lat: float, now_us: int
+) -> tuple[Candidates, str, dict[str, tuple[float, float, int]]]:
+    state = core.picture.now
+    lons = np.full(len(units), math.nan)
+    lats = np.full(len(units), math.nan)
+    age_s = np.full(len(units), math.nan)
+    fixes: dict[str, tuple[float, float, int]] = {}
+    for row, unit in enumerate(units):
+        fix = core.tracks.last(unit.id)
+        if fix is not None:
+            lons[row], lats[row] = fix.lon, fix.lat
+            age_s[row] = max(0.0, (now_us - fix.observed_us) / 1e6)
+            fixes[unit.id] = (fix.lon, fix.lat, fix.observed_us)
+        elif unit.base is not None:
+            # Without a fix the best guess is its station; the plan still says that there is no fix.
+            lons[row], lats[row] = unit.base
+    drive_s, distance_m, road, travel = _travel(core, lon, lat, lons, lats, [u.profile for u in units])
+    names = tuple(core.pack.capabilities)
+    numbers = {u.id: state.incident(u.incident) for u in units if u.incident is not None}
+    columns = Candidates(
+        ids=tuple(u.id for u in units),
+        types=tuple(u.type for u in units),
+        agencies=tuple(u.agency for u in units),
+        command=tuple(u.command for u in units),
+        districts=tuple(u.district for u in units),
+        capabilities=names,
+        gives=np.array([[name in u.capabilities for name in names] for u in units], dtype=bool).reshape(
+            len(units), len(names)
+        ),
+        status=tuple(u.status for u in units),
+        sendable=tuple(core.pack.statuses[u.status].sendable for u in units),
+        crew=np.array([u.crew for u in units], dtype=np.int64),
+        crew_min=np.array([u.crew_min for u in units], dtype=np.int64),
+        crew_id=tuple(u.crew_id for u in units),
+        blocked_by=tuple(mate.id if (mate := crew_mate_out(state, u)) else None for u in units),
+        drive_s=drive_s,
+        distance_m=distance_m,
+        road=road,
+        turnout_s=np.array([u.turnout_s for u in units], dtype=np.float64),
+        ready_in_s=np.array(
+            [math.nan if u.ready_us is None else (u.ready_us - now_us) / 1e6 for u in units], dtype=np.float64
+        ),
+        fix_age_s=age_s,
+        # Zones of competence come with closures and districts drawn on the map; until then the whole city
+        # is everybody's.
+        in_zone=np.ones(len(units), dtype=bool),
+        busy_with=tuple(
+            found.number if (found := numbers.get(u.id)) is not None else u.incident for u in units
+        ),
+        busy_by=tuple(who(u.assigned_by) if u.incident else None for u in units),
+        already=np.array([u.incident == incident.id for u in units], dtype=bool),
+    )
+    return columns, travel, fixes
+
+
+def _travel(
+    core: Core,
+    lon: float,
+    lat: float,
+    lons: NDArray[np.float64],
+    lats: NDArray[np.float64],
+    profiles: Sequence[str],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], str]:
+    """(drive_s, distance_m, road, "road" | "straight") per unit, each by its own profile."""
+    drive_s = np.full(len(lons), math.inf)
+    distance_m = np.full(len(lons), math.inf)
+    road = np.zeros(len(lons), dtype=bool)
+    kinds = np.array(profiles, dtype=object)
+    for profile in sorted(set(profiles)):
+        rows = np.flatnonzero(kinds == profile)
+        if core.city is not None:
+            found = core.city.roads.nearest(lon, lat, lons[rows], lats[rows], profile, None)
+        else:
+            found = straight_line(lon, lat, lons[rows], lats[rows], profile)
+        drive_s[rows], distance_m[rows], road[rows] = found.drive_s, found.distance_m, found.road
+    return drive_s, distance_m, road, "road" if road.any() else "straight"
+
+
+# ---- in words
+
+
+def as_json(result: Recommendation, pack: Pack, words: Words) -> dict[str, Any]:
+    """The API's form; `why` in the asker's language, `reasons` as codes for programs."""
+    plan = result.plan
+    return {
+        "incident": result.incident,
+        "travel": result.travel,
+        "computed_ms": round(result.computed_ms, 2),
+        "complete": plan.complete,
+        "missing": plan.missing,
+        "units": [
+            *(_pick(pick, True, pack, words) for pick in plan.chosen),
+            *(_pick(pick, False, pack, words) for pick in plan.alternatives),
+        ],
+        "not_chosen": [_why_not(why, pack, words) for why in plan.not_chosen],
+    }
+
+
+def _pick(pick: Pick, chosen: bool, pack: Pack, words: Words) -> dict[str, Any]:
+    return {
+        "unit": pick.unit,
+        "command": pick.command,
+        "chosen": chosen,
+        "eta_s": round(pick.eta_s),
+        "drive_s": round(pick.drive_s),
+        "turnout_s": round(pick.turnout_s),
+        "distance_m": round(pick.distance_m) if math.isfinite(pick.distance_m) else None,
+        "travel": "road" if pick.road else "straight",
+        "fix_age_s": None if pick.fix_age_s is None else round(pick.fix_age_s, 1),
+        "fills": list(pick.fills),
+        "why": [say(reason, pack, words) for reason in pick.reasons],
+        "reasons": [{"code": reason.code, **reason.args} for reason in pick.reasons],
+    }
+
+
+def _why_not(why: WhyNot, pack: Pack, words: Words) -> dict[str, Any]:
+    return {
+        "unit": why.unit,
+        "eta_s": None if why.eta_s is None else round(why.eta_s),
+        "why": [say(reason, pack, words) for reason in why.reasons],
+        "reasons": [{"code": reason.code, **reason.args} for reason in why.reasons],
+    }
+
+
+def say(reason: Reason, pack: Pack, words: Words) -> str:
+    """One reason in the asker's language: codes of the pack become its names, seconds become a span."""
+    args: dict[str, Any] = {}
+    for name, value in reason.args.items():
+        if name == "capabilities":
+            known = [pack.capabilities[c] for c in str(value).split(",") if c in pack.capabilities]
+            args[name] = ", ".join(c.names[words.language].lower() for c in known)
+        elif name == "agency" and value in pack.agencies:
+            args[name] = pack.agencies[str(value)].names[words.language]
+        elif name == "status" and value in pack.statuses:
+            args[name] = pack.statuses[str(value)].names[words.language].lower()
+        elif name.endswith("_s") and isinstance(value, (int, float)):
+            args[name] = words.time(value)
+        elif name == "units":
+            args[name] = str(value).replace(",", ", ")
+        else:
+            args[name] = value
+    return words.say(f"reason-{reason.code}", args)

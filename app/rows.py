@@ -1,0 +1,266 @@
+"""Entities as the outside world sees them: one shape for the API and for the live consoles.
+
+Ids become words here: personal data is opened for those who may see it, relations between subjects are
+looked up, times are RFC 3339 in UTC with milliseconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from app.picture import Picture
+from app.tracks import Tracks
+from app.vault import Vault
+from dispatch.events import Sealed, Secret
+from dispatch.incident import Conflict, Incident
+from dispatch.plans import Pack
+from dispatch.state import State
+from dispatch.unit import Unit, crew_mate_out
+
+
+def rfc3339(us: int | None) -> str | None:
+    """Microseconds since the epoch as "2026-11-23T04:05:06.789Z"."""
+    if us is None:
+        return None
+    moment = datetime.fromtimestamp(us // 1_000_000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{us // 1000 % 1000:03d}Z"
+
+
+def parse_time(text: str) -> int:
+    """Microseconds since the epoch of an RFC 3339 time. ValueError without a UTC offset."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time needs its UTC offset, such as Z or +02:00")
+    return round(moment.timestamp() * 1_000_000)
+
+
+def who(label: str) -> str:
+    """The name in an actor's label: "dispatcher:ana" -> "ana"."""
+    return label.partition(":")[2] or label
+
+
+class Rows:
+    """Builds rows from the picture. Safe from any thread."""
+
+    def __init__(self, picture: Picture, vault: Vault, tracks: Tracks, pack: Pack) -> None:
+        self._picture = picture
+        self._vault = vault
+        self._tracks = tracks
+        self._pack = pack
+
+    def incidents(self, incidents: Iterable[Incident], *, personal: bool) -> list[dict[str, Any]]:
+        """Rows of several incidents; their personal data is fetched in one go."""
+        listed = list(incidents)
+        opened: dict[str, Any] = {}
+        if personal:
+            wanted: list[Sealed] = []
+            for incident in listed:
+                texts = [note.text for note in incident.notes]
+                for secret in (incident.place, incident.description, incident.caller, incident.outcome, *texts):
+                    if isinstance(secret, Sealed):
+                        wanted.append(secret)
+            opened = self._vault.open(wanted)
+        return [self._incident(incident, opened) for incident in listed]
+
+    def incident(self, incident: Incident, *, personal: bool) -> dict[str, Any]:
+        return self.incidents([incident], personal=personal)[0]
+
+    def place_of(self, incident: Incident) -> tuple[float, float, bool]:
+        """(lon, lat, exact): the sealed place, or the coarse one where that was erased."""
+        if isinstance(incident.place, Sealed):
+            place = self._vault.open([incident.place]).get(incident.place.id)
+            if place is not None:
+                return place["lon"], place["lat"], True
+        lon, lat = incident.coarse or (math.nan, math.nan)
+        return lon, lat, False
+
+    def plan_of(self, incident: Incident) -> dict[str, dict[str, int]]:
+        """What the incident needs, what its assigned units give, what is still missing. A unit that was
+        only asked for fills nothing."""
+        needs = self._pack.needs(incident.type, incident.priority, incident.alarm_level)
+        filled = dict.fromkeys(needs, 0)
+        for assignment in incident.active():
+            unit = self._picture.now.unit(assignment.unit)
+            if unit is None or unit.crew < unit.crew_min:
+                continue
+            for capability in unit.capabilities:
+                if capability in filled:
+                    filled[capability] += 1
+        missing = {c: n - filled[c] for c, n in needs.items() if n > filled[c]}
+        return {"needs": needs, "filled": filled, "missing": missing}
+
+    def _incident(self, x: Incident, opened: dict[str, Any]) -> dict[str, Any]:
+        def clear(secret: Secret) -> Any:
+            return opened.get(secret.id) if isinstance(secret, Sealed) else None
+
+        place = clear(x.place)
+        lon, lat = (place["lon"], place["lat"]) if place else (x.coarse or (None, None))
+        known_type = x.type in self._pack.incident_types
+        return {
+            "id": x.id,
+            "number": x.number,
+            "type": x.type,
+            "priority": x.priority,
+            "medical_code": x.medical_code,
+            "state": "open" if x.open else "closed",
+            "alarm_level": x.alarm_level,
+            "lon": lon,
+            "lat": lat,
+            "location_precision": "exact" if place else "coarse",
+            "address": place["label"] if place else None,
+            "address_parts": place["parts"] if place else {},
+            "description": clear(x.description),
+            "caller": clear(x.caller),
+            "reported_at": rfc3339(x.reported_us),
+            "reported_by": who(x.reported_by),
+            "acknowledged_at": rfc3339(x.acknowledged_us),
+            "acknowledged_by": who(x.acknowledged_by) or None,
+            "closed_at": rfc3339(x.closed_us),
+            "outcome": clear(x.outcome),
+            "staging": x.staging,
+            "talkgroup": x.talkgroup,
+            "case_numbers": [{"agency": agency, "number": number} for agency, number in x.case_numbers],
+            "plan": self.plan_of(x) if known_type else {"needs": {}, "filled": {}, "missing": {}},
+            "assignments": [
+                {
+                    "unit": a.unit,
+                    "status": a.status,
+                    "since": rfc3339(a.since_us),
+                    "by": who(a.by),
+                    "requested": a.accepted_by is not None,
+                    "accepted_by": a.accepted_by,
+                    "times": {status: rfc3339(us) for status, us in a.times.items()},
+                }
+                for a in x.active()
+            ],
+            "requests": [
+                {
+                    "unit": r.unit,
+                    "state": r.state,
+                    "asked_at": rfc3339(r.asked_us),
+                    "asked_by": who(r.asked_by),
+                    "answer_by": rfc3339(r.answer_by_us),
+                    "name": r.name or None,
+                    "via": r.via or None,
+                    "reason": r.reason or None,
+                    "answered_at": rfc3339(r.answered_us),
+                }
+                for r in x.requests
+            ],
+            "notes": [
+                {"at": rfc3339(n.at_us), "by": who(n.by), "text": clear(n.text)} for n in x.notes
+            ],
+            "facts": {
+                name: {
+                    "source": f.source,
+                    "observed_at": rfc3339(f.observed_us),
+                    "received_at": rfc3339(f.received_us),
+                    "by": who(f.by),
+                }
+                for name, f in x.facts.items()
+            },
+            "times": _case_times(x),
+            "conflicts": [_conflict(k) for k in x.conflicts],
+            "personal_data": "erased" if x.sealed and x.sealed <= x.erased else "kept",
+            "upgrade_needed": x.parked,
+            "district": x.district,
+            "station": x.station,
+            "rev": x.position,
+        }
+
+    def unit(self, unit: Unit, state: State | None = None) -> dict[str, Any]:
+        state = state or self._picture.now
+        incident = state.incident(unit.incident) if unit.incident else None
+        mate = crew_mate_out(state, unit)
+        asked = unit.asked
+        fix = self._tracks.last(unit.id)
+        return {
+            "id": unit.id,
+            "n": self._tracks.index(unit.id),
+            "type": unit.type,
+            "agency": unit.agency,
+            "command": unit.command,
+            "capabilities": list(unit.capabilities),
+            "crew": unit.crew,
+            "crew_min": unit.crew_min,
+            "crew_id": unit.crew_id,
+            "district": unit.district,
+            "station": unit.station,
+            "status": unit.status,
+            "status_since": rfc3339(unit.status_us),
+            "status_source": unit.status_source,
+            "status_by": who(unit.status_by),
+            "reason": unit.reason or None,
+            "hospital": unit.hospital,
+            "ready_at": rfc3339(unit.ready_us),
+            "flags": [{"flag": flag, "since": rfc3339(us)} for flag, us in unit.flags.items()],
+            "incident": unit.incident,
+            "incident_number": incident.number if incident else None,
+            "request": None
+            if asked is None
+            else {
+                "incident": asked.incident,
+                "state": asked.state,
+                "asked_at": rfc3339(asked.asked_us),
+                "answer_by": rfc3339(asked.answer_by_us),
+            },
+            "blocked_by": mate.id if mate else None,
+            "talkgroup": unit.talkgroup,
+            "turnout_s": unit.turnout_s,
+            "lights": unit.lights,
+            "profile": unit.profile,
+            "base": None if unit.base is None else {"lon": unit.base[0], "lat": unit.base[1]},
+            "custodian": unit.custodian,
+            "epoch": unit.epoch,
+            "lon": fix.lon if fix else None,
+            "lat": fix.lat if fix else None,
+            "fix_at": rfc3339(fix.observed_us) if fix else None,
+            "fix_received_at": rfc3339(fix.received_us) if fix else None,
+            "speed_mps": fix.speed_mps if fix else None,
+            "heading_deg": fix.heading_deg if fix else None,
+            "accuracy_m": fix.accuracy_m if fix else None,
+            "conflicts": [_conflict(k) for k in unit.conflicts],
+            "upgrade_needed": unit.parked,
+            "rev": unit.position,
+        }
+
+
+def _conflict(k: Conflict) -> dict[str, Any]:
+    return {
+        "id": k.id,
+        "kind": k.kind,
+        "at": rfc3339(k.at_us),
+        "about": dict(k.about),
+        "resolution": k.resolution,
+    }
+
+
+_FIRST = {
+    "assigned": "unit_alerted",
+    "acknowledged": "unit_acknowledged",
+    "en_route": "unit_left",
+    "on_scene": "unit_arrived",
+    "transporting": "scene_left",
+    "at_hospital": "hospital_reached",
+}
+
+
+def _case_times(x: Incident) -> dict[str, str | None]:
+    """The moments a report needs: the first unit to reach each step gives the time."""
+    times: dict[str, int] = {"case_created": x.reported_us}
+    if x.acknowledged_us is not None:
+        times["case_acknowledged"] = x.acknowledged_us
+    for assignment in x.assignments:
+        for status, us in assignment.times.items():
+            name = _FIRST.get(status)
+            if name is not None:
+                times[name] = min(us, times.get(name, us))
+    ended = [a.ended_us for a in x.assignments if a.ended_us is not None]
+    if ended and len(ended) == len(x.assignments):
+        times["unit_free"] = max(ended)
+    if x.closed_us is not None:
+        times["case_closed"] = x.closed_us
+    return {name: rfc3339(us) for name, us in sorted(times.items(), key=lambda item: item[1])}

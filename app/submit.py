@@ -1,0 +1,153 @@
+"""The only door to change: a command and who sends it go in, a durable answer comes out.
+
+Inside the writer's transaction the door looks whether the same request was answered before, whether the
+actor may ask for it, lets the domain decide, and has the facts recorded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+from app.auth import explain, may
+from app.log import Log, Transaction
+from app.native import offload
+from app.picture import Picture
+from app.ports import Clock
+from dispatch import commands as c
+from dispatch import events as e
+from dispatch.commands import Actor, Context, Refused
+from dispatch.plans import Pack
+from dispatch.state import State, decide
+
+ACTIONS: Mapping[type[c.Command], str] = {
+    c.ReportIncident: "incident.report",
+    c.ChangeIncident: "incident.edit",
+    c.AcknowledgeIncident: "incident.acknowledge",
+    c.AddNote: "incident.note",
+    c.LinkCaseNumber: "incident.link_case",
+    c.SetAlarmLevel: "incident.alarm_level",
+    c.CloseIncident: "incident.close",
+    c.ReopenIncident: "incident.reopen",
+    c.RecordOffer: "incident.recommendation",
+    c.ErasePersonalData: "personal.erase",
+    c.ResolveConflict: "conflict.resolve",
+    c.AssignUnits: "incident.assign",
+    c.RecallUnit: "incident.recall",
+    c.AnswerRequest: "incident.answer_request",
+    c.LapseRequest: "incident.answer_request",
+    c.RegisterUnit: "unit.register",
+    c.ReportStatus: "unit.status",
+    c.SetFlag: "unit.flag",
+    c.GrantCustody: "custody.grant",
+}
+"""What each command needs permission for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`position` is where the last fact stands in this node's log; `replayed` tells that the very same
+    request had been answered before; `facts` how many were recorded by this one."""
+
+    position: int
+    facts: int
+    replayed: bool
+
+
+class Door:
+    """Wires a command to the log. Safe to call from any thread or greenlet."""
+
+    def __init__(
+        self, log: Log, picture: Picture, clock: Clock, pack: Pack, *, station: str, district: str
+    ) -> None:
+        self._log = log
+        self._picture = picture
+        self._clock = clock
+        self.pack = pack
+        self.station = station
+        self.district = district
+
+    def submit(self, command: c.Command, actor: Actor) -> Answer:
+        """Raises Refused when a rule forbids it and StorageError when it could not be kept; in both
+        cases nothing has changed."""
+        request_hash = hash_of(command)
+
+        def work(tx: Transaction) -> Answer:
+            earlier = tx.done(command.id)
+            if earlier is not None:
+                if earlier.request_hash != request_hash:
+                    raise Refused(
+                        "id-reused",
+                        "This id was already used for a request with other contents; nothing was changed.",
+                        kind="conflict",
+                        field="id",
+                    )
+                return Answer(earlier.position, 0, True)
+            state = self._picture.use(tx.connection)
+            authorise(state, command, actor, self.district)
+            ctx = Context(self._clock.now_us(), actor, self.station, self.district, self.pack)
+            facts = decide(state, command, ctx)
+            if not facts:
+                return Answer(tx.position, 0, False)
+            position = tx.append(
+                facts,
+                cause=command.id,
+                request_hash=request_hash,
+                actor=actor.label,
+                source=command.source,
+                observed_us=command.observed_us,
+                epoch_of=_epochs(state),
+            )
+            return Answer(position, len(facts), False)
+
+        return offload(lambda: self._log.transact(work, cause=command.id))
+
+
+def authorise(state: State, command: c.Command, actor: Actor, district: str) -> None:
+    """Refused (kind "forbidden") unless the actor's role and districts allow the command."""
+    action = ACTIONS[type(command)]
+    incident_id = getattr(command, "incident", None)
+    incident = state.incident(incident_id) if incident_id is not None else None
+    unit_id = getattr(command, "unit", None)
+    unit = state.unit(unit_id) if unit_id is not None else None
+    where = district
+    if incident is not None and incident.reported:
+        where = incident.district
+    elif unit is not None and unit.registered:
+        where = unit.district
+    elif isinstance(command, c.RegisterUnit):
+        where = command.district
+    if unit_id is None and incident is not None and actor.unit is not None:
+        # A crew may add to the incident it is on.
+        unit_id = next((a.unit for a in incident.active() if a.unit == actor.unit), None)
+    if not may(actor, action, district=where, unit=unit_id):
+        raise Refused(
+            "forbidden", explain(actor, action, district=where, unit=unit_id), kind="forbidden", action=action
+        )
+
+
+def _epochs(state: State) -> Callable[[e.Event], int]:
+    def epoch_of(fact: e.Event) -> int:
+        unit_id = getattr(fact, "unit", None)
+        unit = state.unit(unit_id) if unit_id is not None else None
+        return unit.epoch if unit is not None else 0
+
+    return epoch_of
+
+
+def hash_of(command: c.Command) -> str:
+    """SHA-256 of what the command asks for, its id aside: tells a retry from another request."""
+    body = {f.name: _plain(getattr(command, f.name)) for f in fields(command) if f.name != "id"}
+    return hashlib.sha256(e.canonical([type(command).__name__, body]).encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (str, int, float, bool)) or value is None:
+        return value
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value]

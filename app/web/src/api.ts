@@ -1,0 +1,137 @@
+import { words } from './words.svelte';
+import type {
+  Catalogue,
+  City,
+  Incident,
+  NewIncident,
+  Place,
+  Recommendation,
+  Session,
+  TimelineEntry,
+  Unit,
+} from './types';
+
+export interface FieldError {
+  field: string;
+  message: string;
+}
+
+/** A refusal by the server, in the shape of RFC 9457. */
+export class Problem extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly errors: FieldError[];
+  readonly extras: Record<string, unknown>;
+
+  constructor(status: number, body: Record<string, unknown>) {
+    super(String(body['detail'] ?? body['title'] ?? status));
+    this.status = status;
+    this.code = String(body['code'] ?? status);
+    this.errors = Array.isArray(body['errors']) ? (body['errors'] as FieldError[]) : [];
+    this.extras = body;
+  }
+}
+
+/** The request may or may not have reached the server: nothing is known of its outcome. */
+export class NoLink extends Error {}
+
+export interface Sent {
+  incident: Incident;
+  assigned: string[];
+  requested: string[];
+}
+
+const ANSWER_WITHIN_MS = 15_000;
+let csrf = '';
+let onSignedOut: () => void = () => {};
+
+/** Called when the server no longer knows this session. */
+export function whenSignedOut(run: () => void): void {
+  onSignedOut = run;
+}
+
+async function call<T>(method: string, path: string, body?: unknown, key?: string): Promise<T> {
+  const headers: Record<string, string> = { Accept: 'application/json', 'Accept-Language': words.lang };
+  if (method !== 'GET') {
+    headers['X-CSRF-Token'] = csrf;
+    headers['Idempotency-Key'] = key ?? crypto.randomUUID();
+  }
+  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  let response: Response;
+  let text: string;
+  try {
+    response = await fetch('/api/v1' + path, {
+      method,
+      headers,
+      credentials: 'same-origin',
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+    });
+    text = await response.text();
+  } catch (cause) {
+    throw new NoLink('no answer', { cause });
+  }
+  if (response.status >= 502 && response.status <= 504) throw new NoLink(`gateway ${response.status}`);
+  let parsed: unknown = undefined;
+  if (text) {
+    try {
+      parsed = JSON.parse(text);
+    } catch {
+      parsed = { detail: text.slice(0, 200) };
+    }
+  }
+  if (!response.ok) {
+    const problem = new Problem(response.status, (parsed ?? {}) as Record<string, unknown>);
+    if (response.status === 401 && !path.startsWith('/session')) onSignedOut();
+    throw problem;
+  }
+  return parsed as T;
+}
+
+function keep(session: Session): Session {
+  csrf = session.csrf;
+  return session;
+}
+
+const at = encodeURIComponent;
+
+export const api = {
+  session: async () => keep(await call<Session>('GET', '/session')),
+  signIn: async (name: string, password: string) =>
+    keep(await call<Session>('POST', '/session', { name, password })),
+  signOut: () => call<void>('DELETE', '/session'),
+  catalogue: () => call<Catalogue>('GET', '/catalogue'),
+  city: () => call<City>('GET', '/city'),
+
+  addresses: (q: string) => call<Place[]>('GET', `/addresses?q=${at(q)}&limit=8`),
+  reverse: (lon: number, lat: number) =>
+    call<Place>('GET', `/addresses/reverse?lon=${lon.toFixed(6)}&lat=${lat.toFixed(6)}`),
+
+  incident: (id: string) => call<Incident>('GET', `/incidents/${at(id)}`),
+  report: (incident: NewIncident) => call<Incident>('POST', '/incidents', incident, incident.id),
+  acknowledge: (id: string) => call<Incident>('POST', `/incidents/${at(id)}/acknowledge`, {}),
+  note: (id: string, text: string, key: string) =>
+    call<Incident>('POST', `/incidents/${at(id)}/notes`, { text }, key),
+  close: (id: string, outcome: string) => call<Incident>('POST', `/incidents/${at(id)}/close`, { outcome }),
+  reopen: (id: string, reason: string) => call<Incident>('POST', `/incidents/${at(id)}/reopen`, { reason }),
+  alarmLevel: (id: string, level: number) =>
+    call<Incident>('POST', `/incidents/${at(id)}/alarm-level`, { level }),
+  recommendation: (id: string) => call<Recommendation>('GET', `/incidents/${at(id)}/recommendation`),
+  timeline: (id: string) => call<TimelineEntry[]>('GET', `/incidents/${at(id)}/timeline`),
+  send: (id: string, units: string[], override_reason: string | undefined, key: string) =>
+    call<Sent>('POST', `/incidents/${at(id)}/assignments`, { units, override_reason }, key),
+  recall: (id: string, unit: string, reason: string) =>
+    call<Incident>('DELETE', `/incidents/${at(id)}/assignments/${at(unit)}?reason=${at(reason)}`),
+  answer: (id: string, unit: string, answer: 'accepted' | 'refused', name: string, reason: string) =>
+    call<Incident>('POST', `/incidents/${at(id)}/requests/${at(unit)}/answer`, {
+      answer,
+      name,
+      via: 'phone',
+      ...(reason ? { reason } : {}),
+    }),
+
+  status: (unit: string, change: { status: string; reason?: string; hospital?: string; ready_at?: string }) =>
+    call<Unit>('POST', `/units/${at(unit)}/status`, change),
+  flag: (unit: string, flag: string, on: boolean) =>
+    call<Unit>('POST', `/units/${at(unit)}/flags`, { flag, on }),
+};

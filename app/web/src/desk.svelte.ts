@@ -1,0 +1,91 @@
+import type { Catalogue, City, IncidentType, Priority, Status, Unit, UnitType, User } from './types';
+
+/** What is fixed for a session: who sits here, which city, and the pack's words by code. */
+class Desk {
+  user = $state.raw<User | null>(null);
+  city = $state.raw<City | null>(null);
+  catalogue = $state.raw<Catalogue | null>(null);
+
+  readonly statuses = $derived(index<Status>(this.catalogue?.statuses));
+  readonly priorities = $derived(index<Priority>(this.catalogue?.priorities));
+  readonly unit_types = $derived(index<UnitType>(this.catalogue?.unit_types));
+  readonly incident_types = $derived(index<IncidentType>(this.catalogue?.incident_types));
+  readonly capabilities = $derived(index(this.catalogue?.capabilities));
+  readonly agencies = $derived(index(this.catalogue?.agencies));
+  readonly flags = $derived(index(this.catalogue?.status_flags));
+  readonly medical_codes = $derived(index(this.catalogue?.medical_codes));
+
+  /** Those who command a room may change things; others watch. The server has the last word. */
+  readonly writes = $derived(this.user !== null && ['admin', 'supervisor', 'dispatcher'].includes(this.user.role));
+
+  /** The unit looked at on the board and the map. */
+  unit = $state.raw<string | null>(null);
+  calling = $state(false);
+  /** Where the call being taken is pinned, and who wants to hear of a click on the map meanwhile. */
+  pin = $state.raw<{ lon: number; lat: number } | null>(null);
+  onMapPoint: ((lon: number, lat: number) => void) | null = null;
+  /** Asks the map to show a point; a fresh object each time, so that the same point can be asked for again. */
+  show = $state.raw<{ lon: number; lat: number } | null>(null);
+
+  target_s(priority: string): number {
+    return this.priorities.get(priority)?.target_s || 1800;
+  }
+}
+
+function index<E extends { code: string }>(entries: E[] | undefined): ReadonlyMap<string, E> {
+  return new Map((entries ?? []).map((entry) => [entry.code, entry]));
+}
+
+export const desk = new Desk();
+
+const THEME = 'straja.theme';
+
+class Look {
+  theme = $state<'night' | 'day'>(localStorage.getItem(THEME) === 'day' ? 'day' : 'night');
+
+  toggle(): void {
+    this.theme = this.theme === 'night' ? 'day' : 'night';
+    localStorage.setItem(THEME, this.theme);
+  }
+}
+
+export const look = new Look();
+
+/** Letter and colour name of a status, one table for the map, the board and the card. */
+export const STATUS_MARK: Record<string, { letter: string; colour: MarkColour }> = {
+  available: { letter: 'A', colour: 'available' },
+  returning: { letter: 'B', colour: 'available' },
+  assigned: { letter: 'N', colour: 'assigned' },
+  acknowledged: { letter: 'C', colour: 'assigned' },
+  en_route: { letter: 'R', colour: 'en-route' },
+  staged: { letter: 'W', colour: 'en-route' },
+  on_scene: { letter: 'S', colour: 'on-scene' },
+  transporting: { letter: 'T', colour: 'transporting' },
+  at_hospital: { letter: 'H', colour: 'transporting' },
+  recovering: { letter: 'F', colour: 'out' },
+  out_of_service: { letter: 'O', colour: 'out' },
+  off_duty: { letter: '–', colour: 'out' },
+};
+export type MarkColour = 'available' | 'assigned' | 'en-route' | 'on-scene' | 'transporting' | 'out';
+export type MarkShape = 'square' | 'circle' | 'triangle' | 'diamond';
+
+/** Searched for distance under normal and colour-blind sight on the night ground; letters and shapes say it again. */
+export const PALETTE: Record<MarkColour, string> = {
+  available: '#28F483',
+  assigned: '#FEE60E',
+  'en-route': '#BAD9FD',
+  'on-scene': '#E85417',
+  transporting: '#E001F2',
+  out: '#7C8288',
+};
+
+export const statusMark = (status: string) => STATUS_MARK[status] ?? { letter: '?', colour: 'out' as const };
+
+/** Fire and rescue square, ambulance circle, police triangle, city services diamond. */
+export function unitShape(unit: Pick<Unit, 'capabilities' | 'profile' | 'agency'>): MarkShape {
+  const can = (code: string) => unit.capabilities.includes(code);
+  if (can('police') || can('public_order') || can('local_patrol') || can('traffic_control')) return 'triangle';
+  if (unit.profile === 'ambulance' || can('transport') || unit.profile === 'air') return 'circle';
+  if (unit.profile === 'fire_engine' || can('fire_suppression') || can('officer') || can('water_rescue')) return 'square';
+  return 'diamond';
+}

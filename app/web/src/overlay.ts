@@ -1,0 +1,496 @@
+import type { Map as MapLibre } from 'maplibre-gl';
+import { PALETTE, statusMark, unitShape, type MarkColour, type MarkShape } from './desk.svelte';
+import { STALE_FIX_S, type Fixes } from './live.svelte';
+import type { Unit } from './types';
+
+/** Labels are drawn for at most this many units in view; beyond it they would only be a carpet. */
+const LABELS_MAX = 300;
+const GLYPH_PX = 30;
+const CHAR_PX = 18;
+const LABEL_FROM_PX = 17;
+const STACK_STEP_PX = 25;
+const PICK_WITHIN_PX = 18;
+const ATLAS_PX = 1024;
+const FLOATS_PER_SPRITE = 7;
+
+type Fill = 'solid' | 'asked' | 'stale';
+
+export interface Theme {
+  ink: string;
+  halo: string;
+  ground: string;
+}
+
+const VERTEX = `#version 300 es
+in vec2 offset;   // Web Mercator offset from the local origin, world units
+in vec2 shift;    // device pixels on screen
+in vec3 tile;     // left, top and side in the atlas, device pixels
+uniform vec2 origin_px;   // where the local origin stands, device pixels from the centre of the canvas
+uniform vec2 turn;        // cosine and sine of the bearing
+uniform float scale_px;   // device pixels per world unit
+uniform vec2 half_px;
+out vec3 v_tile;
+void main() {
+  vec2 p = offset * scale_px + origin_px;
+  p = vec2(turn.x * p.x + turn.y * p.y, turn.x * p.y - turn.y * p.x);
+  p = floor(p + half_px + shift + 0.5);   // whole pixels keep letters sharp
+  gl_Position = vec4(p.x / half_px.x - 1.0, 1.0 - p.y / half_px.y, 0.0, 1.0);
+  gl_PointSize = tile.z;
+  v_tile = tile;
+}`;
+
+const FRAGMENT = `#version 300 es
+precision highp float;
+uniform sampler2D atlas;
+uniform float atlas_px;
+in vec3 v_tile;
+out vec4 colour;
+void main() {
+  colour = texture(atlas, (v_tile.xy + gl_PointCoord * v_tile.z) / atlas_px);
+}`;
+
+export function mercatorX(lon: number): number {
+  return (lon + 180) / 360;
+}
+
+export function mercatorY(lat: number): number {
+  return (1 - Math.log(Math.tan(Math.PI / 4 + (lat * Math.PI) / 360)) / Math.PI) / 2;
+}
+
+/** Traces a unit's shape around (0, 0); `r` is half the side of the square. */
+export function traceShape(ctx: CanvasRenderingContext2D, shape: MarkShape, r: number): void {
+  ctx.beginPath();
+  if (shape === 'circle') ctx.arc(0, 0, r * 1.06, 0, Math.PI * 2);
+  else if (shape === 'square') ctx.roundRect(-r, -r, 2 * r, 2 * r, r * 0.22);
+  else if (shape === 'diamond') {
+    const d = r * 1.3;
+    ctx.moveTo(0, -d);
+    ctx.lineTo(d, 0);
+    ctx.lineTo(0, d);
+    ctx.lineTo(-d, 0);
+  } else {
+    ctx.moveTo(0, -r * 1.3);
+    ctx.lineTo(r * 1.32, r);
+    ctx.lineTo(-r * 1.32, r);
+  }
+  ctx.closePath();
+}
+
+/** Square pictures and single characters, drawn once on a canvas and then sampled as sprites. */
+class Atlas {
+  readonly canvas = document.createElement('canvas');
+  private readonly ctx: CanvasRenderingContext2D;
+  private readonly tiles = new Map<string, { u: number; v: number; side: number; advance: number }>();
+  private next_u = 0;
+  private next_v = 0;
+  private row = 0;
+  dirty = true;
+
+  constructor(
+    private readonly ratio: number,
+    private readonly theme: Theme,
+  ) {
+    this.canvas.width = this.canvas.height = ATLAS_PX;
+    this.ctx = this.canvas.getContext('2d', { willReadFrequently: false })!;
+    this.ctx.textBaseline = 'middle';
+    this.ctx.lineJoin = 'round';
+  }
+
+  private place(key: string, css_px: number, draw: (side: number) => number) {
+    const known = this.tiles.get(key);
+    if (known) return known;
+    const side = 2 * Math.ceil((css_px * this.ratio) / 2);
+    if (this.next_u + side > ATLAS_PX) {
+      this.next_u = 0;
+      this.next_v += this.row;
+      this.row = 0;
+    }
+    this.row = Math.max(this.row, side);
+    this.ctx.save();
+    this.ctx.translate(this.next_u + side / 2, this.next_v + side / 2);
+    const advance = draw(side);
+    this.ctx.restore();
+    const made = { u: this.next_u, v: this.next_v, side, advance };
+    this.tiles.set(key, made);
+    this.next_u += side + 2;
+    this.dirty = true;
+    return made;
+  }
+
+  glyph(shape: MarkShape, fill: Fill, colour: MarkColour, letter: string) {
+    return this.place(`${shape}|${fill}|${colour}|${letter}`, GLYPH_PX, (side) => {
+      const ctx = this.ctx;
+      const r = side * 0.29;
+      ctx.globalAlpha = fill === 'stale' ? 0.85 : 1;
+      // A dark rim keeps the mark apart from roads and from its neighbours, by day too.
+      traceShape(ctx, shape, r);
+      ctx.lineWidth = side * 0.15;
+      ctx.strokeStyle = '#0b0e12';
+      ctx.stroke();
+      ctx.fillStyle = fill === 'solid' ? PALETTE[colour] : '#11151a';
+      ctx.fill();
+      if (fill !== 'solid') {
+        ctx.lineWidth = side * (fill === 'asked' ? 0.09 : 0.05);
+        if (fill === 'stale') ctx.setLineDash([side * 0.1, side * 0.075]);
+        ctx.strokeStyle = PALETTE[colour];
+        traceShape(ctx, shape, r * (fill === 'asked' ? 0.92 : 0.98));
+        ctx.stroke();
+        ctx.setLineDash([]);
+      }
+      ctx.font = `700 ${Math.round(side * (shape === 'triangle' ? 0.36 : 0.42))}px system-ui, sans-serif`;
+      ctx.textAlign = 'center';
+      ctx.fillStyle = fill === 'solid' ? (colour === 'transporting' ? '#fff' : '#0b0e12') : PALETTE[colour];
+      ctx.fillText(letter, 0, side * (shape === 'triangle' ? 0.1 : 0.03));
+      return 0;
+    });
+  }
+
+  ring(kind: 'selected' | 'emergency') {
+    return this.place(`ring|${kind}`, GLYPH_PX + 14, (side) => {
+      const ctx = this.ctx;
+      ctx.beginPath();
+      ctx.arc(0, 0, side / 2 - 2 * this.ratio, 0, Math.PI * 2);
+      ctx.lineWidth = (kind === 'emergency' ? 3.5 : 2) * this.ratio;
+      ctx.strokeStyle = kind === 'emergency' ? '#FF3B30' : this.theme.ink;
+      ctx.stroke();
+      return 0;
+    });
+  }
+
+  character(char: string, strong: boolean) {
+    return this.place(`${strong ? 'b' : 'a'}${char}`, CHAR_PX, (side) => {
+      const ctx = this.ctx;
+      ctx.font = `${strong ? 650 : 400} ${Math.round((strong ? 12 : 11) * this.ratio)}px system-ui, sans-serif`;
+      ctx.textAlign = 'center';
+      ctx.lineWidth = 3 * this.ratio;
+      ctx.strokeStyle = this.theme.halo;
+      ctx.strokeText(char, 0, 0);
+      ctx.fillStyle = this.theme.ink;
+      ctx.fillText(char, 0, 0);
+      return ctx.measureText(char).width;
+    });
+  }
+}
+
+interface Placed {
+  id: string;
+  x: number;
+  y: number;
+  shift_x: number;
+  shift_y: number;
+}
+
+/**
+ * Units over the base map on a canvas of their own, so that the base map sleeps while they move.
+ *
+ * Everything (marks, rings, the characters of labels) is a point sprite out of one atlas, drawn in one call
+ * from one typed array. Positions are 32-bit offsets from the city's centre in Web Mercator world units; at
+ * zoom 20 their rounding stays under a tenth of a pixel.
+ */
+export class UnitOverlay {
+  readonly canvas = document.createElement('canvas');
+  selected: string | null = null;
+  private gl: WebGL2RenderingContext | null = null;
+  private program: WebGLProgram | null = null;
+  private atlas!: Atlas;
+  private texture: WebGLTexture | null = null;
+  private uniforms: Record<string, WebGLUniformLocation | null> = {};
+  private sprites = new Float32Array(4096 * FLOATS_PER_SPRITE);
+  private sprite_count = 0;
+  private placed: Placed[] = [];
+  private units: Unit[] = [];
+  private zoom_built = -1;
+  private ratio = 1;
+  private queued = 0;
+  private stale_rows = true;
+  private readonly watcher: ResizeObserver;
+
+  constructor(
+    private readonly map: MapLibre,
+    private readonly fixes: Fixes,
+    private readonly origin: { lon: number; lat: number },
+    private readonly now_ms: () => number,
+    private readonly ageWords: (seconds: number) => string,
+    private theme: Theme,
+  ) {
+    this.canvas.className = 'unit-overlay';
+    this.canvas.setAttribute('aria-hidden', 'true');
+    map.getCanvasContainer().after(this.canvas);
+    this.canvas.addEventListener('webglcontextlost', (event) => {
+      event.preventDefault();
+      this.gl = null;
+    });
+    this.canvas.addEventListener('webglcontextrestored', () => {
+      this.start();
+      this.refresh();
+    });
+    this.watcher = new ResizeObserver(() => this.resize());
+    this.watcher.observe(this.canvas);
+    this.start();
+    this.resize();
+    map.on('move', this.moved);
+  }
+
+  setUnits(units: Iterable<Unit>): void {
+    this.units = [...units];
+    this.refresh();
+  }
+
+  setTheme(theme: Theme): void {
+    this.theme = theme;
+    this.atlas = new Atlas(this.ratio, theme);
+    this.refresh();
+  }
+
+  /** Rows, fixes or the clock changed: build the sprites again before the next paint. */
+  refresh(): void {
+    this.stale_rows = true;
+    this.queued ||= requestAnimationFrame(() => {
+      this.queued = 0;
+      this.draw();
+    });
+  }
+
+  /** The unit whose mark lies nearest to a point of the map's container, CSS pixels, if one is near. */
+  pick(x: number, y: number): string | null {
+    const { scale, ox, oy, cos, sin } = this.camera();
+    const half_w = this.canvas.clientWidth / 2;
+    const half_h = this.canvas.clientHeight / 2;
+    let best: string | null = null;
+    let best_d = PICK_WITHIN_PX;
+    for (const p of this.placed) {
+      const ax = p.x * scale + ox;
+      const ay = p.y * scale + oy;
+      const d = Math.hypot(
+        cos * ax + sin * ay + half_w + p.shift_x - x,
+        cos * ay - sin * ax + half_h + p.shift_y - y,
+      );
+      if (d < best_d) {
+        best_d = d;
+        best = p.id;
+      }
+    }
+    return best;
+  }
+
+  destroy(): void {
+    cancelAnimationFrame(this.queued);
+    this.watcher.disconnect();
+    this.map.off('move', this.moved);
+    this.canvas.remove();
+    this.gl?.getExtension('WEBGL_lose_context')?.loseContext();
+    this.gl = null;
+  }
+
+  private readonly moved = () => this.draw();
+
+  private start(): void {
+    const gl = this.canvas.getContext('webgl2', { alpha: true, antialias: false, depth: false });
+    this.gl = gl;
+    if (!gl) return;
+    const shader = (kind: number, source: string) => {
+      const made = gl.createShader(kind)!;
+      gl.shaderSource(made, source);
+      gl.compileShader(made);
+      if (!gl.getShaderParameter(made, gl.COMPILE_STATUS) && !gl.isContextLost()) {
+        throw new Error(gl.getShaderInfoLog(made) ?? 'shader');
+      }
+      return made;
+    };
+    const program = gl.createProgram()!;
+    gl.attachShader(program, shader(gl.VERTEX_SHADER, VERTEX));
+    gl.attachShader(program, shader(gl.FRAGMENT_SHADER, FRAGMENT));
+    gl.linkProgram(program);
+    gl.useProgram(program);
+    this.program = program;
+    for (const name of ['origin_px', 'turn', 'scale_px', 'half_px', 'atlas', 'atlas_px']) {
+      this.uniforms[name] = gl.getUniformLocation(program, name);
+    }
+    gl.bindBuffer(gl.ARRAY_BUFFER, gl.createBuffer());
+    const stride = FLOATS_PER_SPRITE * 4;
+    for (const [name, size, from] of [
+      ['offset', 2, 0],
+      ['shift', 2, 8],
+      ['tile', 3, 16],
+    ] as const) {
+      const at = gl.getAttribLocation(program, name);
+      gl.enableVertexAttribArray(at);
+      gl.vertexAttribPointer(at, size, gl.FLOAT, false, stride, from);
+    }
+    this.texture = gl.createTexture();
+    gl.bindTexture(gl.TEXTURE_2D, this.texture);
+    for (const name of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) {
+      gl.texParameteri(gl.TEXTURE_2D, name, gl.NEAREST);
+    }
+    gl.enable(gl.BLEND);
+    gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+    if (this.atlas) this.atlas.dirty = true;
+  }
+
+  private resize(): void {
+    const ratio = window.devicePixelRatio || 1;
+    if (ratio !== this.ratio || !this.atlas) {
+      this.ratio = ratio;
+      this.atlas = new Atlas(ratio, this.theme);
+    }
+    this.canvas.width = Math.round(this.canvas.clientWidth * ratio);
+    this.canvas.height = Math.round(this.canvas.clientHeight * ratio);
+    this.stale_rows = true;
+    this.draw();
+  }
+
+  /** Camera in CSS pixels: the local origin's place before turning, measured from the centre of the canvas. */
+  private camera() {
+    const centre = this.map.getCenter();
+    const scale = 512 * 2 ** this.map.getZoom();
+    const bearing = (this.map.getBearing() * Math.PI) / 180;
+    return {
+      scale,
+      ox: (mercatorX(this.origin.lon) - mercatorX(centre.lng)) * scale,
+      oy: (mercatorY(this.origin.lat) - mercatorY(centre.lat)) * scale,
+      cos: Math.cos(bearing),
+      sin: Math.sin(bearing),
+    };
+  }
+
+  private build(): void {
+    const scale = 512 * 2 ** this.map.getZoom();
+    const now_ms = this.now_ms();
+    const origin_x = mercatorX(this.origin.lon);
+    const origin_y = mercatorY(this.origin.lat);
+    const stacks = new Map<number, number>();
+    this.placed = [];
+    this.sprite_count = 0;
+    const rings: (() => void)[] = [];
+    const marks: { unit: Unit; at: Placed; stale_s: number }[] = [];
+    for (const unit of this.units) {
+      const at_ms = this.fixes.at_ms[unit.n] ?? 0;
+      if (!at_ms || unit.status === 'off_duty') continue;
+      const x = mercatorX(this.fixes.lon[unit.n]!) - origin_x;
+      const y = mercatorY(this.fixes.lat[unit.n]!) - origin_y;
+      const at: Placed = { id: unit.id, x, y, shift_x: 0, shift_y: 0 };
+      // Crews standing at one place are set side by side, so that none hides another; moving ones stay put.
+      if (!(this.fixes.speed_mps[unit.n]! > 1)) {
+        const cell = Math.round((x * scale) / 14) * 1_000_003 + Math.round((y * scale) / 14);
+        const k = stacks.get(cell) ?? 0;
+        stacks.set(cell, k + 1);
+        at.shift_x = (k % 3) * STACK_STEP_PX;
+        at.shift_y = Math.floor(k / 3) * STACK_STEP_PX;
+      }
+      const stale_s = (now_ms - at_ms) / 1000;
+      marks.push({ unit, at, stale_s });
+      this.placed.push(at);
+    }
+    for (const { unit, at, stale_s } of marks) {
+      const mark = statusMark(unit.status);
+      const fill: Fill = stale_s > STALE_FIX_S ? 'stale' : unit.command === 'requested' ? 'asked' : 'solid';
+      const tile = this.atlas.glyph(unitShape(unit), fill, mark.colour, mark.letter);
+      this.add(at, at.shift_x * this.ratio, at.shift_y * this.ratio, tile);
+      const endangered = unit.flags.some((f) => f.flag === 'emergency');
+      if (endangered || unit.id === this.selected) {
+        rings.push(() =>
+          this.add(
+            at,
+            at.shift_x * this.ratio,
+            at.shift_y * this.ratio,
+            this.atlas.ring(endangered ? 'emergency' : 'selected'),
+          ),
+        );
+      }
+    }
+    for (const ring of rings) ring();
+    this.label(marks, scale);
+    this.zoom_built = this.map.getZoom();
+    this.stale_rows = false;
+  }
+
+  private label(marks: { unit: Unit; at: Placed; stale_s: number }[], scale: number): void {
+    const { ox, oy, cos, sin } = this.camera();
+    const half_w = this.canvas.clientWidth / 2;
+    const half_h = this.canvas.clientHeight / 2;
+    const seen = marks
+      .map((mark) => {
+        const ax = mark.at.x * scale + ox;
+        const ay = mark.at.y * scale + oy;
+        return {
+          ...mark,
+          sx: cos * ax + sin * ay + mark.at.shift_x,
+          sy: cos * ay - sin * ax + mark.at.shift_y,
+        };
+      })
+      // A margin keeps labels steady while the map is panned between two builds.
+      .filter((m) => Math.abs(m.sx) < half_w * 1.5 && Math.abs(m.sy) < half_h * 1.5);
+    const labelled = seen.length <= LABELS_MAX ? seen : seen.filter((m) => m.unit.id === this.selected);
+    const taken: { l: number; t: number; r: number; b: number }[] = seen.map((m) => ({
+      l: m.sx - 10,
+      t: m.sy - 9,
+      r: m.sx + 10,
+      b: m.sy + 9,
+    }));
+    for (const { unit, at, stale_s, sx, sy } of labelled) {
+      const tail = stale_s > STALE_FIX_S ? ' ' + this.ageWords(stale_s) : '';
+      const width = unit.id.length * 8 + tail.length * 6;
+      const box = { l: sx + LABEL_FROM_PX - 3, t: sy - 6, r: sx + LABEL_FROM_PX + width, b: sy + 6 };
+      const free = taken.every((o) => box.l > o.r || box.r < o.l || box.t > o.b || box.b < o.t);
+      if (!free && unit.id !== this.selected) continue;
+      taken.push(box);
+      let x = (LABEL_FROM_PX + at.shift_x) * this.ratio;
+      const run = (text: string, strong: boolean) => {
+        for (const char of text) {
+          const tile = this.atlas.character(char, strong);
+          x += tile.advance / 2;
+          this.add(at, x, at.shift_y * this.ratio, tile);
+          x += tile.advance / 2;
+        }
+      };
+      run(unit.id, true);
+      run(tail, false);
+    }
+  }
+
+  private add(at: Placed, shift_x: number, shift_y: number, tile: { u: number; v: number; side: number }): void {
+    const from = this.sprite_count++ * FLOATS_PER_SPRITE;
+    if (from + FLOATS_PER_SPRITE > this.sprites.length) {
+      const grown = new Float32Array(this.sprites.length * 2);
+      grown.set(this.sprites);
+      this.sprites = grown;
+    }
+    const s = this.sprites;
+    s[from] = at.x;
+    s[from + 1] = at.y;
+    s[from + 2] = shift_x;
+    s[from + 3] = shift_y;
+    s[from + 4] = tile.u;
+    s[from + 5] = tile.v;
+    s[from + 6] = tile.side;
+  }
+
+  private draw(): void {
+    const gl = this.gl;
+    if (!gl || gl.isContextLost() || !this.canvas.width) return;
+    const rebuilt = this.stale_rows || Math.abs(this.map.getZoom() - this.zoom_built) > 0.02;
+    if (rebuilt) this.build();
+    if (this.atlas.dirty) {
+      gl.pixelStorei(gl.UNPACK_PREMULTIPLY_ALPHA_WEBGL, true);
+      gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, this.atlas.canvas);
+      this.atlas.dirty = false;
+    }
+    const { scale, ox, oy, cos, sin } = this.camera();
+    const { width, height } = this.canvas;
+    gl.viewport(0, 0, width, height);
+    gl.clearColor(0, 0, 0, 0);
+    gl.clear(gl.COLOR_BUFFER_BIT);
+    gl.useProgram(this.program);
+    gl.uniform2f(this.uniforms['origin_px']!, ox * this.ratio, oy * this.ratio);
+    gl.uniform2f(this.uniforms['turn']!, cos, sin);
+    gl.uniform1f(this.uniforms['scale_px']!, scale * this.ratio);
+    gl.uniform2f(this.uniforms['half_px']!, width / 2, height / 2);
+    gl.uniform1f(this.uniforms['atlas_px']!, ATLAS_PX);
+    gl.uniform1i(this.uniforms['atlas']!, 0);
+    if (rebuilt) {
+      const used = this.sprites.subarray(0, this.sprite_count * FLOATS_PER_SPRITE);
+      gl.bufferData(gl.ARRAY_BUFFER, used, gl.DYNAMIC_DRAW);
+    }
+    gl.drawArrays(gl.POINTS, 0, this.sprite_count);
+  }
+}

@@ -1,0 +1,112 @@
+import { FluentBundle, FluentResource, type FluentVariable } from '@fluent/bundle';
+import enSource from '../../locales/en.ftl?raw';
+import roSource from '../../locales/ro.ftl?raw';
+import type { Named } from './types';
+
+export type Language = 'ro' | 'en';
+const REMEMBERED = 'straja.language';
+
+function bundle(lang: Language, source: string): FluentBundle {
+  // Isolation marks would end up in titles and labels that are compared and copied; all text here runs left to right.
+  const made = new FluentBundle(lang, { useIsolating: false });
+  for (const fault of made.addResource(new FluentResource(source))) console.error(fault);
+  return made;
+}
+
+const bundles: Record<Language, FluentBundle> = { ro: bundle('ro', roSource), en: bundle('en', enSource) };
+
+function firstLanguage(): Language {
+  const kept = localStorage.getItem(REMEMBERED);
+  if (kept === 'ro' || kept === 'en') return kept;
+  return navigator.language.toLowerCase().startsWith('ro') ? 'ro' : 'en';
+}
+
+class Words {
+  lang = $state<Language>(firstLanguage());
+
+  use(lang: Language): void {
+    this.lang = lang;
+    localStorage.setItem(REMEMBERED, lang);
+  }
+}
+
+export const words = new Words();
+
+/** The text of a catalogue message in the chosen language; the bare key when the catalogue lacks it. */
+export function t(key: string, args?: Record<string, FluentVariable>): string {
+  const from = bundles[words.lang];
+  const message = from.getMessage(key);
+  if (!message?.value) return key;
+  const faults: Error[] = [];
+  const text = from.formatPattern(message.value, args, faults);
+  for (const fault of faults) console.error(key, fault);
+  return text;
+}
+
+export function has(key: string): boolean {
+  return bundles[words.lang].hasMessage(key);
+}
+
+export function named(entry: Named | undefined, otherwise: string): string {
+  return entry ? entry[words.lang] : otherwise;
+}
+
+/** Lower case without diacritics, so that "ș", "ş" and "s" find each other. */
+export function fold(text: string): string {
+  return text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase();
+}
+
+const two = (n: number) => String(n).padStart(2, '0');
+
+/** A running timer: 0:38, 21:50, 1:12:40. */
+export function timer(seconds: number): string {
+  const s = Math.max(0, Math.floor(seconds));
+  const h = Math.floor(s / 3600);
+  const m = Math.floor((s % 3600) / 60);
+  return h > 0 ? `${h}:${two(m)}:${two(s % 60)}` : `${m}:${two(s % 60)}`;
+}
+
+/** A short age: 4 s, 3 min, 2 h, 5 d. */
+export function age(seconds: number): string {
+  const s = Math.max(0, seconds);
+  if (s < 60) return t('age-seconds', { n: Math.round(s) });
+  if (s < 3600) return t('age-minutes', { n: Math.round(s / 60) });
+  if (s < 172800) return t('age-hours', { n: Math.round(s / 3600) });
+  return t('age-days', { n: Math.round(s / 86400) });
+}
+
+export function distance(metres: number): string {
+  if (metres < 995) return t('distance-m', { n: Math.round(metres / 10) * 10 });
+  const km = new Intl.NumberFormat(words.lang, { maximumFractionDigits: 1 }).format(metres / 1000);
+  return t('distance-km', { n: km });
+}
+
+export function number(value: number, digits: number): string {
+  return new Intl.NumberFormat(words.lang, {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  }).format(value);
+}
+
+function clock(ms: number, zone: string | undefined): string {
+  return new Date(ms).toLocaleTimeString('en-GB', { hour12: false, timeZone: zone });
+}
+
+/** Local wall-clock time of an instant, 14:02:11; with the day when it is not today's. */
+export function wall(when: string | number): string {
+  const ms = typeof when === 'number' ? when : Date.parse(when);
+  const day = new Date(ms).toLocaleDateString('en-CA');
+  const text = clock(ms, undefined);
+  return day === new Date().toLocaleDateString('en-CA') ? text : `${day} ${text}`;
+}
+
+export function utc(ms: number): string {
+  return clock(ms, 'UTC') + 'Z';
+}
+
+/** Priority words without the digit some packs lead with: the digit stands in the shape beside them. */
+export function priorityWords(entry: Named | undefined, code: string): string {
+  return named(entry, code).replace(/^\d\s+/, '');
+}
+
+export const priorityDigit = (code: string) => code.replace(/\D/g, '') || '?';

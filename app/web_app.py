@@ -1,0 +1,144 @@
+"""Joins the API, the live sockets and the console's files into one Flask application."""
+
+from __future__ import annotations
+
+import atexit
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, jsonify, redirect, send_from_directory
+from flask_openapi3 import Info, OpenAPI
+from redis import Redis
+from redis.exceptions import RedisError
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from app import up
+from app.api import doors, history, incidents, place, session, units  # noqa: F401 - they register handlers
+from app.core import Core, open_core
+from app.keeper import is_kept
+from app.live import attach
+from app.rows import Rows
+from config import Config
+
+STATIC = Path(__file__).parent / "static"
+BODY_MAX_BYTES = 2_000_000
+CSP = (
+    "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:;"
+    " connect-src 'self' ws: wss:; worker-src 'self' blob:; object-src 'none'; base-uri 'none';"
+    " frame-ancestors 'none'; form-action 'self'"
+)
+"""Inline styles are what Svelte's transitions and MapLibre's markers set; no script is ever inline."""
+
+
+def skeleton() -> OpenAPI:
+    """The application with its API and its description, but without a city's data behind it."""
+    app = OpenAPI(
+        "app",
+        info=Info(
+            title="Straja",
+            version="1",
+            description="The command system of a city's emergencies. Errors are problem+json (RFC 9457).",
+        ),
+        security_schemes={
+            "token": {"type": "http", "scheme": "bearer"},
+            "session": {"type": "apiKey", "in": "cookie", "name": doors.COOKIE},
+        },
+        doc_prefix="/api/v1",
+        doc_url="/openapi.json",
+        doc_ui=True,
+        validation_error_callback=doors.invalid,
+        static_folder=None,
+    )
+    app.config["MAX_CONTENT_LENGTH"] = BODY_MAX_BYTES
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.register_api(doors.blueprint)
+    app.before_request(doors.identify)
+    doors.register_errors(app)
+    return app
+
+
+def build(config: Config, core: Core | None = None) -> Flask:
+    """The whole application, its sockets running. Refuses to expose demo logins."""
+    up.check_exposure(config, config.demo)
+    app = skeleton()
+    core = core or open_core(config)
+    rows = Rows(core.picture, core.vault, core.tracks, core.pack)
+    app.extensions["straja"] = core
+    app.extensions["straja_rows"] = rows
+    if config.trusted_proxy:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
+    if core.city is not None:
+        core.city.roads.warm_up()
+    _files(app)
+    _health(app, core)
+    socketio, live = attach(app, core, rows)
+    live.start()
+    app.extensions["straja_live"] = live
+    app.extensions["straja_socketio"] = socketio
+    atexit.register(core.close)
+    return app
+
+
+def _files(app: Flask) -> None:
+    """The console: a page and its built parts."""
+
+    @app.get("/")
+    @app.get("/login")
+    def console() -> Response | tuple[str, int]:
+        if not (STATIC / "console" / "index.html").exists():
+            return "The console is not built yet: run ./straja build-console, then load this page again.", 503
+        return send_from_directory(STATIC / "console", "index.html", max_age=0)
+
+    @app.get("/static/<path:name>")
+    def static_file(name: str) -> Response:
+        hashed = "/assets/" in f"/{name}"
+        return send_from_directory(STATIC, name, conditional=True, max_age=31_536_000 if hashed else 0)
+
+    @app.get("/favicon.ico")
+    def icon() -> Any:
+        return redirect("/static/console/icon.svg")
+
+    @app.after_request
+    def guard(answer: Response) -> Response:
+        answer.headers.setdefault("Content-Security-Policy", CSP)
+        answer.headers.setdefault("X-Content-Type-Options", "nosniff")
+        answer.headers.setdefault("Referrer-Policy", "no-referrer")
+        if answer.mimetype in ("application/json", "application/problem+json"):
+            answer.headers.setdefault("Cache-Control", "no-store")
+        return answer
+
+
+def _health(app: Flask, core: Core) -> None:
+    redis = Redis.from_url(core.config.redis_url, socket_connect_timeout=0.3, socket_timeout=0.3)
+
+    def healthz() -> tuple[Response, int]:
+        """What works and what does not. 503 only when nothing can be recorded."""
+        try:
+            jobs = "ok" if redis.ping() else "unavailable"
+        except RedisError:
+            jobs = "unavailable"
+        try:
+            keeper = "ok" if is_kept(core.engine, core.config.var) else "absent"
+        except Exception:
+            keeper = "unknown"
+        trouble = core.log.trouble
+        parts = {
+            "log": trouble or "ok",
+            "positions": core.tracks.trouble or "ok",
+            "jobs": jobs,
+            "keeper": keeper,
+            "city": core.city.info.name if core.city else "none",
+        }
+        well = all(parts[name] == "ok" for name in ("log", "positions", "jobs", "keeper")) and core.city
+        status = "down" if trouble else "ok" if well else "degraded"
+        body = {
+            "status": status,
+            "parts": parts,
+            "positions_lag_s": round(core.tracks.lag_s(), 3),
+            "station": core.config.station,
+            "cursor": core.log.cursor(core.picture.position),
+        }
+        return jsonify(body), 503 if trouble else 200
+
+    app.add_url_rule("/healthz", "healthz", healthz)
+    app.add_url_rule("/api/v1/healthz", "api_healthz", healthz)

@@ -1,0 +1,124 @@
+"""Every setting, in one place, read once from the environment. Only `app` imports this module."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be used; the message names it and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings of one node. Each is read from `STRAJA_` and its name in capitals, but for `REDIS_URL`."""
+
+    host: str
+    """Address the web process listens on. Default 127.0.0.1."""
+    port: int
+    """TCP port the web process listens on. Default 8000; `straja up` takes the next free one."""
+    var: Path
+    """Folder of everything this node keeps: databases, cities, logs. Default ./var."""
+    database_url: str
+    """Where the log lies: sqlite:///PATH or postgresql://... Default: straja.sqlite in `var`."""
+    tracks_url: str
+    """Where positions lie. Default: tracks.sqlite in `var`, or the log's own PostgreSQL database."""
+    redis_url: str
+    """Redis for jobs that may wait, from REDIS_URL. Default: what `straja up` embeds, else port 6379 here."""
+    secret: str
+    """Signs what must not be forged between processes. Default: random at each start."""
+    secret_given: bool
+    """Whether `secret` was set by the operator rather than made up; not a setting of its own."""
+    tls_cert: Path | None
+    """Certificate file (PEM) to serve HTTPS itself. Default: none."""
+    tls_key: Path | None
+    """Private key of `tls_cert` (PEM). Default: none."""
+    trusted_proxy: str | None
+    """Address of the proxy in front that does TLS and whose forwarded headers are believed. Default: none."""
+    station: str
+    """Code of this station, 1 to 8 letters and digits; incident numbers begin with it. Default C1."""
+    station_name: str
+    """What people call the station. Default "Centru"."""
+    district: str
+    """District that incidents reported here belong to. Default "centru"."""
+    pack: str
+    """The domain pack: "ro", "generic" or the path of a YAML file. Default ro."""
+    city: str
+    """Name of the imported city under var/cities to use. Default: the only one, else the first by name."""
+    demo: bool
+    """Whether demo accounts may sign in; only ever on a loopback address. Default 1 (yes)."""
+    disk_reserve_mb: int
+    """Megabytes that must stay free on the disk of the log; below, new requests are refused. Default 200."""
+    answer_s: int
+    """Seconds that a requested agency has to answer before the request counts as unanswered. Default 120."""
+    session_hours: float
+    """Hours after which a login ends whatever happens. Default 12."""
+    log_level: str
+    """How much is told in the logs: DEBUG, INFO, WARNING or ERROR. Default INFO."""
+
+    @staticmethod
+    def from_env(environment: Mapping[str, str] | None = None) -> Config:
+        """Raises ConfigError naming the first setting that cannot be used."""
+        env = os.environ if environment is None else environment
+
+        def text(name: str, default: str) -> str:
+            return env.get(f"STRAJA_{name}", "").strip() or default
+
+        def number(name: str, default: float, least: float, most: float) -> float:
+            raw = text(name, str(default))
+            try:
+                value = float(raw)
+            except ValueError:
+                raise ConfigError(f"STRAJA_{name} is {raw!r}; it must be a number") from None
+            if not least <= value <= most:
+                raise ConfigError(f"STRAJA_{name} is {raw}; allowed are {least:g} to {most:g}")
+            return value
+
+        def path(name: str) -> Path | None:
+            raw = text(name, "")
+            return Path(raw) if raw else None
+
+        var = Path(text("VAR", str(ROOT / "var"))).resolve()
+        database_url = text("DATABASE_URL", f"sqlite:///{var / 'straja.sqlite'}")
+        embedded = database_url.startswith("sqlite")
+        station = text("STATION", "C1")
+        if not (station.isascii() and station.isalnum() and len(station) <= 8):
+            raise ConfigError(f"STRAJA_STATION is {station!r}; it must be 1 to 8 letters and digits")
+        demo = text("DEMO", "1")
+        if demo not in ("0", "1"):
+            raise ConfigError(f"STRAJA_DEMO is {demo!r}; it must be 0 or 1")
+        level = text("LOG_LEVEL", "INFO").upper()
+        if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise ConfigError(f"STRAJA_LOG_LEVEL is {level!r}; it must be DEBUG, INFO, WARNING or ERROR")
+        secret = text("SECRET", "")
+        if secret and len(secret) < 32:
+            raise ConfigError("STRAJA_SECRET is too short; it must have 32 characters or more")
+        return Config(
+            host=text("HOST", "127.0.0.1"),
+            port=int(number("PORT", 8000, 1, 65535)),
+            var=var,
+            database_url=database_url,
+            tracks_url=text("TRACKS_URL", f"sqlite:///{var / 'tracks.sqlite'}" if embedded else database_url),
+            redis_url=env.get("REDIS_URL", "").strip() or "redis://127.0.0.1:6379/0",
+            secret=secret or secrets.token_hex(32),
+            secret_given=bool(secret),
+            tls_cert=path("TLS_CERT"),
+            tls_key=path("TLS_KEY"),
+            trusted_proxy=text("TRUSTED_PROXY", "") or None,
+            station=station,
+            station_name=text("STATION_NAME", "Centru"),
+            district=text("DISTRICT", "centru"),
+            pack=text("PACK", "ro"),
+            city=text("CITY", ""),
+            demo=demo == "1",
+            disk_reserve_mb=int(number("DISK_RESERVE_MB", 200, 0, 1_000_000)),
+            answer_s=int(number("ANSWER_S", 120, 5, 86_400)),
+            session_hours=number("SESSION_HOURS", 12, 0.1, 72),
+            log_level=level,
+        )

@@ -1,0 +1,268 @@
+"""Every request for a change, in the imperative, and what `decide` may answer.
+
+A command carries what its sender knows; `decide` turns it into facts (`dispatch.events`) or refuses it.
+`id` names the request itself: the same id sent again is the same request, whatever the road it came by.
+Times are integer microseconds since 1970-01-01T00:00Z; `observed_us` is when the sender saw it happen,
+None for "now".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dispatch.plans import Pack
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks. `districts` holds district codes, or "*" for all; `unit` binds a field login to its unit."""
+
+    name: str
+    role: str
+    districts: frozenset[str]
+    unit: str | None = None
+    display_name: str = ""
+
+    @property
+    def label(self) -> str:
+        """How the log names the actor: "dispatcher:ana"."""
+        return f"{self.role}:{self.name}"
+
+    def covers(self, district: str | None) -> bool:
+        return district is None or "*" in self.districts or district in self.districts
+
+
+SYSTEM = Actor("straja", "system", frozenset({"*"}))
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What `decide` may know beside the state: the time, the asker, the node it runs on and its pack."""
+
+    now_us: int
+    actor: Actor
+    station: str
+    district: str
+    pack: Pack
+
+
+class Refused(Exception):
+    """A command that breaks a rule: nothing was changed.
+
+    `code` is stable and short ("unit-taken"), `detail` says it in English, `field` names the offending
+    part of the request, `kind` is "invalid" (the request can never be right), "missing" (it speaks of
+    something that is not there) or "conflict" (right, but not now); `extra` holds the facts behind it.
+    """
+
+    def __init__(
+        self, code: str, detail: str, *, kind: str = "invalid", field: str | None = None, **extra: Any
+    ) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.kind = kind
+        self.field = field
+        self.extra = extra
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something is: degrees (WGS 84), the words for it, and the parts of the address."""
+
+    lon: float
+    lat: float
+    label: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    id: str
+    observed_us: int | None = None
+    source: str = "console"
+
+
+# ---- incidents
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportIncident(Command):
+    """Open an incident. `incident` is the UUID its first reporter made; `priority` None takes the type's."""
+
+    incident: str
+    type: str
+    place: Place
+    priority: str | None = None
+    medical_code: str | None = None
+    description: str = ""
+    caller: Mapping[str, str] | None = None
+    case_numbers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeIncident(Command):
+    """Set only the fields named in `changes`: type, priority, medical_code, place (Place), description,
+    caller, talkgroup, staging."""
+
+    incident: str
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgeIncident(Command):
+    incident: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddNote(Command):
+    incident: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkCaseNumber(Command):
+    """Tie an outside case number (112, fire inspectorate, ambulance ...) to the incident."""
+
+    incident: str
+    agency: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAlarmLevel(Command):
+    incident: str
+    level: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseIncident(Command):
+    incident: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReopenIncident(Command):
+    incident: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordOffer(Command):
+    """Keep what was recommended: `units` as (unit, eta_s), `fixes` as unit -> (lon, lat, observed_us)."""
+
+    incident: str
+    units: tuple[tuple[str, int], ...]
+    missing: Mapping[str, int]
+    travel: str
+    fixes: Mapping[str, tuple[float, float, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasePersonalData(Command):
+    """Destroy the personal data of an incident for good: caller, exact place, free text."""
+
+    incident: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolveConflict(Command):
+    """A person's word on a contradiction that a merge brought to light. `subject` is "incident:ID" or
+    "unit:ID", `conflict` the conflict's id."""
+
+    subject: str
+    conflict: str
+    resolution: str
+
+
+# ---- sending units
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignUnits(Command):
+    """Send the city's own units; ask for those that only their agency can send.
+
+    All or none: one unit that cannot be sent refuses the whole command, and says which and why.
+    `answer_s` is how long a requested agency has to answer.
+    """
+
+    incident: str
+    units: tuple[str, ...]
+    override_reason: str | None = None
+    answer_s: int = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecallUnit(Command):
+    incident: str
+    unit: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerRequest(Command):
+    """What the agency said: `answer` "accepted" or "refused", `name` who said it, `via` "api" or "phone"."""
+
+    incident: str
+    unit: str
+    answer: str
+    name: str
+    via: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LapseRequest(Command):
+    """The time for an answer has run out; the keeper says so, derived from the log."""
+
+    incident: str
+    unit: str
+
+
+# ---- units
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterUnit(Command):
+    """Bring a unit into service, or set its standing facts anew. Capabilities and turnout come from its
+    type unless given; two units with one `crew_id` are manned by one crew."""
+
+    unit: str
+    type: str
+    station: str
+    district: str
+    crew: int
+    crew_id: str | None = None
+    talkgroup: str | None = None
+    base: Place | None = None
+    turnout_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportStatus(Command):
+    """A status pressed by the crew, told by radio or set by a dispatcher. `force` lets a dispatcher set
+    one that the usual order of statuses does not allow, with a reason."""
+
+    unit: str
+    status: str
+    reason: str = ""
+    hospital: str | None = None
+    ready_us: int | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetFlag(Command):
+    unit: str
+    flag: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantCustody(Command):
+    """Hand a unit over to another station, which alone commands it from then on."""
+
+    unit: str
+    to: str

@@ -1,0 +1,406 @@
+"""Every fact the log can hold, in the past tense.
+
+A fact is a frozen value; `encode` and `decode` turn it into the canonical JSON of the log and back. A
+class is never changed once shipped: a new form gets a new `VERSION` and an entry in `UPCASTS` that lifts
+the old data. Personal data stands in a fact as `Private` on its way in and as `Sealed` ever after.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Private:
+    """Personal data in clear, on its way to be sealed; it never reaches the log as such."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """Where sealed personal data lies: the id of its ciphertext and the SHA-256 of that ciphertext."""
+
+    id: str
+    sha256: str
+
+
+Secret = Private | Sealed | None
+"""Fields of this kind are `Sealed` or None in everything read from the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    VERSION: ClassVar[int] = 1
+
+    def subjects(self) -> tuple[str, ...]:
+        """What the fact is about: one "kind:id" for each independent fold it belongs to."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A fact with its envelope, as the fold sees it."""
+
+    event: Event | None
+    """None when this program does not know the type: kept, relayed, parked until an upgrade."""
+    type: str
+    position: int
+    origin: str
+    seq: int
+    lamport: int
+    recorded_us: int
+    observed_us: int
+    received_us: int
+    actor: str
+    epoch: int
+    cause: str
+    cause_index: int
+    source: str
+    subjects: tuple[str, ...]
+
+    @property
+    def key(self) -> tuple[int, str, int]:
+        """The causal order of the fold, the same on every node whatever the order of arrival."""
+        return (self.lamport, self.origin, self.seq)
+
+
+class _IncidentEvent(Event):
+    __slots__ = ()
+    incident: str
+
+    def subjects(self) -> tuple[str, ...]:
+        return (f"incident:{self.incident}",)
+
+
+class _UnitEvent(Event):
+    __slots__ = ()
+    unit: str
+
+    def subjects(self) -> tuple[str, ...]:
+        return (f"unit:{self.unit}",)
+
+
+class _SendingEvent(Event):
+    __slots__ = ()
+    incident: str
+    unit: str
+
+    def subjects(self) -> tuple[str, ...]:
+        return (f"incident:{self.incident}", f"unit:{self.unit}")
+
+
+# ---- incidents
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentReported(_IncidentEvent):
+    """`coarse` is the place rounded to about 100 m, which survives erasure; `place` seals the exact one."""
+
+    incident: str
+    station: str
+    district: str
+    number: int
+    kind: str
+    priority: str
+    medical_code: str | None
+    coarse: tuple[float, float]
+    place: Secret
+    description: Secret
+    caller: Secret
+    case_numbers: tuple[tuple[str, str], ...]
+    staging: bool
+    talkgroup: str | None
+
+    def subjects(self) -> tuple[str, ...]:
+        return (f"incident:{self.incident}", f"station:{self.station}")
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentChanged(_IncidentEvent):
+    """`changes` holds only the fields that changed, under the names of `IncidentReported`."""
+
+    incident: str
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentAcknowledged(_IncidentEvent):
+    incident: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoteAdded(_IncidentEvent):
+    incident: str
+    text: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class CaseNumberLinked(_IncidentEvent):
+    incident: str
+    agency: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmLevelSet(_IncidentEvent):
+    incident: str
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentClosed(_IncidentEvent):
+    incident: str
+    outcome: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentReopened(_IncidentEvent):
+    incident: str
+    reason: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendationOffered(_IncidentEvent):
+    """The plan that was first shown, or that changed materially, with the fixes it was computed from."""
+
+    incident: str
+    units: tuple[tuple[str, int], ...]
+    missing: Mapping[str, int]
+    travel: str
+    fixes: Mapping[str, tuple[float, float, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalDataErased(_IncidentEvent):
+    incident: str
+    ids: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictResolved(Event):
+    subject: str
+    conflict: str
+    resolution: str
+
+    def subjects(self) -> tuple[str, ...]:
+        return (self.subject,)
+
+
+# ---- sending units
+
+
+@dataclass(frozen=True, slots=True)
+class UnitAssigned(_SendingEvent):
+    """`followed` tells whether the unit stood in the plan last offered; `accepted_by` names who accepted
+    for the agency of a requested unit."""
+
+    incident: str
+    unit: str
+    followed: bool | None
+    override_reason: str | None
+    accepted_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnitRecalled(_SendingEvent):
+    incident: str
+    unit: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitRequested(_SendingEvent):
+    incident: str
+    unit: str
+    agency: str
+    answer_by_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestAnswered(_SendingEvent):
+    incident: str
+    unit: str
+    answer: str
+    name: str
+    via: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLapsed(_SendingEvent):
+    incident: str
+    unit: str
+
+
+# ---- units
+
+
+@dataclass(frozen=True, slots=True)
+class UnitRegistered(_UnitEvent):
+    """`command` is "owned" or "requested"; `base` (lon, lat) is where the unit waits at its station."""
+
+    unit: str
+    type: str
+    agency: str
+    command: str
+    station: str
+    district: str
+    custodian: str
+    capabilities: tuple[str, ...]
+    crew: int
+    crew_min: int
+    crew_id: str | None
+    turnout_s: int
+    lights: bool
+    profile: str
+    talkgroup: str | None
+    base: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnitStatusReported(Event):
+    """`incident` is the one the unit was on when it reported, so that the case gets its time stamps."""
+
+    unit: str
+    status: str
+    incident: str | None
+    reason: str
+    hospital: str | None
+    ready_us: int | None
+    forced: bool
+
+    def subjects(self) -> tuple[str, ...]:
+        own = f"unit:{self.unit}"
+        return (own,) if self.incident is None else (own, f"incident:{self.incident}")
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFlagSet(_UnitEvent):
+    unit: str
+    flag: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CustodyGranted(_UnitEvent):
+    unit: str
+    to: str
+    epoch: int
+
+
+# ---- the log's form
+
+TYPES: dict[str, type[Event]] = {
+    kind.__name__: kind
+    for kind in (
+        IncidentReported,
+        IncidentChanged,
+        IncidentAcknowledged,
+        NoteAdded,
+        CaseNumberLinked,
+        AlarmLevelSet,
+        IncidentClosed,
+        IncidentReopened,
+        RecommendationOffered,
+        PersonalDataErased,
+        ConflictResolved,
+        UnitAssigned,
+        UnitRecalled,
+        UnitRequested,
+        RequestAnswered,
+        RequestLapsed,
+        UnitRegistered,
+        UnitStatusReported,
+        UnitFlagSet,
+        CustodyGranted,
+    )
+}
+
+UPCASTS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""(type, old version) -> the data lifted by one version. Empty while every type is at its first."""
+
+_FIELDS = {kind: tuple(f.name for f in fields(kind)) for kind in TYPES.values()}
+
+
+def canonical(value: Any) -> str:
+    """The one text of a JSON value: sorted keys, no spaces, UTF-8, no NaN; what the hashes are made of."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _thaw(value: Any) -> Any:
+    if isinstance(value, Sealed):
+        return {"$sealed": value.id, "sha256": value.sha256}
+    if isinstance(value, Private):
+        raise TypeError("personal data must be sealed before it is encoded")
+    if isinstance(value, Mapping):
+        return {key: _thaw(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_thaw(item) for item in value]
+    return value
+
+
+def _freeze(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_freeze(item) for item in value)
+    if isinstance(value, dict):
+        if "$sealed" in value:
+            return Sealed(value["$sealed"], value["sha256"])
+        return {key: _freeze(item) for key, item in value.items()}
+    return value
+
+
+def encode(event: Event, source: str) -> str:
+    """The canonical JSON of the fact's own fields and of where it came from ("$source": console, radio,
+    api, 112 ...); TypeError if personal data is still in clear."""
+    data = {name: _thaw(getattr(event, name)) for name in _FIELDS[type(event)]}
+    data["$source"] = source
+    return canonical(data)
+
+
+def decode(type_name: str, version: int, data: str) -> tuple[Event | None, str]:
+    """The fact, lifted to today's version, and its source; no fact for a type or version that this
+    program does not know."""
+    raw: dict[str, Any] = json.loads(data)
+    source = str(raw.pop("$source", ""))
+    kind = TYPES.get(type_name)
+    if kind is None or version > kind.VERSION:
+        return None, source
+    for old in range(version, kind.VERSION):
+        raw = UPCASTS[type_name, old](raw)
+    try:
+        return kind(**{name: _freeze(value) for name, value in raw.items()}), source
+    except TypeError:
+        return None, source
+
+
+def seal(event: Event, sealer: Callable[[Any], Sealed]) -> Event:
+    """The same fact with every `Private` value, at the top or inside `changes`, given to `sealer`."""
+    sealed: dict[str, Any] = {}
+    for name in _FIELDS[type(event)]:
+        value = getattr(event, name)
+        if isinstance(value, Private):
+            sealed[name] = sealer(value.value)
+        elif isinstance(value, Mapping) and any(isinstance(item, Private) for item in value.values()):
+            sealed[name] = {
+                key: sealer(item.value) if isinstance(item, Private) else item for key, item in value.items()
+            }
+    if not sealed:
+        return event
+    return type(event)(**{name: sealed.get(name, getattr(event, name)) for name in _FIELDS[type(event)]})
+
+
+def sealed_in(event: Event) -> tuple[str, ...]:
+    """Ids of all the personal data that a fact from the log points to."""
+    found: list[str] = []
+    for name in _FIELDS[type(event)]:
+        value = getattr(event, name)
+        if isinstance(value, Sealed):
+            found.append(value.id)
+        elif isinstance(value, Mapping):
+            found += [item.id for item in value.values() if isinstance(item, Sealed)]
+    return tuple(found)

@@ -1,0 +1,552 @@
+"""The incident: its state, what each fact does to it, and which facts a command about it may cause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from dispatch import commands as c
+from dispatch import events as e
+from dispatch.commands import Context, Refused
+
+if TYPE_CHECKING:
+    from dispatch.state import State
+
+DESCRIPTION_MAX = 20_000
+"""Characters of one description or note; a longer text is refused, never cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Where a field's present value came from."""
+
+    source: str
+    by: str
+    observed_us: int
+    received_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A contradiction between facts that were each right where they were recorded."""
+
+    id: str
+    kind: str
+    at_us: int
+    about: Mapping[str, Any]
+    resolution: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One unit on the incident. `status` repeats the unit's own; `ended_us` is set when it left."""
+
+    unit: str
+    status: str
+    since_us: int
+    by: str
+    accepted_by: str | None
+    times: Mapping[str, int] = field(default_factory=dict)
+    ended_us: int | None = None
+    ended_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One unit asked of its agency. `state`: asked, accepted, refused, no_answer or withdrawn."""
+
+    unit: str
+    state: str
+    asked_us: int
+    asked_by: str
+    answer_by_us: int
+    name: str = ""
+    via: str = ""
+    reason: str = ""
+    answered_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    at_us: int
+    by: str
+    text: e.Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    id: str
+    reported: bool = False
+    """False while only later facts about it have arrived: not shown until its report is here."""
+    station: str = ""
+    district: str = ""
+    number: str = ""
+    type: str = ""
+    priority: str = ""
+    medical_code: str | None = None
+    open: bool = True
+    alarm_level: int = 1
+    coarse: tuple[float, float] | None = None
+    place: e.Secret = None
+    description: e.Secret = None
+    caller: e.Secret = None
+    outcome: e.Secret = None
+    staging: bool = False
+    talkgroup: str | None = None
+    case_numbers: tuple[tuple[str, str], ...] = ()
+    reported_us: int = 0
+    reported_by: str = ""
+    acknowledged_us: int | None = None
+    acknowledged_by: str = ""
+    closed_us: int | None = None
+    assignments: tuple[Assignment, ...] = ()
+    requests: tuple[Request, ...] = ()
+    notes: tuple[Note, ...] = ()
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    offered: tuple[str, ...] | None = None
+    conflicts: tuple[Conflict, ...] = ()
+    parked: bool = False
+    """A newer program recorded something about it that this one cannot read."""
+    sealed: frozenset[str] = frozenset()
+    """Every piece of personal data ever recorded about it, superseded ones included."""
+    erased: frozenset[str] = frozenset()
+    position: int = 0
+    """Position of the last fact folded in; shown as `rev`."""
+
+    def active(self) -> tuple[Assignment, ...]:
+        return tuple(a for a in self.assignments if a.ended_us is None)
+
+
+# ---- apply: never raises, for any subset of facts in any order
+
+
+def apply(incident: Incident | None, rec: e.Recorded, subject_id: str) -> Incident:
+    """The incident after one more fact."""
+    was = incident or Incident(id=subject_id)
+    step = _APPLY.get(type(rec.event))
+    now = was if step is None else step(was, rec, rec.event)
+    fresh = () if rec.event is None else e.sealed_in(rec.event)
+    return replace(
+        now,
+        parked=now.parked or rec.event is None,
+        sealed=now.sealed.union(fresh) if fresh else now.sealed,
+        position=max(now.position, rec.position),
+    )
+
+
+def _known(was: Incident, rec: e.Recorded, *names: str) -> Mapping[str, Fact]:
+    fact = Fact(rec.source, rec.actor, rec.observed_us, rec.received_us)
+    return {**was.facts, **dict.fromkeys(names, fact)}
+
+
+def _conflict(was: Incident, rec: e.Recorded, kind: str, **about: Any) -> Incident:
+    conflict = Conflict(f"{rec.origin}/{rec.seq}", kind, rec.recorded_us, about)
+    return replace(was, conflicts=(*was.conflicts, conflict))
+
+
+def _reported(was: Incident, rec: e.Recorded, f: e.IncidentReported) -> Incident:
+    if was.reported:
+        return _conflict(was, rec, "reported-twice", number=f"{f.station}-{f.number}")
+    names = ["type", "priority", "location"]
+    names += [n for n in ("description", "caller", "medical_code") if getattr(f, n) is not None]
+    return replace(
+        was,
+        reported=True,
+        station=f.station,
+        district=f.district,
+        number=f"{f.station}-{f.number}",
+        type=f.kind,
+        priority=f.priority,
+        medical_code=f.medical_code,
+        coarse=f.coarse,
+        place=f.place,
+        description=f.description,
+        caller=f.caller,
+        case_numbers=f.case_numbers,
+        staging=f.staging,
+        talkgroup=f.talkgroup,
+        reported_us=rec.observed_us,
+        reported_by=rec.actor,
+        facts=_known(was, rec, *names),
+    )
+
+
+_CHANGEABLE = {
+    "kind": "type",
+    "priority": "priority",
+    "medical_code": "medical_code",
+    "coarse": "coarse",
+    "place": "place",
+    "description": "description",
+    "caller": "caller",
+    "talkgroup": "talkgroup",
+    "staging": "staging",
+}
+
+
+def _changed(was: Incident, rec: e.Recorded, f: e.IncidentChanged) -> Incident:
+    new = {_CHANGEABLE[name]: value for name, value in f.changes.items() if name in _CHANGEABLE}
+    shown = ["location" if name == "place" else name for name in new if name != "coarse"]
+    return replace(was, facts=_known(was, rec, *shown), **new)
+
+
+def _acknowledged(was: Incident, rec: e.Recorded, f: e.IncidentAcknowledged) -> Incident:
+    if was.acknowledged_us is not None:
+        return was
+    return replace(was, acknowledged_us=rec.observed_us, acknowledged_by=rec.actor)
+
+
+def _noted(was: Incident, rec: e.Recorded, f: e.NoteAdded) -> Incident:
+    return replace(was, notes=(*was.notes, Note(rec.observed_us, rec.actor, f.text)))
+
+
+def _linked(was: Incident, rec: e.Recorded, f: e.CaseNumberLinked) -> Incident:
+    pair = (f.agency, f.number)
+    return was if pair in was.case_numbers else replace(was, case_numbers=(*was.case_numbers, pair))
+
+
+def _levelled(was: Incident, rec: e.Recorded, f: e.AlarmLevelSet) -> Incident:
+    return replace(was, alarm_level=f.level, facts=_known(was, rec, "alarm_level"))
+
+
+def _closed(was: Incident, rec: e.Recorded, f: e.IncidentClosed) -> Incident:
+    now = replace(was, open=False, closed_us=rec.observed_us, outcome=f.outcome)
+    left = [a.unit for a in was.active()]
+    return _conflict(now, rec, "closed-with-units", units=left) if left else now
+
+
+def _reopened(was: Incident, rec: e.Recorded, f: e.IncidentReopened) -> Incident:
+    return replace(was, open=True, closed_us=None)
+
+
+def _offered(was: Incident, rec: e.Recorded, f: e.RecommendationOffered) -> Incident:
+    return replace(was, offered=tuple(unit for unit, _ in f.units))
+
+
+def _erased(was: Incident, rec: e.Recorded, f: e.PersonalDataErased) -> Incident:
+    return replace(was, erased=was.erased | frozenset(f.ids))
+
+
+def _resolved(was: Incident, rec: e.Recorded, f: e.ConflictResolved) -> Incident:
+    conflicts = tuple(
+        replace(k, resolution=f.resolution) if k.id == f.conflict else k for k in was.conflicts
+    )
+    return replace(was, conflicts=conflicts)
+
+
+def _assigned(was: Incident, rec: e.Recorded, f: e.UnitAssigned) -> Incident:
+    if any(a.unit == f.unit for a in was.active()):
+        return was
+    new = Assignment(f.unit, "assigned", rec.observed_us, rec.actor, f.accepted_by, {"assigned": rec.observed_us})
+    now = replace(was, assignments=(*was.assignments, new))
+    if not was.open:
+        return _conflict(now, rec, "sent-after-closing", unit=f.unit)
+    return now
+
+
+def _leave(was: Incident, unit: str, rec: e.Recorded) -> Incident:
+    return replace(
+        was,
+        assignments=tuple(
+            replace(a, ended_us=rec.observed_us, ended_by=rec.actor) if a.unit == unit and a.ended_us is None else a
+            for a in was.assignments
+        ),
+    )
+
+
+def _recalled(was: Incident, rec: e.Recorded, f: e.UnitRecalled) -> Incident:
+    now = _leave(was, f.unit, rec)
+    return replace(
+        now,
+        requests=tuple(
+            replace(r, state="withdrawn", answered_us=rec.observed_us, reason=f.reason)
+            if r.unit == f.unit and r.state == "asked"
+            else r
+            for r in now.requests
+        ),
+    )
+
+
+def _status(was: Incident, rec: e.Recorded, f: e.UnitStatusReported) -> Incident:
+    if f.status in LEAVING:
+        was = _leave(was, f.unit, rec)
+    return replace(
+        was,
+        assignments=tuple(
+            replace(
+                a,
+                status=f.status,
+                since_us=rec.observed_us,
+                times={**a.times, f.status: a.times.get(f.status, rec.observed_us)},
+            )
+            if a.unit == f.unit and a.ended_us is None
+            else a
+            for a in was.assignments
+        ),
+    )
+
+
+def _requested(was: Incident, rec: e.Recorded, f: e.UnitRequested) -> Incident:
+    new = Request(f.unit, "asked", rec.observed_us, rec.actor, f.answer_by_us)
+    return replace(was, requests=(*(r for r in was.requests if r.unit != f.unit), new))
+
+
+def _answered(was: Incident, rec: e.Recorded, f: e.RequestAnswered) -> Incident:
+    return replace(
+        was,
+        requests=tuple(
+            replace(
+                r, state=f.answer, name=f.name, via=f.via, reason=f.reason, answered_us=rec.observed_us
+            )
+            if r.unit == f.unit
+            else r
+            for r in was.requests
+        ),
+    )
+
+
+def _lapsed(was: Incident, rec: e.Recorded, f: e.RequestLapsed) -> Incident:
+    return replace(
+        was,
+        requests=tuple(
+            replace(r, state="no_answer") if r.unit == f.unit and r.state == "asked" else r for r in was.requests
+        ),
+    )
+
+
+_APPLY: dict[type[Any], Callable[[Incident, e.Recorded, Any], Incident]] = {
+    e.IncidentReported: _reported,
+    e.IncidentChanged: _changed,
+    e.IncidentAcknowledged: _acknowledged,
+    e.NoteAdded: _noted,
+    e.CaseNumberLinked: _linked,
+    e.AlarmLevelSet: _levelled,
+    e.IncidentClosed: _closed,
+    e.IncidentReopened: _reopened,
+    e.RecommendationOffered: _offered,
+    e.PersonalDataErased: _erased,
+    e.ConflictResolved: _resolved,
+    e.UnitAssigned: _assigned,
+    e.UnitRecalled: _recalled,
+    e.UnitStatusReported: _status,
+    e.UnitRequested: _requested,
+    e.RequestAnswered: _answered,
+    e.RequestLapsed: _lapsed,
+}
+
+LEAVING = frozenset({"available", "returning", "recovering", "off_duty", "out_of_service"})
+"""Statuses with which a unit is no longer on its incident."""
+
+
+# ---- decide
+
+
+def must_exist(state: State, incident_id: str, ctx: Context) -> Incident:
+    """The incident, or the refusal that says why it cannot be worked on."""
+    incident = state.incident(incident_id)
+    if incident is None or not incident.reported:
+        raise Refused("unknown-incident", f"There is no incident {incident_id}.", kind="missing", field="incident")
+    if incident.parked:
+        raise Refused(
+            "upgrade-needed",
+            f"Incident {incident.number} holds facts from a newer program; upgrade this station to change it.",
+            kind="conflict",
+        )
+    return incident
+
+
+def must_be_open(state: State, incident_id: str, ctx: Context) -> Incident:
+    incident = must_exist(state, incident_id, ctx)
+    if not incident.open:
+        raise Refused("incident-closed", f"Incident {incident.number} is closed.", kind="conflict")
+    return incident
+
+
+def _text(value: str, name: str, *, required: bool = False) -> str:
+    value = value.strip()
+    if required and not value:
+        raise Refused("empty-text", f"{name} must not be empty.", field=name)
+    if len(value) > DESCRIPTION_MAX:
+        raise Refused(
+            "text-too-long",
+            f"{name} has {len(value)} characters; {DESCRIPTION_MAX} are the most that is kept.",
+            field=name,
+        )
+    return value
+
+
+def _private(value: Any) -> e.Secret:
+    return e.Private(value) if value else None
+
+
+def _type(code: str, ctx: Context) -> Any:
+    kind = ctx.pack.incident_types.get(code)
+    if kind is None:
+        raise Refused("unknown-type", f"{code!r} is not an incident type of the pack {ctx.pack.name}.", field="type")
+    return kind
+
+
+def _priority(code: str, ctx: Context) -> str:
+    if code not in ctx.pack.priorities:
+        allowed = ", ".join(sorted(ctx.pack.priorities))
+        raise Refused("unknown-priority", f"{code!r} is not a priority; use one of {allowed}.", field="priority")
+    return code
+
+
+def _medical_code(code: str | None, ctx: Context) -> str | None:
+    if code is not None and code not in ctx.pack.medical_codes:
+        raise Refused("unknown-medical-code", f"{code!r} is not a medical code of the pack.", field="medical_code")
+    return code
+
+
+def _place(place: c.Place) -> tuple[tuple[float, float], e.Private]:
+    exact = {
+        "lon": round(place.lon, 7),
+        "lat": round(place.lat, 7),
+        "label": _text(place.label, "address"),
+        "parts": dict(place.parts),
+    }
+    return (round(place.lon, 3), round(place.lat, 3)), e.Private(exact)
+
+
+def _case_number(agency: str, number: str, ctx: Context) -> tuple[str, str]:
+    number = number.strip()
+    if agency not in ctx.pack.agencies and agency not in ctx.pack.partners:
+        raise Refused("unknown-agency", f"{agency!r} is not an agency of the pack.", field="case_numbers.agency")
+    if not number or len(number) > 64:
+        raise Refused("bad-case-number", "A case number has 1 to 64 characters.", field="case_numbers.number")
+    return agency, number
+
+
+def report(state: State, cmd: c.ReportIncident, ctx: Context) -> tuple[e.Event, ...]:
+    was = state.incident(cmd.incident)
+    if was is not None and was.reported:
+        raise Refused(
+            "incident-exists",
+            f"Incident {was.number} already has this id and was reported with other contents.",
+            kind="conflict",
+            field="id",
+            incident_number=was.number,
+        )
+    kind = _type(cmd.type, ctx)
+    coarse, place = _place(cmd.place)
+    return (
+        e.IncidentReported(
+            incident=cmd.incident,
+            station=ctx.station,
+            district=ctx.district,
+            number=state.station(ctx.station).last_number + 1,
+            kind=cmd.type,
+            priority=_priority(cmd.priority or kind.priority, ctx),
+            medical_code=_medical_code(cmd.medical_code or kind.medical_code, ctx),
+            coarse=coarse,
+            place=place,
+            description=_private(_text(cmd.description, "description")),
+            caller=_private({k: _text(v, f"caller.{k}") for k, v in (cmd.caller or {}).items() if v}),
+            case_numbers=tuple(_case_number(agency, number, ctx) for agency, number in cmd.case_numbers),
+            staging=bool(kind.stage),
+            talkgroup=None,
+        ),
+    )
+
+
+def change(state: State, cmd: c.ChangeIncident, ctx: Context) -> tuple[e.Event, ...]:
+    incident = must_be_open(state, cmd.incident, ctx)
+    new: dict[str, Any] = {}
+    for name, value in cmd.changes.items():
+        if name == "type":
+            kind = _type(value, ctx)
+            if value != incident.type:
+                new["kind"] = value
+                new.setdefault("staging", bool(kind.stage))
+        elif name == "priority":
+            if _priority(value, ctx) != incident.priority:
+                new["priority"] = value
+        elif name == "medical_code":
+            if _medical_code(value, ctx) != incident.medical_code:
+                new["medical_code"] = value
+        elif name == "place":
+            new["coarse"], new["place"] = _place(value)
+        elif name == "description":
+            new["description"] = _private(_text(value, "description"))
+        elif name == "caller":
+            new["caller"] = _private({k: _text(v, f"caller.{k}") for k, v in (value or {}).items() if v})
+        elif name == "talkgroup":
+            new["talkgroup"] = _text(value, "talkgroup") or None if value is not None else None
+        elif name == "staging":
+            new["staging"] = bool(value)
+        else:
+            raise Refused("unknown-field", f"An incident has no field {name!r} that can be changed.", field=name)
+    return (e.IncidentChanged(cmd.incident, new),) if new else ()
+
+
+def acknowledge(state: State, cmd: c.AcknowledgeIncident, ctx: Context) -> tuple[e.Event, ...]:
+    incident = must_exist(state, cmd.incident, ctx)
+    return () if incident.acknowledged_us is not None else (e.IncidentAcknowledged(cmd.incident),)
+
+
+def note(state: State, cmd: c.AddNote, ctx: Context) -> tuple[e.Event, ...]:
+    must_exist(state, cmd.incident, ctx)
+    return (e.NoteAdded(cmd.incident, e.Private(_text(cmd.text, "text", required=True))),)
+
+
+def link_case(state: State, cmd: c.LinkCaseNumber, ctx: Context) -> tuple[e.Event, ...]:
+    incident = must_exist(state, cmd.incident, ctx)
+    pair = _case_number(cmd.agency, cmd.number, ctx)
+    return () if pair in incident.case_numbers else (e.CaseNumberLinked(cmd.incident, *pair),)
+
+
+def set_level(state: State, cmd: c.SetAlarmLevel, ctx: Context) -> tuple[e.Event, ...]:
+    incident = must_be_open(state, cmd.incident, ctx)
+    if cmd.level not in ctx.pack.alarm_levels:
+        allowed = ", ".join(str(level) for level in sorted(ctx.pack.alarm_levels))
+        raise Refused("unknown-alarm-level", f"Alarm level {cmd.level} does not exist; use {allowed}.", field="level")
+    return () if cmd.level == incident.alarm_level else (e.AlarmLevelSet(cmd.incident, cmd.level),)
+
+
+def close(state: State, cmd: c.CloseIncident, ctx: Context) -> tuple[e.Event, ...]:
+    incident = must_exist(state, cmd.incident, ctx)
+    if not incident.open:
+        return ()
+    busy = [a.unit for a in incident.active()]
+    if busy:
+        raise Refused(
+            "units-still-assigned",
+            f"{', '.join(busy)} still on incident {incident.number}; recall or free them before closing it.",
+            kind="conflict",
+            units=busy,
+        )
+    waiting = [r.unit for r in incident.requests if r.state == "asked"]
+    if waiting:
+        raise Refused(
+            "requests-open",
+            f"The request for {', '.join(waiting)} has no answer yet; withdraw it before closing.",
+            kind="conflict",
+            units=waiting,
+        )
+    return (e.IncidentClosed(cmd.incident, _private(_text(cmd.outcome, "outcome", required=True))),)
+
+
+def reopen(state: State, cmd: c.ReopenIncident, ctx: Context) -> tuple[e.Event, ...]:
+    incident = must_exist(state, cmd.incident, ctx)
+    if incident.open:
+        return ()
+    return (e.IncidentReopened(cmd.incident, _private(_text(cmd.reason, "reason", required=True))),)
+
+
+def offer(state: State, cmd: c.RecordOffer, ctx: Context) -> tuple[e.Event, ...]:
+    incident = must_exist(state, cmd.incident, ctx)
+    if not incident.open or incident.offered == tuple(unit for unit, _ in cmd.units):
+        return ()
+    return (e.RecommendationOffered(cmd.incident, cmd.units, cmd.missing, cmd.travel, cmd.fixes),)
+
+
+def erase(state: State, cmd: c.ErasePersonalData, ctx: Context) -> tuple[e.Event, ...]:
+    incident = must_exist(state, cmd.incident, ctx)
+    if incident.open:
+        raise Refused(
+            "incident-open", f"Incident {incident.number} is open; its personal data is still needed.", kind="conflict"
+        )
+    left = tuple(sorted(incident.sealed - incident.erased))
+    return (e.PersonalDataErased(cmd.incident, left, _text(cmd.reason, "reason", required=True)),) if left else ()

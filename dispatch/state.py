@@ -1,0 +1,161 @@
+"""The whole state: a dictionary of independent folds, one a subject, and the two functions over it.
+
+`apply` folds one fact into one subject. `decide` turns a command into facts, or refuses it. Relations
+between subjects (which units share a crew, who is on what) are views, never stored twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from dispatch import commands as c
+from dispatch import events as e
+from dispatch import incident, unit
+from dispatch.commands import Context, Refused
+from dispatch.incident import Incident
+from dispatch.unit import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """A station's own counters: incident numbers run per station."""
+
+    id: str
+    last_number: int = 0
+    position: int = 0
+
+
+Entity = Incident | Unit | Station
+
+
+def _apply_station(was: Station | None, rec: e.Recorded, subject_id: str) -> Station:
+    number = was.last_number if was else 0
+    if isinstance(rec.event, e.IncidentReported):
+        number = max(number, rec.event.number)
+    return Station(subject_id, number, max(was.position if was else 0, rec.position))
+
+
+def apply(subject: str, was: Any, rec: e.Recorded) -> Entity | None:
+    """The subject's entity after one more fact; None for a kind of subject this program does not know.
+    Never raises, for any subset of facts in any order."""
+    kind, _, subject_id = subject.partition(":")
+    if kind == "incident":
+        return incident.apply(was, rec, subject_id)
+    if kind == "unit":
+        return unit.apply(was, rec, subject_id)
+    if kind == "station":
+        return _apply_station(was, rec, subject_id)
+    return None
+
+
+def fold(subject: str, facts: Iterable[e.Recorded]) -> Entity | None:
+    """A subject from all its facts, in causal order, each request counted once wherever it was met."""
+    entity: Entity | None = None
+    met: set[tuple[str, int]] = set()
+    for rec in sorted(facts, key=lambda r: r.key):
+        request = (rec.cause, rec.cause_index)
+        if request in met:
+            continue
+        met.add(request)
+        entity = apply(subject, entity, rec)
+    return entity
+
+
+class Slots(Protocol):
+    """Where a State finds its entities: the operating picture, or a plain dictionary in a test."""
+
+    def get(self, subject: str) -> Entity | None: ...
+
+    def of_kind(self, kind: str) -> Iterator[Entity]: ...
+
+
+class State:
+    """Entities by subject, read-only."""
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+
+    def incident(self, incident_id: str) -> Incident | None:
+        found = self._slots.get(f"incident:{incident_id}")
+        return found if isinstance(found, Incident) else None
+
+    def unit(self, unit_id: str) -> Unit | None:
+        found = self._slots.get(f"unit:{unit_id}")
+        return found if isinstance(found, Unit) else None
+
+    def station(self, station_id: str) -> Station:
+        found = self._slots.get(f"station:{station_id}")
+        return found if isinstance(found, Station) else Station(station_id)
+
+    def incidents(self) -> Iterator[Incident]:
+        """Those in memory: all open ones and the lately closed."""
+        return (x for x in self._slots.of_kind("incident") if isinstance(x, Incident) and x.reported)
+
+    def units(self) -> Iterator[Unit]:
+        return (x for x in self._slots.of_kind("unit") if isinstance(x, Unit) and x.registered)
+
+    def crew(self, crew_id: str) -> list[Unit]:
+        return [x for x in self.units() if x.crew_id == crew_id]
+
+
+class MemorySlots:
+    """Entities in a dictionary: for tests, for the golden log, for looking at the past."""
+
+    def __init__(self, entities: Mapping[str, Entity] | None = None) -> None:
+        self.entities: dict[str, Entity] = dict(entities or {})
+
+    def get(self, subject: str) -> Entity | None:
+        return self.entities.get(subject)
+
+    def of_kind(self, kind: str) -> Iterator[Entity]:
+        return (entity for subject, entity in self.entities.items() if subject.startswith(kind + ":"))
+
+    def apply(self, rec: e.Recorded) -> None:
+        for subject in rec.subjects:
+            entity = apply(subject, self.entities.get(subject), rec)
+            if entity is not None:
+                self.entities[subject] = entity
+
+
+def _resolve(state: State, cmd: c.ResolveConflict, ctx: Context) -> tuple[e.Event, ...]:
+    kind, _, subject_id = cmd.subject.partition(":")
+    entity: Incident | Unit | None
+    entity = state.incident(subject_id) if kind == "incident" else state.unit(subject_id)
+    found = next((k for k in entity.conflicts if k.id == cmd.conflict), None) if entity else None
+    if found is None:
+        raise Refused("unknown-conflict", f"{cmd.subject} has no conflict {cmd.conflict}.", kind="missing")
+    if not cmd.resolution.strip():
+        raise Refused("empty-text", "Say how the conflict was resolved.", field="resolution")
+    if found.resolution is not None:
+        return ()
+    return (e.ConflictResolved(cmd.subject, cmd.conflict, cmd.resolution.strip()[:2000]),)
+
+
+DECIDE: dict[type[c.Command], Callable[[State, Any, Context], tuple[e.Event, ...]]] = {
+    c.ReportIncident: incident.report,
+    c.ChangeIncident: incident.change,
+    c.AcknowledgeIncident: incident.acknowledge,
+    c.AddNote: incident.note,
+    c.LinkCaseNumber: incident.link_case,
+    c.SetAlarmLevel: incident.set_level,
+    c.CloseIncident: incident.close,
+    c.ReopenIncident: incident.reopen,
+    c.RecordOffer: incident.offer,
+    c.ErasePersonalData: incident.erase,
+    c.ResolveConflict: _resolve,
+    c.AssignUnits: unit.assign,
+    c.RecallUnit: unit.recall,
+    c.AnswerRequest: unit.answer,
+    c.LapseRequest: unit.lapse,
+    c.RegisterUnit: unit.register,
+    c.ReportStatus: unit.report_status,
+    c.SetFlag: unit.set_flag,
+    c.GrantCustody: unit.grant,
+}
+
+
+def decide(state: State, command: c.Command, ctx: Context) -> tuple[e.Event, ...]:
+    """The facts that follow from the command; none when it changes nothing. Raises Refused."""
+    return DECIDE[type(command)](state, command, ctx)

@@ -1,0 +1,492 @@
+"""The unit: its state, what each fact does to it, and which facts a command about it may cause.
+
+An `owned` unit is commanded by the city: an order assigns it. A `requested` unit belongs to an agency
+that decides for itself: it is asked, and is assigned only once somebody has accepted by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from dispatch import commands as c
+from dispatch import events as e
+from dispatch.commands import Context, Refused
+from dispatch.incident import LEAVING, Conflict, must_be_open, must_exist
+
+if TYPE_CHECKING:
+    from dispatch.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An open or answered request as the unit sees it."""
+
+    incident: str
+    state: str
+    asked_us: int
+    asked_by: str
+    answer_by_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    id: str
+    registered: bool = False
+    type: str = ""
+    agency: str = ""
+    command: str = "owned"
+    station: str = ""
+    district: str = ""
+    custodian: str = ""
+    epoch: int = 1
+    capabilities: tuple[str, ...] = ()
+    crew: int = 0
+    crew_min: int = 0
+    crew_id: str | None = None
+    turnout_s: int = 0
+    lights: bool = False
+    profile: str = "car"
+    talkgroup: str | None = None
+    base: tuple[float, float] | None = None
+    status: str = "off_duty"
+    status_us: int = 0
+    status_by: str = ""
+    status_source: str = ""
+    reason: str = ""
+    hospital: str | None = None
+    ready_us: int | None = None
+    flags: Mapping[str, int] = field(default_factory=dict)
+    incident: str | None = None
+    assigned_by: str = ""
+    assigned_us: int | None = None
+    asked: Asked | None = None
+    conflicts: tuple[Conflict, ...] = ()
+    parked: bool = False
+    position: int = 0
+
+
+# ---- apply: never raises, for any subset of facts in any order
+
+
+def apply(unit: Unit | None, rec: e.Recorded, subject_id: str) -> Unit:
+    """The unit after one more fact."""
+    was = unit or Unit(id=subject_id)
+    step = _APPLY.get(type(rec.event))
+    now = was if step is None else step(was, rec, rec.event)
+    return replace(now, parked=now.parked or rec.event is None, position=max(now.position, rec.position))
+
+
+def _conflict(was: Unit, rec: e.Recorded, kind: str, **about: Any) -> Unit:
+    conflict = Conflict(f"{rec.origin}/{rec.seq}", kind, rec.recorded_us, about)
+    return replace(was, conflicts=(*was.conflicts, conflict))
+
+
+def _with_status(was: Unit, rec: e.Recorded, status: str) -> Unit:
+    return replace(
+        was,
+        status=status,
+        status_us=rec.observed_us,
+        status_by=rec.actor,
+        status_source=rec.source,
+        reason="",
+        hospital=None,
+        ready_us=None,
+    )
+
+
+def _registered(was: Unit, rec: e.Recorded, f: e.UnitRegistered) -> Unit:
+    return replace(
+        was,
+        registered=True,
+        type=f.type,
+        agency=f.agency,
+        command=f.command,
+        station=f.station,
+        district=f.district,
+        custodian=was.custodian or f.custodian,
+        capabilities=f.capabilities,
+        crew=f.crew,
+        crew_min=f.crew_min,
+        crew_id=f.crew_id,
+        turnout_s=f.turnout_s,
+        lights=f.lights,
+        profile=f.profile,
+        talkgroup=f.talkgroup,
+        base=f.base,
+        status_us=was.status_us or rec.observed_us,
+        status_by=was.status_by or rec.actor,
+        status_source=was.status_source or rec.source,
+    )
+
+
+def _assigned(was: Unit, rec: e.Recorded, f: e.UnitAssigned) -> Unit:
+    if was.incident == f.incident:
+        return was
+    if was.incident is not None:
+        # Two nodes sent one unit while they could not hear each other. The first order in causal order
+        # stands, the second stays visible until a person decides: a merge never recalls anybody.
+        return _conflict(was, rec, "sent-twice", first=was.incident, second=f.incident, by=rec.actor)
+    now = _with_status(was, rec, "assigned")
+    asked = was.asked if was.asked is None or was.asked.incident == f.incident else None
+    return replace(
+        now, incident=f.incident, assigned_by=rec.actor, assigned_us=rec.observed_us, asked=asked
+    )
+
+
+def _freed(was: Unit) -> Unit:
+    return replace(was, incident=None, assigned_by="", assigned_us=None, asked=None)
+
+
+def _recalled(was: Unit, rec: e.Recorded, f: e.UnitRecalled) -> Unit:
+    if was.incident == f.incident:
+        status = "available" if was.status in ("assigned", "acknowledged") else "returning"
+        return _freed(_with_status(was, rec, status))
+    if was.asked is not None and was.asked.incident == f.incident:
+        return replace(was, asked=None)
+    return was
+
+
+def _status(was: Unit, rec: e.Recorded, f: e.UnitStatusReported) -> Unit:
+    now = replace(
+        _with_status(was, rec, f.status), reason=f.reason, hospital=f.hospital, ready_us=f.ready_us
+    )
+    return _freed(now) if f.status in LEAVING and was.incident is not None else now
+
+
+def _flag(was: Unit, rec: e.Recorded, f: e.UnitFlagSet) -> Unit:
+    flags = {name: since for name, since in was.flags.items() if name != f.flag}
+    if f.on:
+        flags[f.flag] = was.flags.get(f.flag, rec.observed_us)
+    return replace(was, flags=flags)
+
+
+def _requested(was: Unit, rec: e.Recorded, f: e.UnitRequested) -> Unit:
+    asked = Asked(f.incident, "asked", rec.observed_us, rec.actor, f.answer_by_us)
+    return replace(was, asked=asked)
+
+
+def _answered(was: Unit, rec: e.Recorded, f: e.RequestAnswered) -> Unit:
+    if was.asked is None or was.asked.incident != f.incident:
+        return was
+    return replace(was, asked=replace(was.asked, state=f.answer))
+
+
+def _lapsed(was: Unit, rec: e.Recorded, f: e.RequestLapsed) -> Unit:
+    if was.asked is None or was.asked.incident != f.incident or was.asked.state != "asked":
+        return was
+    return replace(was, asked=replace(was.asked, state="no_answer"))
+
+
+def _granted(was: Unit, rec: e.Recorded, f: e.CustodyGranted) -> Unit:
+    if f.epoch < was.epoch:
+        return was
+    if f.epoch == was.epoch and was.custodian not in ("", f.to):
+        return _conflict(was, rec, "custody-granted-twice", first=was.custodian, second=f.to)
+    return replace(was, custodian=f.to, epoch=f.epoch)
+
+
+def _resolved(was: Unit, rec: e.Recorded, f: e.ConflictResolved) -> Unit:
+    return replace(
+        was,
+        conflicts=tuple(
+            replace(k, resolution=f.resolution) if k.id == f.conflict else k for k in was.conflicts
+        ),
+    )
+
+
+_APPLY: dict[type[Any], Callable[[Unit, e.Recorded, Any], Unit]] = {
+    e.UnitRegistered: _registered,
+    e.UnitAssigned: _assigned,
+    e.UnitRecalled: _recalled,
+    e.UnitStatusReported: _status,
+    e.UnitFlagSet: _flag,
+    e.UnitRequested: _requested,
+    e.RequestAnswered: _answered,
+    e.RequestLapsed: _lapsed,
+    e.CustodyGranted: _granted,
+    e.ConflictResolved: _resolved,
+}
+
+
+# ---- decide
+
+
+def must_be_known(state: State, unit_id: str) -> Unit:
+    """The unit, or the refusal that says why it cannot be used."""
+    unit = state.unit(unit_id)
+    if unit is None or not unit.registered:
+        raise Refused("unknown-unit", f"There is no unit {unit_id!r}.", kind="missing", field="unit", unit=unit_id)
+    if unit.parked:
+        raise Refused(
+            "upgrade-needed",
+            f"Unit {unit_id} holds facts from a newer program; upgrade this station to change it.",
+            kind="conflict",
+            unit=unit_id,
+        )
+    return unit
+
+
+def _must_be_held(unit: Unit, ctx: Context) -> None:
+    if unit.custodian != ctx.station:
+        raise Refused(
+            "not-held-here",
+            f"{unit.id} is commanded by station {unit.custodian}; ask that station for it.",
+            kind="conflict",
+            unit=unit.id,
+            custodian=unit.custodian,
+        )
+
+
+def register(state: State, cmd: c.RegisterUnit, ctx: Context) -> tuple[e.Event, ...]:
+    kind = ctx.pack.unit_types.get(cmd.type)
+    if kind is None:
+        raise Refused("unknown-unit-type", f"{cmd.type!r} is not a unit type of the pack.", field="type")
+    if not cmd.unit.strip() or len(cmd.unit) > 32 or any(ch.isspace() or ch in ":/," for ch in cmd.unit):
+        raise Refused("bad-call-sign", "A call sign has 1 to 32 characters, no spaces, no : / ,", field="id")
+    if cmd.crew < 0 or cmd.crew > 99:
+        raise Refused("bad-crew", "A crew has 0 to 99 people.", field="crew")
+    registered = e.UnitRegistered(
+        unit=cmd.unit,
+        type=cmd.type,
+        agency=kind.agency,
+        command=ctx.pack.agencies[kind.agency].command,
+        station=cmd.station,
+        district=cmd.district,
+        custodian=ctx.station,
+        capabilities=tuple(sorted(kind.gives)),
+        crew=cmd.crew,
+        crew_min=kind.crew_min,
+        crew_id=cmd.crew_id,
+        turnout_s=kind.turnout_s if cmd.turnout_s is None else cmd.turnout_s,
+        lights=kind.lights,
+        profile=kind.profile,
+        talkgroup=cmd.talkgroup,
+        base=None if cmd.base is None else (round(cmd.base.lon, 7), round(cmd.base.lat, 7)),
+    )
+    return (registered,)
+
+
+def assign(state: State, cmd: c.AssignUnits, ctx: Context) -> tuple[e.Event, ...]:
+    incident = must_be_open(state, cmd.incident, ctx)
+    if not cmd.units:
+        raise Refused("no-units", "Name at least one unit.", field="units")
+    if len(set(cmd.units)) != len(cmd.units):
+        raise Refused("unit-named-twice", "A unit is named twice.", field="units")
+    facts: list[e.Event] = []
+    crews: dict[str, str] = {}
+    for unit_id in cmd.units:
+        unit = must_be_known(state, unit_id)
+        if unit.incident == incident.id:
+            continue
+        _must_be_held(unit, ctx)
+        if not ctx.actor.covers(unit.district):
+            raise Refused(
+                "out-of-district",
+                f"{unit_id} belongs to district {unit.district}, which {ctx.actor.name} does not command.",
+                kind="forbidden",
+                unit=unit_id,
+            )
+        _must_be_free(state, unit, ctx)
+        waiting = unit.asked is not None and unit.asked.state == "asked"
+        if waiting and unit.asked is not None and unit.asked.incident != incident.id:
+            other = state.incident(unit.asked.incident)
+            number = other.number if other else unit.asked.incident
+            raise Refused(
+                "unit-asked",
+                f"{unit_id} is already asked for incident {number} by {unit.asked.asked_by}.",
+                kind="conflict",
+                field="units",
+                unit=unit_id,
+                by=unit.asked.asked_by,
+                at_us=unit.asked.asked_us,
+                incident_number=number,
+            )
+        if unit.crew_id is not None:
+            if unit.crew_id in crews:
+                raise Refused(
+                    "crew-shared",
+                    f"{unit_id} and {crews[unit.crew_id]} are manned by one crew; send one of them.",
+                    kind="conflict",
+                    field="units",
+                    unit=unit_id,
+                )
+            crews[unit.crew_id] = unit_id
+        if unit.command == "requested":
+            if waiting:
+                continue
+            facts.append(
+                e.UnitRequested(incident.id, unit_id, unit.agency, ctx.now_us + cmd.answer_s * 1_000_000)
+            )
+        else:
+            followed = None if incident.offered is None else unit_id in incident.offered
+            facts.append(e.UnitAssigned(incident.id, unit_id, followed, cmd.override_reason, None))
+    return tuple(facts)
+
+
+def _must_be_free(state: State, unit: Unit, ctx: Context) -> None:
+    if unit.incident is not None:
+        other = state.incident(unit.incident)
+        number = other.number if other else unit.incident
+        raise Refused(
+            "unit-taken",
+            f"{unit.id} was sent to incident {number} by {unit.assigned_by}.",
+            kind="conflict",
+            field="units",
+            unit=unit.id,
+            by=unit.assigned_by,
+            at_us=unit.assigned_us,
+            incident_number=number,
+        )
+    mate = crew_mate_out(state, unit)
+    if mate is not None:
+        raise Refused(
+            "crew-out",
+            f"The crew of {unit.id} is out with {mate.id}.",
+            kind="conflict",
+            field="units",
+            unit=unit.id,
+            with_unit=mate.id,
+        )
+    status = ctx.pack.statuses[unit.status]
+    if status.sendable == "never":
+        raise Refused(
+            "unit-not-available",
+            f"{unit.id} is {status.names['en'].lower()} and cannot be sent.",
+            kind="conflict",
+            field="units",
+            unit=unit.id,
+            status=unit.status,
+            since_us=unit.status_us,
+        )
+
+
+def crew_mate_out(state: State, unit: Unit) -> Unit | None:
+    """The other unit that this unit's crew is out with, if any."""
+    if unit.crew_id is None:
+        return None
+    for other in state.crew(unit.crew_id):
+        if other.id != unit.id and other.incident is not None:
+            return other
+    return None
+
+
+def recall(state: State, cmd: c.RecallUnit, ctx: Context) -> tuple[e.Event, ...]:
+    incident = must_exist(state, cmd.incident, ctx)
+    unit = must_be_known(state, cmd.unit)
+    _must_be_held(unit, ctx)
+    on_it = any(a.unit == unit.id for a in incident.active())
+    asked = any(r.unit == unit.id and r.state == "asked" for r in incident.requests)
+    if not on_it and not asked:
+        return ()
+    return (e.UnitRecalled(incident.id, unit.id, cmd.reason.strip()[:500]),)
+
+
+def answer(state: State, cmd: c.AnswerRequest, ctx: Context) -> tuple[e.Event, ...]:
+    incident = must_be_open(state, cmd.incident, ctx)
+    unit = must_be_known(state, cmd.unit)
+    request = next((r for r in incident.requests if r.unit == unit.id), None)
+    if request is None:
+        raise Refused("not-requested", f"{unit.id} was not asked for incident {incident.number}.", kind="missing")
+    if cmd.answer not in ("accepted", "refused"):
+        raise Refused("bad-answer", 'An answer is "accepted" or "refused".', field="answer")
+    if cmd.via not in ("api", "phone"):
+        raise Refused("bad-answer", 'An answer comes via "api" or "phone".', field="via")
+    if not cmd.name.strip() or len(cmd.name) > 128:
+        raise Refused("name-needed", "Say by name who answered (1 to 128 characters).", field="name")
+    if request.state == cmd.answer:
+        return ()
+    if request.state not in ("asked", "no_answer"):
+        raise Refused(
+            "already-answered",
+            f"The request for {unit.id} was already {request.state}"
+            + (f" by {request.name}." if request.name else "."),
+            kind="conflict",
+            unit=unit.id,
+        )
+    told = e.RequestAnswered(
+        incident.id, unit.id, cmd.answer, cmd.name.strip(), cmd.via, cmd.reason.strip()[:500]
+    )
+    if cmd.answer == "refused":
+        return (told,)
+    if unit.incident != incident.id:
+        _must_be_free(state, unit, ctx)
+    followed = None if incident.offered is None else unit.id in incident.offered
+    return (told, e.UnitAssigned(incident.id, unit.id, followed, None, cmd.name.strip()))
+
+
+def lapse(state: State, cmd: c.LapseRequest, ctx: Context) -> tuple[e.Event, ...]:
+    incident = must_exist(state, cmd.incident, ctx)
+    request = next((r for r in incident.requests if r.unit == cmd.unit), None)
+    if request is None or request.state != "asked" or ctx.now_us < request.answer_by_us:
+        return ()
+    return (e.RequestLapsed(incident.id, cmd.unit),)
+
+
+def report_status(state: State, cmd: c.ReportStatus, ctx: Context) -> tuple[e.Event, ...]:
+    unit = must_be_known(state, cmd.unit)
+    status = ctx.pack.statuses.get(cmd.status)
+    if status is None:
+        allowed = ", ".join(ctx.pack.statuses)
+        raise Refused("unknown-status", f"{cmd.status!r} is not a status; use one of {allowed}.", field="status")
+    _must_be_held(unit, ctx)
+    if cmd.status == unit.status and not cmd.reason and cmd.hospital is None and cmd.ready_us is None:
+        return ()
+    if cmd.status == "assigned":
+        raise Refused("assign-instead", "A unit becomes assigned by an order only.", field="status")
+    allowed_next = ctx.pack.statuses[unit.status].next
+    if cmd.status not in allowed_next and cmd.status != unit.status:
+        if not cmd.force:
+            raise Refused(
+                "status-not-next",
+                f"{unit.id} is {unit.status}; from there it can go to {', '.join(allowed_next) or 'nothing'}.",
+                kind="conflict",
+                field="status",
+                unit=unit.id,
+                status=unit.status,
+                allowed=list(allowed_next),
+            )
+        if ctx.actor.role == "field":
+            raise Refused(
+                "force-needs-dispatcher",
+                "Only a dispatcher can set a status out of order.",
+                kind="forbidden",
+                field="force",
+            )
+        if not cmd.reason.strip():
+            raise Refused("reason-needed", "A status out of order needs a reason.", field="reason")
+    if status.reason_required and not cmd.reason.strip():
+        raise Refused("reason-needed", f"{cmd.status} needs a reason.", field="reason")
+    if status.needs_hospital and not (cmd.hospital or "").strip():
+        raise Refused("hospital-needed", f"{cmd.status} needs the hospital it drives to.", field="hospital")
+    fact = e.UnitStatusReported(
+        unit=unit.id,
+        status=cmd.status,
+        incident=unit.incident,
+        reason=cmd.reason.strip()[:500],
+        hospital=cmd.hospital,
+        ready_us=cmd.ready_us,
+        forced=cmd.status not in allowed_next and cmd.status != unit.status,
+    )
+    return (fact,)
+
+
+def set_flag(state: State, cmd: c.SetFlag, ctx: Context) -> tuple[e.Event, ...]:
+    unit = must_be_known(state, cmd.unit)
+    if cmd.flag not in ctx.pack.flags:
+        allowed = ", ".join(ctx.pack.flags)
+        raise Refused("unknown-flag", f"{cmd.flag!r} is not a flag; use one of {allowed}.", field="flag")
+    return () if (cmd.flag in unit.flags) == cmd.on else (e.UnitFlagSet(unit.id, cmd.flag, cmd.on),)
+
+
+def grant(state: State, cmd: c.GrantCustody, ctx: Context) -> tuple[e.Event, ...]:
+    unit = must_be_known(state, cmd.unit)
+    _must_be_held(unit, ctx)
+    if unit.incident is not None or (unit.asked is not None and unit.asked.state == "asked"):
+        raise Refused(
+            "unit-busy", f"{unit.id} is on an incident; hand it over when it is free.", kind="conflict", unit=unit.id
+        )
+    if cmd.to == unit.custodian:
+        return ()
+    return (e.CustodyGranted(unit.id, cmd.to, unit.epoch + 1),)

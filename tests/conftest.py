@@ -1,0 +1,407 @@
+"""What the tests stand on: both databases, a clock and randomness they hold in their hands, a real server.
+
+Set STRAJA_TEST_SEED to repeat the randomness of an earlier run (a failure prints it), STRAJA_NO_SKIPS=1
+to make every skipped test a failure of the run, STRAJA_TEST_DATA to a folder of further test data.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import pwd
+import random as stdlib_random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import psycopg
+import pytest
+
+from app import up
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("STRAJA_TEST_DATA", ROOT.parent / "shared" / "data"))
+
+hypothesis.settings.register_profile("straja", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("straja")
+
+
+# -- time and randomness -------------------------------------------------------------------------------
+
+
+class FakeClock:
+    """A clock that moves when told to. Starts at 2026-11-23T03:00:00Z."""
+
+    def __init__(self, now_us: int = 1_795_402_800_000_000) -> None:
+        self._now_us = now_us
+        self._monotonic_s = 1_000.0
+
+    def now_us(self) -> int:
+        return self._now_us
+
+    def monotonic_s(self) -> float:
+        return self._monotonic_s
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass: both clocks move on."""
+        self._now_us += round(seconds * 1e6)
+        self._monotonic_s += seconds
+
+    def jump(self, seconds: float) -> None:
+        """Somebody sets the wall clock, forward or back; monotonic time does not follow."""
+        self._now_us += round(seconds * 1e6)
+
+
+class SeededRandom(stdlib_random.Random):
+    """app.ports.Random, repeatable; also everything random.Random has."""
+
+    def token(self, nbytes: int) -> bytes:
+        return self.randbytes(nbytes)
+
+    def uuid(self) -> str:
+        return str(uuid.UUID(bytes=self.randbytes(16), version=4))
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def random(request: pytest.FixtureRequest) -> SeededRandom:
+    """Differs from test to test and run to run; STRAJA_TEST_SEED repeats it, also for a test run alone."""
+    seed = f"{request.config.stash[SEED]}:{request.node.nodeid}"
+    return SeededRandom(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))
+
+
+SEED = pytest.StashKey[int]()
+
+
+# -- the run: seed, skips, data ------------------------------------------------------------------------
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SEED] = int(
+        os.environ.get("STRAJA_TEST_SEED") or stdlib_random.SystemRandom().randrange(2**32)
+    )
+    config.addinivalue_line(
+        "markers", "data(name): reads a file of STRAJA_TEST_DATA; left out where it is absent"
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"STRAJA_TEST_SEED={config.stash[SEED]}"
+
+
+MISSING_DATA = pytest.StashKey[list[str]]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, by name, the tests whose data files are not on this computer."""
+    absent = {
+        item: name
+        for item in items
+        for mark in item.iter_markers("data")
+        for name in mark.args
+        if not (DATA / name).exists()
+    }
+    config.stash[MISSING_DATA] = [f"{item.nodeid} (needs {name})" for item, name in absent.items()]
+    if absent:
+        config.hook.pytest_deselected(items=list(absent))
+        items[:] = [item for item in items if item not in absent]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    report = yield
+    if report.failed and "random" in getattr(item, "fixturenames", ()):
+        seed = item.config.stash[SEED]
+        report.sections.append(("seed", f"STRAJA_TEST_SEED={seed} repeats this run's randomness"))
+    return report
+
+
+def no_skips() -> bool:
+    return os.environ.get("STRAJA_NO_SKIPS") == "1"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    absent = config.stash.get(MISSING_DATA, [])
+    if absent:
+        terminalreporter.section(f"{len(absent)} left out: data files not on this computer")
+        for line in absent:
+            terminalreporter.line(line)
+    skipped = terminalreporter.getreports("skipped")
+    if skipped:
+        verdict = ", which fails this run (STRAJA_NO_SKIPS=1)" if no_skips() else ""
+        terminalreporter.section(f"{len(skipped)} skipped{verdict}")
+        for report in skipped:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            terminalreporter.line(f"{report.nodeid}: {reason.removeprefix('Skipped: ')}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if no_skips() and reporter is not None and reporter.getreports("skipped") and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture
+def data_folder() -> Path:
+    """Further test data; a test that takes this is marked `data(name)` for every file it reads."""
+    return DATA
+
+
+# -- databases -----------------------------------------------------------------------------------------
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def postgis_bin() -> Path | None:
+    """The bin folder of the newest PostgreSQL here that has PostGIS."""
+    for share in sorted(Path("/usr/share/postgresql").glob("*/extension/postgis.control"), reverse=True):
+        found = Path("/usr/lib/postgresql") / share.parts[-3] / "bin"
+        if (found / "initdb").exists():
+            return found
+    if config := shutil.which("pg_config"):
+        ask = subprocess.run([config, "--bindir", "--sharedir"], capture_output=True, text=True, check=True)
+        bindir, sharedir = map(Path, ask.stdout.split("\n")[:2])
+        if (sharedir / "extension" / "postgis.control").exists() and (bindir / "initdb").exists():
+            return bindir
+    return None
+
+
+@dataclass
+class PostgreSQL:
+    """A server of this test run's own, with a template that has PostGIS in it."""
+
+    port: int
+    made: int = 0
+
+    def url(self, name: str, driver: str = "+psycopg") -> str:
+        return f"postgresql{driver}://straja@127.0.0.1:{self.port}/{name}"
+
+    def run(self, statement: str, database: str = "postgres") -> None:
+        with psycopg.connect(self.url(database, driver=""), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def fresh(self) -> str:
+        """The name of a new, empty database with PostGIS."""
+        self.made += 1
+        name = f"test_{self.made}"
+        self.run(f"CREATE DATABASE {name} TEMPLATE straja_template STRATEGY FILE_COPY")
+        return name
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    bindir = postgis_bin()
+    if bindir is None:
+        pytest.skip("PostgreSQL with PostGIS is not installed")
+    folder = Path(tempfile.mkdtemp(prefix="straja-pg-"))
+    # PostgreSQL refuses to run as root; and it must not outlive a test run that was killed.
+    drop = ["setpriv", "--pdeathsig", "QUIT"] if shutil.which("setpriv") else []
+    if os.getuid() == 0:
+        owner = pwd.getpwnam("postgres")
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+        drop += ["--reuid=postgres", "--regid=postgres", "--clear-groups"]
+    (folder / "log").touch()
+    server = PostgreSQL(free_port())
+    initdb = [
+        bindir / "initdb",
+        "-D",
+        folder / "data",
+        "-U",
+        "straja",
+        "--auth=trust",
+        "-E",
+        "UTF8",
+        "--no-sync",
+    ]
+    try:
+        subprocess.run([*drop, *initdb, "--locale=C.UTF-8"], check=True, capture_output=True, cwd=folder)
+        settings = {
+            "port": server.port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": folder,
+            "fsync": "off",
+            "full_page_writes": "off",
+            "max_connections": "200",
+        }
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        with (folder / "log").open("w") as log:
+            process = subprocess.Popen(
+                [*drop, bindir / "postgres", "-D", folder / "data", *options],
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+            )
+        try:
+
+            def template_made() -> bool:
+                if process.poll() is not None:
+                    pytest.fail(f"PostgreSQL did not start:\n{(folder / 'log').read_text()}")
+                with contextlib.suppress(psycopg.OperationalError):
+                    server.run("CREATE DATABASE straja_template")
+                    return True
+                return False
+
+            assert up.wait_until(template_made, 60), (folder / "log").read_text()
+            server.run("CREATE EXTENSION postgis", "straja_template")
+            yield server
+        finally:
+            process.send_signal(signal.SIGINT)  # Its "fast" shutdown: waits for no connection left open.
+            process.wait(30)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database of this test's own; the test runs once on each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'straja.db'}"
+        return
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    name = server.fresh()
+    yield server.url(name)
+    server.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+# -- a real city, a real server ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def helsinki(pytestconfig: pytest.Config) -> Path:
+    """The folder of the demo city, imported once and kept while the importer does not change."""
+    from gis import city
+
+    digest = hashlib.sha256()
+    for source in sorted((ROOT / "gis").glob("*.py")):
+        digest.update(source.read_bytes())
+    cache = pytestconfig.cache
+    assert cache is not None
+    cities = Path(cache.mkdir("cities")) / digest.hexdigest()[:16]
+    if not (cities / "helsinki").is_dir():
+        city.import_city(city.bundled_helsinki(), cities, "helsinki")
+    return cities / "helsinki"
+
+
+@dataclass
+class Server:
+    """A running Straja: web and keeper as processes of their own, on `var`."""
+
+    url: str
+    var: Path
+    env: dict[str, str]
+    demo: list[dict[str, str]] = field(default_factory=list)
+    """The demo's logins: name, password, role."""
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def start(self, *parts: str) -> None:
+        for part in parts or ("web", "keeper"):
+            log = (self.var / "log" / f"{part}.log").open("ab")
+            self.processes[part] = subprocess.Popen(
+                [sys.executable, "-P", "-c", up.LEASHED, *up.straja(part)],
+                cwd=ROOT,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+            log.close()
+        if not up.wait_until(lambda: up.healthy(self.url), 60, self._alive):
+            pytest.fail(f"no answer from {self.url}\n{self.logs()}")
+
+    def _alive(self, waited_s: float) -> None:
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                pytest.fail(f"{name} ended with {process.returncode} after {waited_s:.0f} s\n{self.logs()}")
+
+    def logs(self) -> str:
+        return "\n".join(
+            f"== {log.name}\n{log.read_text()[-4000:]}" for log in (self.var / "log").glob("*.log")
+        )
+
+    def kill(self, part: str) -> None:
+        """As a power cut would: nothing is flushed, nobody says goodbye."""
+        process = self.processes.pop(part)
+        os.killpg(process.pid, 9)
+        process.wait()
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            process.terminate()
+        for process in self.processes.values():
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, 9)
+                process.wait()
+        self.processes.clear()
+
+
+@pytest.fixture(scope="session")
+def start_server(helsinki: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Start further servers, each on its own folder: start_server(database_url=None, **environment)."""
+    servers: list[Server] = []
+
+    def start(database_url: str | None = None, demo: bool = True, **environment: str) -> Server:
+        var = tmp_path_factory.mktemp("var")
+        (var / "cities").mkdir()
+        (var / "cities" / "helsinki").symlink_to(helsinki)
+        (var / "log").mkdir()
+        port = free_port()
+        env = {name: value for name, value in os.environ.items() if not name.startswith("STRAJA_")}
+        env |= {
+            "STRAJA_VAR": str(var),
+            "STRAJA_HOST": "127.0.0.1",
+            "STRAJA_PORT": str(port),
+            "STRAJA_SUPERVISOR": str(os.getpid()),
+            "PYTHONPATH": str(ROOT),
+            "REDIS_URL": "",
+        }
+        if database_url:
+            env["STRAJA_DATABASE_URL"] = database_url
+        server = Server(f"http://127.0.0.1:{port}", var, env | environment)
+        servers.append(server)
+        if demo:
+            seeded = subprocess.run(
+                up.straja("demo", "--json"),
+                cwd=ROOT,
+                env=server.env,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if seeded.returncode:
+                pytest.fail(f"the demo could not be set up:\n{seeded.stdout}{seeded.stderr}")
+            server.demo = json.loads(seeded.stdout.splitlines()[-1])
+        server.start()
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def live_server(start_server: Callable[..., Server]) -> Server:
+    """One server with the demo for all tests that leave it usable for the next one."""
+    return start_server()

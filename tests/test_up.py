@@ -1,0 +1,397 @@
+"""`straja up`, from what it refuses to what it leaves behind: real processes, real ports, a real Redis."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+from rq.job import Job
+
+from app import jobs, up
+from config import Config
+
+ROOT = Path(__file__).resolve().parent.parent
+OPEN = "0.0.0.0"
+
+
+def config(var: Path, **settings: str) -> Config:
+    return Config.from_env(
+        {"STRAJA_VAR": str(var), **{f"STRAJA_{k.upper()}": v for k, v in settings.items()}}
+    )
+
+
+# -- what it refuses -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.5", "::1", "localhost"])
+def test_on_this_computer_alone_the_demo_needs_no_secret_and_no_certificate(
+    tmp_path: Path, host: str
+) -> None:
+    up.check_exposure(config(tmp_path, host=host), demo=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "demo", "reason"),
+    [
+        (
+            {"secret": "s" * 32, "tls_cert": "c.pem", "tls_key": "k.pem"},
+            True,
+            "passwords that everyone can read",
+        ),
+        ({"tls_cert": "c.pem", "tls_key": "k.pem"}, False, "STRAJA_SECRET"),
+        ({"secret": "s" * 32}, False, "in the clear"),
+        ({"secret": "s" * 32, "tls_cert": "c.pem"}, False, "in the clear"),
+    ],
+)
+def test_reachable_from_other_computers_it_refuses_what_gives_the_city_away(
+    tmp_path: Path, settings: dict[str, str], demo: bool, reason: str
+) -> None:
+    with pytest.raises(up.Trouble, match=reason) as refused:
+        up.check_exposure(config(tmp_path, host=OPEN, **settings), demo)
+    assert refused.value.remedy
+
+
+@pytest.mark.parametrize("tls", [{"tls_cert": "c.pem", "tls_key": "k.pem"}, {"trusted_proxy": "10.0.0.1"}])
+def test_with_a_secret_and_tls_it_may_be_reached(tmp_path: Path, tls: dict[str, str]) -> None:
+    up.check_exposure(config(tmp_path, host=OPEN, secret="s" * 32, **tls), demo=False)
+
+
+def test_the_web_part_alone_refuses_the_same(tmp_path: Path) -> None:
+    environment = os.environ | {"STRAJA_VAR": str(tmp_path), "STRAJA_HOST": OPEN, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        up.straja("web"), env=environment, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 2
+    assert "everyone can read" in done.stderr
+    assert "Remedy: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_certificate_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(up.Trouble, match="only one of"):
+        up.check_tls(config(tmp_path, tls_cert="c.pem"))
+    with pytest.raises(up.Trouble, match="cannot be used") as refused:
+        up.check_tls(config(tmp_path, tls_cert=str(tmp_path / "c.pem"), tls_key=str(tmp_path / "k.pem")))
+    assert "c.pem" in refused.value.remedy
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(up.Trouble, match="cannot be written"):
+        up.check_disk(tmp_path / "file" / "var")
+
+
+# -- the port ------------------------------------------------------------------------------------------
+
+
+def test_a_taken_port_gives_way_to_the_next_free_one_unless_somebody_named_it() -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        taken = holder.getsockname()[1]
+        chosen = up.choose_port("127.0.0.1", taken, fixed=False)
+        assert taken < chosen < taken + 100
+        with pytest.raises(up.Trouble, match=str(taken)):
+            up.choose_port("127.0.0.1", taken, fixed=True)
+    assert up.choose_port("127.0.0.1", taken, fixed=True) == taken
+
+
+# -- what it shows -------------------------------------------------------------------------------------
+
+
+def test_a_parts_output_goes_to_its_log_and_its_complaints_to_the_terminal_too(tmp_path: Path) -> None:
+    shown: list[str] = []
+    journal = up.Journal("web", tmp_path, shown.append)
+    # given output in pieces that do not end where lines end
+    for piece in (
+        b"listening\nERR",
+        b"OR disk full\nTraceback (most recent call last):\n  File x\nValueEr",
+        b"ror: 1\nok\n",
+    ):
+        journal({"data": piece})
+    journal.close()
+    assert shown == [
+        "[web] ERROR disk full",
+        "[web] Traceback (most recent call last):",
+        "[web]   File x",
+        "[web] ValueError: 1",
+    ]
+    assert (tmp_path / "web.log").read_text().splitlines()[::5] == ["listening", "ok"]
+
+
+def test_a_name_that_is_no_command_ends_in_one_line_not_in_a_traceback(tmp_path: Path) -> None:
+    environment = os.environ | {"STRAJA_VAR": str(tmp_path), "PYTHONPATH": str(ROOT), "STRAJA_PORT": "high"}
+    for words, message in ((["city", "import", "no.osm.pbf"], "STRAJA_PORT"), (["nonsense"], "nonsense")):
+        done = subprocess.run(up.straja(*words), env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+# -- Redis and jobs ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[tuple[Config, Callable[[], None], Callable[[], None]]]:
+    """A configuration with an embedded Redis, how to stop that, and how to start it again."""
+    part, url = up.redis_part(tmp_path)
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        running.append(subprocess.Popen(part.command, stdout=subprocess.DEVNULL))
+        client = redis.Redis.from_url(url)
+        assert up.wait_until(lambda: answers(client), 20)
+
+    def stop() -> None:
+        process = running.pop()
+        process.terminate()
+        process.wait(20)
+
+    start()
+    yield dataclasses.replace(config(tmp_path), redis_url=url), stop, start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+Embedded = tuple[Config, Callable[[], None], Callable[[], None]]
+
+
+def test_the_embedded_redis_listens_here_alone_and_asks_for_its_password(embedded: Embedded) -> None:
+    settings, _, _ = embedded
+    port = redis.connection.parse_url(settings.redis_url)["port"]
+    with pytest.raises(redis.AuthenticationError):
+        redis.Redis(port=port).ping()
+    mine = psutil.Process().children()
+    addresses = {c.laddr.ip for p in mine for c in p.net_connections() if c.status == psutil.CONN_LISTEN}
+    assert addresses == {"127.0.0.1"}
+    conf = settings.var / "redis" / "redis.conf"
+    assert conf.stat().st_mode & 0o077 == 0
+
+
+def test_a_job_outlives_a_restart_of_redis(embedded: Embedded) -> None:
+    settings, stop, start = embedded
+    job = jobs.enqueue(settings, jobs.import_city, "none.osm.pbf", "x")
+    stop()
+    start()
+    assert jobs.queue(settings).job_ids == [job]
+
+
+def test_without_redis_a_job_is_refused_at_once_and_by_its_own_error(embedded: Embedded) -> None:
+    settings, stop, _ = embedded
+    stop()
+    with pytest.raises(jobs.JobsUnavailable):
+        jobs.enqueue(settings, jobs.verify_log)
+
+
+def test_a_worker_runs_no_function_that_is_not_listed(embedded: Embedded, tmp_path: Path) -> None:
+    settings, _, _ = embedded
+    with pytest.raises(ValueError, match="not listed"):
+        jobs.enqueue(settings, os.remove, str(tmp_path))
+    # given somebody who writes to Redis past enqueue()
+    precious = tmp_path / "precious"
+    precious.touch()
+    forged = jobs.queue(settings).enqueue_call("os.remove", args=(str(precious),))
+    # when a worker takes it
+    environment = os.environ | {
+        "STRAJA_VAR": str(tmp_path),
+        "REDIS_URL": settings.redis_url,
+        "PYTHONPATH": str(ROOT),
+    }
+    subprocess.run(
+        up.straja("worker", "--burst"), env=environment, check=True, capture_output=True, timeout=60
+    )
+    # then it failed, and what it was meant to do was not done
+    assert precious.exists()
+    fetched = Job.fetch(forged.id, connection=jobs.connect(settings), serializer=jobs.JSONSerializer)
+    assert fetched.is_failed
+
+
+def test_a_worker_imports_an_uploaded_city_and_nothing_from_elsewhere(
+    embedded: Embedded, tmp_path: Path
+) -> None:
+    from gis.city import bundled_helsinki, open_city
+
+    settings, _, _ = embedded
+    (tmp_path / "uploads").mkdir()
+    (tmp_path / "uploads" / "h.osm.pbf").write_bytes(bundled_helsinki().read_bytes())
+    good = jobs.enqueue(settings, jobs.import_city, "h.osm.pbf", "town")
+    bad = jobs.enqueue(settings, jobs.import_city, "../redis/redis.conf", "stolen")
+    environment = os.environ | {
+        "STRAJA_VAR": str(tmp_path),
+        "REDIS_URL": settings.redis_url,
+        "PYTHONPATH": str(ROOT),
+    }
+    subprocess.run(
+        up.straja("worker", "--burst"), env=environment, check=True, capture_output=True, timeout=300
+    )
+    states = [
+        Job.fetch(job, connection=jobs.connect(settings), serializer=jobs.JSONSerializer).get_status().value
+        for job in (good, bad)
+    ]
+    assert states == ["finished", "failed"]
+    assert open_city(tmp_path / "cities" / "town").info.name == "town"
+    assert not (tmp_path / "cities" / "stolen").exists()
+
+
+# -- the whole -----------------------------------------------------------------------------------------
+
+
+class Up:
+    """A running `straja up` and what it has said so far."""
+
+    def __init__(self, var: Path, **environment: str) -> None:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("STRAJA_")}
+        self.var = var
+        self.process = subprocess.Popen(
+            up.straja("up"),
+            env=clean | {"STRAJA_VAR": str(var), "PYTHONPATH": str(ROOT), "REDIS_URL": ""} | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.said: list[str] = []
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self._lines.put(line.rstrip("\n"))
+        self._lines.put(None)
+
+    def until(self, word: str, timeout_s: float = 150) -> str:
+        """The first line yet to come that holds `word`."""
+        while True:
+            try:
+                line = self._lines.get(timeout=timeout_s)
+            except queue.Empty:
+                line = None
+            if line is None:
+                pytest.fail(f"`straja up` never said {word!r}, but:\n" + "\n".join(self.said))
+            self.said.append(line)
+            if word in line:
+                return line
+
+    def parts(self) -> dict[str, psutil.Process]:
+        found = {}
+        for child in psutil.Process(self.process.pid).children():
+            command = " ".join(child.cmdline())
+            for name in ("web", "keeper", "worker"):
+                if command.endswith(f"app.cli {name}") or (name == "web" and "gunicorn" in command):
+                    found[name] = child
+            if "redis.conf" in command or "valkey-server" in command or "redis-server" in command:
+                found["redis"] = child
+        return found
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+@pytest.fixture
+def start_up(helsinki: Path, tmp_path: Path) -> Iterator[Callable[..., Up]]:
+    started: list[Up] = []
+
+    def start(**environment: str) -> Up:
+        # A space in the path, as in "My Documents".
+        var = tmp_path / "my var"
+        (var / "cities").mkdir(parents=True, exist_ok=True)
+        if not (var / "cities" / "town").exists():
+            (var / "cities" / "town").symlink_to(helsinki)
+        started.append(Up(var, **environment))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            family = one.family()
+            one.process.kill()
+            psutil.wait_procs(family, timeout=20)
+
+
+def test_up_starts_all_parts_starts_a_dead_one_again_and_leaves_nothing_behind(
+    start_up: Callable[..., Up],
+) -> None:
+    # given a running Straja
+    one = start_up()
+    url = one.until("Straja is ready").split()[-1]
+    assert up.healthy(url)
+    one.until("Ctrl-C")
+    assert any("dispatcher" in line for line in one.said), "the demo's logins are not shown"
+    assert one.parts().keys() == {"redis", "web", "keeper", "worker"}
+
+    # when a part dies, then it is started again, and the person is told
+    for name in ("keeper", "web"):
+        dead = one.parts()[name]
+        dead.kill()
+        one.until(f"{name} ended and is started again", 30)
+        assert up.wait_until(lambda name=name, dead=dead: one.parts().get(name) not in (None, dead), 20)
+    assert up.wait_until(lambda: up.healthy(url), 60)
+
+    # when another is started on the same folder, then it is refused and told by whom
+    other = start_up()
+    other.until("Straja already runs")
+    assert str(one.process.pid) in other.said[-1]
+    assert other.process.wait(20) == 2
+    assert up.healthy(url)
+
+    # when it is asked to stop, then everything it started is gone
+    family = one.family()
+    assert len(family) >= 4
+    one.process.send_signal(signal.SIGINT)
+    assert one.process.wait(40) == 0
+    one.until("Stopped.")
+    assert not psutil.wait_procs(family, timeout=1)[1]
+    assert not up.healthy(url)
+    for log in ("web", "keeper", "worker", "redis"):
+        assert (one.var / "log" / f"{log}.log").exists()
+
+    # and it starts again on what it left
+    again = start_up()
+    again.until("Straja is ready")
+    again.process.terminate()
+    assert again.process.wait(40) == 0
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="only Linux ends the children of a killed process"
+)
+def test_killed_outright_it_takes_its_parts_with_it(start_up: Callable[..., Up]) -> None:
+    one = start_up()
+    one.until("Straja is ready")
+    family = one.family()
+    one.process.kill()
+    assert not psutil.wait_procs(family, timeout=20)[1]
+
+
+def test_a_taken_port_is_said_and_the_next_one_used(start_up: Callable[..., Up]) -> None:
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if up.can_bind("127.0.0.1", 8000):
+            holder.bind(("127.0.0.1", 8000))
+            holder.listen()
+        one = start_up()
+        assert "using the next free one" in one.until("Port 8000 is taken")
+        assert not one.until("Straja is ready").endswith(":8000")
+        one.process.terminate()
+        assert one.process.wait(40) == 0
