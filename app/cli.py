@@ -201,18 +201,11 @@ def run_demo(config: Config, given: Namespace) -> None:
 
 
 def run_pack_check(config: Config, given: Namespace) -> None:
-    import yaml
-
-    from dispatch.plans import PackError, load_pack
+    from app.core import read_pack
+    from dispatch.plans import PackError
 
     try:
-        pack = load_pack(yaml.safe_load(Path(given.file).read_text(encoding="utf-8")))
-    except OSError as error:
-        raise Trouble(
-            f"{given.file}: {error.strerror}", "Give the path of a pack, for example packs/ro.yaml."
-        ) from None
-    except yaml.YAMLError as error:
-        raise Trouble(f"{given.file} is not YAML: {error}", "Mend the line it names.") from None
+        pack = read_pack(given.file)
     except PackError as error:
         raise Trouble(f"{given.file} cannot be used:\n{error}", "Mend what each line names.") from None
     up.say(

@@ -7,6 +7,7 @@ import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 from sqlalchemy import Engine
@@ -48,13 +49,28 @@ class Core:
         self.log.stop()
 
 
+class UniqueKeys(yaml.SafeLoader):
+    """Refuses a mapping in which a key stands twice: plain YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return dict(super().construct_mapping(node, deep))
+
+
 def read_pack(name: str) -> Pack:
     """The pack shipped under that name, or the file at that path. Raises PackError or ConfigError."""
     path = ROOT / "packs" / f"{name}.yaml"
     if not path.exists():
         path = Path(name)
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), UniqueKeys)  # noqa: S506 - it is a SafeLoader
     except OSError as error:
         raise ConfigError(f"STRAJA_PACK is {name!r}: {error.strerror}; use ro, generic or a file") from None
     except yaml.YAMLError as error:

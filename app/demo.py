@@ -128,7 +128,8 @@ def _register(core: Core, crew: Crew) -> None:
         SEEDER,
     )
     door.submit(
-        c.ReportStatus(id=f"demo-status-{crew.unit}", source=SOURCE, unit=crew.unit, status="available"), SEEDER
+        c.ReportStatus(id=f"demo-status-{crew.unit}", source=SOURCE, unit=crew.unit, status="available"),
+        SEEDER,
     )
 
 

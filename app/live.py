@@ -227,7 +227,8 @@ class Live:
                 scope.shown.discard(x.id)
                 gone.append(x.id)
         return {
-            "incidents": self._rows.incidents(personal, personal=True) + self._rows.incidents(plain, personal=False),
+            "incidents": self._rows.incidents(personal, personal=True)
+            + self._rows.incidents(plain, personal=False),
             "units": [
                 self._rows.unit(u) for u in units if may(actor, "unit.read", district=u.district, unit=u.id)
             ],

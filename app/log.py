@@ -270,7 +270,8 @@ class Transaction:
         chains: dict[str, tuple[int, str]] = {}
         accepted: dict[str, int] = {}
         bad: dict[str, str] = {
-            row.origin: row.reason for row in self.connection.execute(select(quarantine.c.origin, quarantine.c.reason))
+            row.origin: row.reason
+            for row in self.connection.execute(select(quarantine.c.origin, quarantine.c.reason))
         }
         subjects: set[str] = set()
         wanted_sha: dict[str, str] = {}
@@ -478,7 +479,7 @@ class Log:
         try:
             connection = self._connect()
             self._open(connection)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whoever starts the log raises it
             self._started.fail(error)
             return
         self._started.keep(None)
@@ -557,7 +558,7 @@ class Log:
                     answers.append((work, work.run(tx), None))
                 except SQLAlchemyError:
                     raise
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - raised again by whoever waits for it
                     answers.append((work, None, error))
             tx.flush()
             self._follower.flush(connection)
@@ -657,7 +658,7 @@ class Log:
                     while not self._stopping:
                         for _ in raw.notifies(timeout=1.0, stop_after=1):
                             self.wake()
-            except Exception:
+            except Exception:  # noqa: BLE001 - the poll goes on; listening is tried again
                 sleep(1.0)
 
     def _check_space(self) -> None:
@@ -677,7 +678,9 @@ class Log:
         text = str(getattr(error, "orig", None) or error)
         if "full" in text or "No space" in text or "could not extend" in text:
             return StorageError("disk-full", "The disk of the log is full; nothing of this request was kept.")
-        return StorageError("storage-unavailable", f"The log cannot be written: {text.splitlines()[0] if text else error!r}")
+        return StorageError(
+            "storage-unavailable", f"The log cannot be written: {text.splitlines()[0] if text else error!r}"
+        )
 
     # ---- identity
 
@@ -770,7 +773,10 @@ class Log:
 
     def _chain_head(self, connection: Connection, origin: str) -> tuple[int, str]:
         row = connection.execute(
-            select(event.c.seq, event.c.hash).where(event.c.origin == origin).order_by(event.c.seq.desc()).limit(1)
+            select(event.c.seq, event.c.hash)
+            .where(event.c.origin == origin)
+            .order_by(event.c.seq.desc())
+            .limit(1)
         ).first()
         return (row.seq, row.hash) if row else (0, GENESIS)
 
@@ -803,7 +809,7 @@ class Log:
         """What this node holds: the highest sequence number per origin."""
         with self.engine.connect() as connection:
             rows = connection.execute(select(event.c.origin, func.max(event.c.seq)).group_by(event.c.origin))
-            return {origin: seq for origin, seq in rows}
+            return {row[0]: row[1] for row in rows}
 
     def missing(self, theirs: dict[str, int], limit: int = 500) -> tuple[list[Envelope], list[Blob]]:
         """What a peer that holds `theirs` lacks, contiguous per origin, with the sealed data it needs."""

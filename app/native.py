@@ -96,7 +96,7 @@ def offload(call: Callable[[], T]) -> T:
         _mark.native = True
         try:
             value = call()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised again by the caller
             caught = error
 
             def fail() -> T:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,23 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
     now_us = core.world.clock.now_us()
     columns, travel, fixes = _candidates(core, incident, units, lon, lat, now_us)
     plan = recommend(columns, core.pack.needs(incident.type, incident.priority, incident.alarm_level))
+    plan = replace(plan, not_chosen=tuple(_if_asked(core, why) for why in plan.not_chosen))
     return Recommendation(incident.id, plan, travel, fixes, (time.perf_counter() - started) * 1000)
+
+
+def _waits(unit: Unit) -> bool:
+    """Whether its agency was asked for it and has not answered: it must not be asked a second time, and
+    until it accepts it fills nothing."""
+    return unit.asked is not None and unit.asked.state == "asked"
+
+
+def _if_asked(core: Core, why: WhyNot) -> WhyNot:
+    unit = core.picture.now.unit(why.unit)
+    if unit is None or unit.asked is None or not _waits(unit):
+        return why
+    other = core.picture.now.incident(unit.asked.incident)
+    args = {"by": who(unit.asked.asked_by), "incident": other.number if other else unit.asked.incident}
+    return WhyNot(why.unit, why.eta_s, (Reason("asked", args),))
 
 
 def _candidates(
@@ -77,7 +93,7 @@ def _candidates(
             len(units), len(names)
         ),
         status=tuple(u.status for u in units),
-        sendable=tuple(core.pack.statuses[u.status].sendable for u in units),
+        sendable=tuple("never" if _waits(u) else core.pack.statuses[u.status].sendable for u in units),
         crew=np.array([u.crew for u in units], dtype=np.int64),
         crew_min=np.array([u.crew_min for u in units], dtype=np.int64),
         crew_id=tuple(u.crew_id for u in units),
@@ -120,7 +136,9 @@ def _travel(
         if core.city is not None:
             found = core.city.roads.nearest(lon, lat, lons[rows], lats[rows], profile, None)
         else:
-            found = straight_line(lon, lat, lons[rows], lats[rows], profile)
+            for row in rows:
+                drive_s[row], distance_m[row] = straight_line(lons[row], lats[row], lon, lat, profile)
+            continue
         drive_s[rows], distance_m[rows], road[rows] = found.drive_s, found.distance_m, found.road
     return drive_s, distance_m, road, "road" if road.any() else "straight"
 

@@ -56,13 +56,12 @@ class Rows:
         listed = list(incidents)
         opened: dict[str, Any] = {}
         if personal:
-            wanted: list[Sealed] = []
-            for incident in listed:
-                texts = [note.text for note in incident.notes]
-                for secret in (incident.place, incident.description, incident.caller, incident.outcome, *texts):
-                    if isinstance(secret, Sealed):
-                        wanted.append(secret)
-            opened = self._vault.open(wanted)
+            secrets = [
+                secret
+                for x in listed
+                for secret in (x.place, x.description, x.caller, x.outcome, *(note.text for note in x.notes))
+            ]
+            opened = self._vault.open(s for s in secrets if isinstance(s, Sealed))
         return [self._incident(incident, opened) for incident in listed]
 
     def incident(self, incident: Incident, *, personal: bool) -> dict[str, Any]:
@@ -150,9 +149,7 @@ class Rows:
                 }
                 for r in x.requests
             ],
-            "notes": [
-                {"at": rfc3339(n.at_us), "by": who(n.by), "text": clear(n.text)} for n in x.notes
-            ],
+            "notes": [{"at": rfc3339(n.at_us), "by": who(n.by), "text": clear(n.text)} for n in x.notes],
             "facts": {
                 name: {
                     "source": f.source,

@@ -40,7 +40,7 @@ from app.tables import last_fix
 
 TOO_OLD_US = 7 * 86_400_000_000
 PENDING_MAX = 100_000
-_BATCH_MAX = 10_000
+_BATCH_MAX = 2_000
 _RETRY_S_MAX = 1.0
 _PRUNE_EVERY_S = 60.0
 _PRUNE_MAX = 5_000

@@ -475,6 +475,7 @@ def supervise(
 
     `started(stop)` runs in a thread of its own once all were spawned; `stop()` ends everything.
     """
+    import psutil
     from circus.arbiter import Arbiter
     from circus.watcher import Watcher
 
@@ -488,7 +489,17 @@ def supervise(
         stopping.set()
         os.kill(os.getpid(), signal.SIGTERM)
 
+    def end_orphans() -> None:
+        # The old part's own children may outlive it for a moment, and hold its port or its job.
+        known = {pid for watcher in watchers for pid in watcher.processes}
+        for child in psutil.Process().children():
+            if child.pid not in known:
+                with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+                    child.kill()
+                    child.wait(5)
+
     def spawning(watcher: Any, **_: Any) -> bool:
+        end_orphans()
         times = spawned[watcher.name] = spawned.get(watcher.name, 0) + 1
         journal = journals[watcher.name]
         journal.quiet = times > 3 and times % 30 != 0

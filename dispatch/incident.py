@@ -229,16 +229,16 @@ def _erased(was: Incident, rec: e.Recorded, f: e.PersonalDataErased) -> Incident
 
 
 def _resolved(was: Incident, rec: e.Recorded, f: e.ConflictResolved) -> Incident:
-    conflicts = tuple(
-        replace(k, resolution=f.resolution) if k.id == f.conflict else k for k in was.conflicts
-    )
+    conflicts = tuple(replace(k, resolution=f.resolution) if k.id == f.conflict else k for k in was.conflicts)
     return replace(was, conflicts=conflicts)
 
 
 def _assigned(was: Incident, rec: e.Recorded, f: e.UnitAssigned) -> Incident:
     if any(a.unit == f.unit for a in was.active()):
         return was
-    new = Assignment(f.unit, "assigned", rec.observed_us, rec.actor, f.accepted_by, {"assigned": rec.observed_us})
+    new = Assignment(
+        f.unit, "assigned", rec.observed_us, rec.actor, f.accepted_by, {"assigned": rec.observed_us}
+    )
     now = replace(was, assignments=(*was.assignments, new))
     if not was.open:
         return _conflict(now, rec, "sent-after-closing", unit=f.unit)
@@ -249,7 +249,9 @@ def _leave(was: Incident, unit: str, rec: e.Recorded) -> Incident:
     return replace(
         was,
         assignments=tuple(
-            replace(a, ended_us=rec.observed_us, ended_by=rec.actor) if a.unit == unit and a.ended_us is None else a
+            replace(a, ended_us=rec.observed_us, ended_by=rec.actor)
+            if a.unit == unit and a.ended_us is None
+            else a
             for a in was.assignments
         ),
     )
@@ -296,9 +298,7 @@ def _answered(was: Incident, rec: e.Recorded, f: e.RequestAnswered) -> Incident:
     return replace(
         was,
         requests=tuple(
-            replace(
-                r, state=f.answer, name=f.name, via=f.via, reason=f.reason, answered_us=rec.observed_us
-            )
+            replace(r, state=f.answer, name=f.name, via=f.via, reason=f.reason, answered_us=rec.observed_us)
             if r.unit == f.unit
             else r
             for r in was.requests
@@ -310,7 +310,8 @@ def _lapsed(was: Incident, rec: e.Recorded, f: e.RequestLapsed) -> Incident:
     return replace(
         was,
         requests=tuple(
-            replace(r, state="no_answer") if r.unit == f.unit and r.state == "asked" else r for r in was.requests
+            replace(r, state="no_answer") if r.unit == f.unit and r.state == "asked" else r
+            for r in was.requests
         ),
     )
 
@@ -346,11 +347,13 @@ def must_exist(state: State, incident_id: str, ctx: Context) -> Incident:
     """The incident, or the refusal that says why it cannot be worked on."""
     incident = state.incident(incident_id)
     if incident is None or not incident.reported:
-        raise Refused("unknown-incident", f"There is no incident {incident_id}.", kind="missing", field="incident")
+        raise Refused(
+            "unknown-incident", f"There is no incident {incident_id}.", kind="missing", field="incident"
+        )
     if incident.parked:
         raise Refused(
             "upgrade-needed",
-            f"Incident {incident.number} holds facts from a newer program; upgrade this station to change it.",
+            f"Incident {incident.number} holds facts from a newer program; upgrade this station first.",
             kind="conflict",
         )
     return incident
@@ -383,20 +386,26 @@ def _private(value: Any) -> e.Secret:
 def _type(code: str, ctx: Context) -> Any:
     kind = ctx.pack.incident_types.get(code)
     if kind is None:
-        raise Refused("unknown-type", f"{code!r} is not an incident type of the pack {ctx.pack.name}.", field="type")
+        raise Refused(
+            "unknown-type", f"{code!r} is not an incident type of the pack {ctx.pack.name}.", field="type"
+        )
     return kind
 
 
 def _priority(code: str, ctx: Context) -> str:
     if code not in ctx.pack.priorities:
         allowed = ", ".join(sorted(ctx.pack.priorities))
-        raise Refused("unknown-priority", f"{code!r} is not a priority; use one of {allowed}.", field="priority")
+        raise Refused(
+            "unknown-priority", f"{code!r} is not a priority; use one of {allowed}.", field="priority"
+        )
     return code
 
 
 def _medical_code(code: str | None, ctx: Context) -> str | None:
     if code is not None and code not in ctx.pack.medical_codes:
-        raise Refused("unknown-medical-code", f"{code!r} is not a medical code of the pack.", field="medical_code")
+        raise Refused(
+            "unknown-medical-code", f"{code!r} is not a medical code of the pack.", field="medical_code"
+        )
     return code
 
 
@@ -413,7 +422,9 @@ def _place(place: c.Place) -> tuple[tuple[float, float], e.Private]:
 def _case_number(agency: str, number: str, ctx: Context) -> tuple[str, str]:
     number = number.strip()
     if agency not in ctx.pack.agencies and agency not in ctx.pack.partners:
-        raise Refused("unknown-agency", f"{agency!r} is not an agency of the pack.", field="case_numbers.agency")
+        raise Refused(
+            "unknown-agency", f"{agency!r} is not an agency of the pack.", field="case_numbers.agency"
+        )
     if not number or len(number) > 64:
         raise Refused("bad-case-number", "A case number has 1 to 64 characters.", field="case_numbers.number")
     return agency, number
@@ -477,7 +488,9 @@ def change(state: State, cmd: c.ChangeIncident, ctx: Context) -> tuple[e.Event, 
         elif name == "staging":
             new["staging"] = bool(value)
         else:
-            raise Refused("unknown-field", f"An incident has no field {name!r} that can be changed.", field=name)
+            raise Refused(
+                "unknown-field", f"An incident has no field {name!r} that can be changed.", field=name
+            )
     return (e.IncidentChanged(cmd.incident, new),) if new else ()
 
 
@@ -501,7 +514,9 @@ def set_level(state: State, cmd: c.SetAlarmLevel, ctx: Context) -> tuple[e.Event
     incident = must_be_open(state, cmd.incident, ctx)
     if cmd.level not in ctx.pack.alarm_levels:
         allowed = ", ".join(str(level) for level in sorted(ctx.pack.alarm_levels))
-        raise Refused("unknown-alarm-level", f"Alarm level {cmd.level} does not exist; use {allowed}.", field="level")
+        raise Refused(
+            "unknown-alarm-level", f"Alarm level {cmd.level} does not exist; use {allowed}.", field="level"
+        )
     return () if cmd.level == incident.alarm_level else (e.AlarmLevelSet(cmd.incident, cmd.level),)
 
 
@@ -546,7 +561,13 @@ def erase(state: State, cmd: c.ErasePersonalData, ctx: Context) -> tuple[e.Event
     incident = must_exist(state, cmd.incident, ctx)
     if incident.open:
         raise Refused(
-            "incident-open", f"Incident {incident.number} is open; its personal data is still needed.", kind="conflict"
+            "incident-open",
+            f"Incident {incident.number} is open; its personal data is still needed.",
+            kind="conflict",
         )
     left = tuple(sorted(incident.sealed - incident.erased))
-    return (e.PersonalDataErased(cmd.incident, left, _text(cmd.reason, "reason", required=True)),) if left else ()
+    return (
+        (e.PersonalDataErased(cmd.incident, left, _text(cmd.reason, "reason", required=True)),)
+        if left
+        else ()
+    )

@@ -130,9 +130,7 @@ def _assigned(was: Unit, rec: e.Recorded, f: e.UnitAssigned) -> Unit:
         return _conflict(was, rec, "sent-twice", first=was.incident, second=f.incident, by=rec.actor)
     now = _with_status(was, rec, "assigned")
     asked = was.asked if was.asked is None or was.asked.incident == f.incident else None
-    return replace(
-        now, incident=f.incident, assigned_by=rec.actor, assigned_us=rec.observed_us, asked=asked
-    )
+    return replace(now, incident=f.incident, assigned_by=rec.actor, assigned_us=rec.observed_us, asked=asked)
 
 
 def _freed(was: Unit) -> Unit:
@@ -149,9 +147,7 @@ def _recalled(was: Unit, rec: e.Recorded, f: e.UnitRecalled) -> Unit:
 
 
 def _status(was: Unit, rec: e.Recorded, f: e.UnitStatusReported) -> Unit:
-    now = replace(
-        _with_status(was, rec, f.status), reason=f.reason, hospital=f.hospital, ready_us=f.ready_us
-    )
+    now = replace(_with_status(was, rec, f.status), reason=f.reason, hospital=f.hospital, ready_us=f.ready_us)
     return _freed(now) if f.status in LEAVING and was.incident is not None else now
 
 
@@ -217,7 +213,9 @@ def must_be_known(state: State, unit_id: str) -> Unit:
     """The unit, or the refusal that says why it cannot be used."""
     unit = state.unit(unit_id)
     if unit is None or not unit.registered:
-        raise Refused("unknown-unit", f"There is no unit {unit_id!r}.", kind="missing", field="unit", unit=unit_id)
+        raise Refused(
+            "unknown-unit", f"There is no unit {unit_id!r}.", kind="missing", field="unit", unit=unit_id
+        )
     if unit.parked:
         raise Refused(
             "upgrade-needed",
@@ -388,7 +386,9 @@ def answer(state: State, cmd: c.AnswerRequest, ctx: Context) -> tuple[e.Event, .
     unit = must_be_known(state, cmd.unit)
     request = next((r for r in incident.requests if r.unit == unit.id), None)
     if request is None:
-        raise Refused("not-requested", f"{unit.id} was not asked for incident {incident.number}.", kind="missing")
+        raise Refused(
+            "not-requested", f"{unit.id} was not asked for incident {incident.number}.", kind="missing"
+        )
     if cmd.answer not in ("accepted", "refused"):
         raise Refused("bad-answer", 'An answer is "accepted" or "refused".', field="answer")
     if cmd.via not in ("api", "phone"):
@@ -429,7 +429,9 @@ def report_status(state: State, cmd: c.ReportStatus, ctx: Context) -> tuple[e.Ev
     status = ctx.pack.statuses.get(cmd.status)
     if status is None:
         allowed = ", ".join(ctx.pack.statuses)
-        raise Refused("unknown-status", f"{cmd.status!r} is not a status; use one of {allowed}.", field="status")
+        raise Refused(
+            "unknown-status", f"{cmd.status!r} is not a status; use one of {allowed}.", field="status"
+        )
     _must_be_held(unit, ctx)
     if cmd.status == unit.status and not cmd.reason and cmd.hospital is None and cmd.ready_us is None:
         return ()
@@ -440,7 +442,7 @@ def report_status(state: State, cmd: c.ReportStatus, ctx: Context) -> tuple[e.Ev
         if not cmd.force:
             raise Refused(
                 "status-not-next",
-                f"{unit.id} is {unit.status}; from there it can go to {', '.join(allowed_next) or 'nothing'}.",
+                f"{unit.id} is {unit.status}; next can be {', '.join(allowed_next) or 'nothing'}.",
                 kind="conflict",
                 field="status",
                 unit=unit.id,
@@ -485,7 +487,10 @@ def grant(state: State, cmd: c.GrantCustody, ctx: Context) -> tuple[e.Event, ...
     _must_be_held(unit, ctx)
     if unit.incident is not None or (unit.asked is not None and unit.asked.state == "asked"):
         raise Refused(
-            "unit-busy", f"{unit.id} is on an incident; hand it over when it is free.", kind="conflict", unit=unit.id
+            "unit-busy",
+            f"{unit.id} is on an incident; hand it over when it is free.",
+            kind="conflict",
+            unit=unit.id,
         )
     if cmd.to == unit.custodian:
         return ()

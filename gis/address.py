@@ -77,6 +77,7 @@ CREATE INDEX crossing_a ON crossing(a, b);
 CREATE INDEX crossing_b ON crossing(b, a);
 CREATE INDEX landmark_cell ON landmark(cell);
 CREATE INDEX name_core ON name(core);
+CREATE INDEX name_street ON name(street, core);
 CREATE INDEX milestone_km ON milestone(road, km);
 CREATE INDEX road_point_road ON road_point(road, lat_e7);
 """
@@ -149,7 +150,7 @@ def _core(folded: str) -> str:
 
 @dataclass(frozen=True)
 class HouseNumber:
-    """A house number as it compares: 12, 12A, 12-14. `tail` is the letter or what else follows, folded."""
+    """A house number as it compares: 12, 12A, 12-14, 12/3. `tail` is the letter or what else follows, folded."""
 
     n: int
     n_end: int
@@ -157,14 +158,11 @@ class HouseNumber:
 
     @classmethod
     def parse(cls, text: str) -> HouseNumber | None:
-        match = re.match(r"^(\d{1,5})(?:\s*[-–/]\s*(\d{1,5}))?\s*(.*)$", text.strip())
+        match = re.match(r"^(\d{1,5})(?:\s*[-–]\s*(\d{1,5})(?!\d))?\s*(.*)$", text.strip())
         if not match:
             return None
-        n = int(match[1])
-        n_end = int(match[2]) if match[2] else n
-        tail = fold(match[3]).replace(" ", "")
-        # "12/3" is number 12, part 3; only a rising pair is a range.
-        return cls(n, n_end, tail) if n_end >= n else cls(n, n, f"{n_end}{tail}")
+        low, high = sorted((int(match[1]), int(match[2] or match[1])))
+        return cls(low, high, fold(match[3]).replace(" ", ""))
 
     def includes(self, asked: HouseNumber) -> bool:
         """Whether this building carries the number asked for."""
@@ -385,10 +383,12 @@ JOIN (SELECT rowid FROM name_words WHERE name_words MATCH ? ORDER BY rowid LIMIT
 """
 _WORDS_AMONG: Final = "SELECT word FROM word WHERE word IN (SELECT value FROM json_each(?))"
 _WORDS_BY_GAP: Final = "SELECT word FROM gap WHERE gap IN (SELECT value FROM json_each(?))"
-_CROSSINGS_OF: Final = """
-WITH one(id) AS (SELECT value FROM json_each(?1)), other(id) AS (SELECT value FROM json_each(?2))
-SELECT a, b, lon_e7, lat_e7 FROM crossing WHERE a IN one AND b IN other
-UNION ALL SELECT b, a, lon_e7, lat_e7 FROM crossing WHERE b IN one AND a IN other LIMIT 200
+_CROSSED_BY: Final = """
+WITH start(id) AS (SELECT value FROM json_each(?1)),
+     met(start, other, lon_e7, lat_e7) AS (
+        SELECT a, b, lon_e7, lat_e7 FROM crossing WHERE a IN start
+        UNION ALL SELECT b, a, lon_e7, lat_e7 FROM crossing WHERE b IN start)
+SELECT met.start, met.other, met.lon_e7, met.lat_e7, name.core FROM met JOIN name ON name.street = met.other
 """
 
 
@@ -681,10 +681,10 @@ class _Look:
             ]
         else:
             variants = [list(variant) for variant in itertools.product(*choices)]
-        found: dict[int, _Named] = {}
+        found: dict[tuple[int | None, int | None], _Named] = {}
         for variant in variants[:12]:
             for named in self.names(variant):
-                found.setdefault(named.id, named)
+                found.setdefault((named.street, named.landmark), named)
         return list(found.values())
 
     def _begins_a_word(self, word: str) -> bool:
@@ -759,34 +759,41 @@ class _Look:
         text = _CROSSING_LEAD.sub("", text)
         found: list[_Ranked] = []
         for cut in _CROSSING.finditer(text):
-            said_a, said_b = fold(text[: cut.start()]), fold(text[cut.end() :])
-            side_a, side_b = (
-                {n.street: n for n in self.names(said.split()) if n.street is not None}
-                for said in (said_a, said_b)
-            )
-            if not side_a or not side_b:
-                continue
-            exact = [
-                {s for s, n in side.items() if n.core == _core(said)}
-                for side, said in ((side_a, said_a), (side_b, said_b))
+            sides = (fold(text[: cut.start()]), fold(text[cut.end() :]))
+            named = [[n for n in self.names(said.split()) if n.street is not None] for said in sides]
+            known = [
+                [n for n in side if n.core == _core(said)] for side, said in zip(named, sides, strict=True)
             ]
-            rows = self.db.execute(
-                _CROSSINGS_OF, (json.dumps(list(side_a)), json.dumps(list(side_b)))
-            ).fetchall()
-            for a, b, lon_e7, lat_e7 in rows:
-                of_a, of_b = self.street(a), self.street(b)
+            # Start from the street that is said in full, else from the one that may mean fewer; then see what
+            # crosses it.
+            anchor = 0 if known[0] else 1 if known[1] or 0 < len(named[1]) < len(named[0]) else 0
+            other_words = _core(sides[1 - anchor]).split()
+            if not other_words:
+                continue
+            starts = {n.street for n in (known[anchor] or named[anchor])[:NUMBERED_STREETS_MAX]}
+            rows = self.db.execute(_CROSSED_BY, (json.dumps(sorted(starts, key=int)),)).fetchall()
+            best: dict[tuple[int, int, int, int], bool] = {}
+            for start, crossed, lon_e7, lat_e7, core in rows:
+                if _holds(core.split(), other_words):
+                    key = (start, crossed, lon_e7, lat_e7)
+                    best[key] = best.get(key, False) or core.split() == other_words
+            for (start, crossed, lon_e7, lat_e7), in_full in best.items():
+                pair = (self.street(start), self.street(crossed))
+                first, second = pair if anchor == 0 else pair[::-1]
                 lon, lat = lon_e7 / 1e7, lat_e7 / 1e7
-                both = a in exact[0] and b in exact[1]
-                parts = {
-                    **of_b.parts,
-                    **of_a.parts,
-                    "street": f"{of_a.parts['street']} × {of_b.parts['street']}",
-                }
-                place = Place(parts["street"], "crossing", lon, lat, parts, "exact" if both else "prefix")
+                both = in_full and bool(known[anchor])
+                label = f"{first.parts['street']} × {second.parts['street']}"
+                place = Place(
+                    label,
+                    "crossing",
+                    lon,
+                    lat,
+                    {**second.parts, **first.parts, "street": label},
+                    "exact" if both else "prefix",
+                )
                 away_m = metres_between(*self.near, lon, lat) if self.near else 0.0
-                # A text that joins two streets asks for their crossing, so it comes before names that hold
-                # the words.
-                found.append(((0.0, -0.5 if both else 0.4, 0.0, 2.0, 0.0, 0.0, away_m, float(a)), place))
+                # A text that joins two streets asks for their crossing: it comes before names that hold the words.
+                found.append(((0.0, -0.5 if both else 0.4, 0.0, 2.0, 0.0, 0.0, away_m, float(start)), place))
         return found
 
     def road_km(self, road: str, km: float) -> list[Place]:
@@ -821,6 +828,11 @@ class _Look:
 
 def _parts(**parts: str | None) -> dict[str, str]:
     return {key: value for key, value in parts.items() if value}
+
+
+def _holds(words: Sequence[str], said: Sequence[str]) -> bool:
+    """Whether each word said begins a word of the name."""
+    return all(any(word.startswith(begun) for word in words) for begun in said)
 
 
 def _gaps(word: str) -> set[str]:

@@ -296,7 +296,10 @@ class Up:
     def parts(self) -> dict[str, psutil.Process]:
         found = {}
         for child in psutil.Process(self.process.pid).children():
-            command = " ".join(child.cmdline())
+            try:
+                command = " ".join(child.cmdline())
+            except psutil.NoSuchProcess:
+                continue  # It ended meanwhile, or is dead and not yet buried.
             for name in ("web", "keeper", "worker"):
                 if command.endswith(f"app.cli {name}") or (name == "web" and "gunicorn" in command):
                     found[name] = child

@@ -20,7 +20,7 @@ from app.core import Core
 from app.log import StorageError
 from app.native import start_thread
 from app.recommendation import Recommendation
-from app.rows import Rows, rfc3339, who
+from app.rows import Rows, parse_time, rfc3339, who
 from app.words import Words, pick_language, words_in
 from dispatch.commands import SYSTEM, Actor, Command, RecordOffer, Refused
 from dispatch.incident import Incident
@@ -139,7 +139,9 @@ def require(action: str, *, district: str | None = None, unit: Any = None) -> Ac
     """The actor, if the role and the districts allow `action` on this subject; else 401 or 403."""
     who_asks = actor()
     if not may(who_asks, action, district=district, unit=unit):
-        raise Problem(403, "forbidden", explain(who_asks, action, district=district, unit=unit), action=action)
+        raise Problem(
+            403, "forbidden", explain(who_asks, action, district=district, unit=unit), action=action
+        )
     return who_asks
 
 
@@ -194,6 +196,27 @@ def fresh_incident(incident_id: str) -> dict[str, Any]:
 
 
 # ---- writing
+
+
+def wrong(field: str, code: str, detail: str, **extra: Any) -> Problem:
+    """A 422 that names the field."""
+    return Problem(422, code, detail, errors=[{"field": field, "message": detail}], **extra)
+
+
+def observed(text: str | None, field: str) -> int | None:
+    """When it happened, for a time given in a body; a future one is refused, saying by how much."""
+    if text is None:
+        return None
+    try:
+        at = parse_time(text)
+    except ValueError as error:
+        raise wrong(field, "bad-time", f"{field}: {error}") from None
+    ahead_s = (at - core().world.clock.now_us()) / 1e6
+    if ahead_s > 5:
+        raise wrong(
+            field, "time-in-future", f"{field} is {ahead_s:.0f} s in the future of this station's clock."
+        )
+    return at
 
 
 def request_id() -> str:
@@ -281,7 +304,10 @@ def register_errors(app: Flask) -> None:
     @app.errorhandler(TimeoutError)
     def _slow(error: TimeoutError) -> Response:
         return problem(
-            503, "no-answer", "The log did not answer in time; the same request may be sent again.", retry_after_s=2
+            503,
+            "no-answer",
+            "The log did not answer in time; the same request may be sent again.",
+            retry_after_s=2,
         )
 
     @app.errorhandler(BadLogin)

@@ -18,7 +18,9 @@ TAG = Tag(name="Log", description="Every fact, in the order in which this node l
 
 
 class EventsQuery(Strict):
-    after: str | None = Field(default=None, max_length=200, description="Opaque cursor; none: from the start.")
+    after: str | None = Field(
+        default=None, max_length=200, description="Opaque cursor; none: from the start."
+    )
     limit: int = Field(default=200, ge=1, le=1000)
 
 

@@ -21,6 +21,7 @@ from app.api.doors import (
     fresh_incident,
     incident_or_404,
     incident_row,
+    observed,
     pack,
     paged,
     remember_offer,
@@ -33,16 +34,17 @@ from app.api.doors import (
     send,
     source,
     words,
+    wrong,
 )
 from app.log import subject_facts
 from app.native import offload
-from app.rows import parse_time, rfc3339, who
+from app.rows import rfc3339, who
 from app.tables import incident_index
 from app.words import Words
 from dispatch import commands as c
 from dispatch import events as e
 from dispatch.incident import Incident
-from gis.address import Place
+from gis.address import Place, parse_parts
 from gis.geometry import explain_outside
 
 TAG = Tag(name="Incidents", description="Calls and what was done about them.")
@@ -202,28 +204,30 @@ def locate(location: Location | None, address: str | AddressParts | None) -> c.P
             outside = explain_outside(location.lon, location.lat, city.info.bbox, margin_m=OUTSIDE_MARGIN_M)
             if outside is not None:
                 hint = (
-                    " Longitude and latitude look swapped." if outside == "swapped" else " Check the coordinates."
+                    " Longitude and latitude look swapped."
+                    if outside == "swapped"
+                    else " Check the coordinates."
                 )
-                raise _wrong("location", f"outside-city-{outside}", f"The point lies outside {city.info.name}.{hint}")
+                raise wrong(
+                    "location", f"outside-city-{outside}", f"The point lies outside {city.info.name}.{hint}"
+                )
         if label and not parts and city is not None:
-            parts = dict(city.addresses.parse_parts(label))
+            parts = dict(parse_parts(label))
         return c.Place(location.lon, location.lat, label or _nearest_label(location), parts)
     if city is None:
-        raise _wrong("location", "no-city", "No city is imported, so an address cannot be found; give a location.")
+        raise wrong(
+            "location", "no-city", "No city is imported, so an address cannot be found; give a location."
+        )
     found = offload(lambda: city.addresses.search(label, 1))
     best = found[0] if found else None
     if best is None or best.match == "near":
-        raise _wrong(
+        raise wrong(
             "address",
             "address-not-found",
             f"No such address: {label!r}." + (f" The nearest is {best.label}." if best else ""),
             nearest=None if best is None else {"label": best.label, "lon": best.lon, "lat": best.lat},
         )
     return c.Place(best.lon, best.lat, label, {**best.parts, **parts})
-
-
-def _wrong(field: str, code: str, detail: str, **extra: Any) -> Problem:
-    return Problem(422, code, detail, errors=[{"field": field, "message": detail}], **extra)
 
 
 def _label(parts: dict[str, str]) -> str:
@@ -278,7 +282,7 @@ def _indexed(query: ListQuery) -> tuple[list[Incident], str | None]:
     if query.after is not None:
         before, _, last = query.after.partition("-")
         if not before.isdigit():
-            raise _wrong("after", "bad-cursor", "This is not a cursor of this list.")
+            raise wrong("after", "bad-cursor", "This is not a cursor of this list.")
         at = int(before)
         wanted = wanted.where(
             (incident_index.c.reported_at < at)
@@ -325,9 +329,7 @@ def get_timeline(path: IncidentPath) -> Response:
     with core().engine.connect() as connection:
         facts = subject_facts(connection, f"incident:{incident.id}")
     facts.sort(key=lambda rec: rec.key)
-    sealed = [
-        value for rec in facts if rec.event is not None for value in _secrets(rec.event)
-    ]
+    sealed = [value for rec in facts if rec.event is not None for value in _secrets(rec.event)]
     opened = core().vault.open(sealed) if sees_personal(actor(), incident) else {}
     return jsonify([_line(rec, opened, words()) for rec in facts])
 
@@ -360,7 +362,9 @@ def _line(rec: e.Recorded, opened: dict[str, Any], say: Words) -> dict[str, Any]
         "answer": data.get("answer", ""),
         "fields": ", ".join(sorted(data.get("changes", {}))) if isinstance(data.get("changes"), dict) else "",
         "status": _status_words(data.get("status"), say),
-        "units": ", ".join(u for u, _ in data.get("units", ())) if rec.type == "RecommendationOffered" else "",
+        "units": ", ".join(u for u, _ in data.get("units", ()))
+        if rec.type == "RecommendationOffered"
+        else "",
     }
     return {
         "at": rfc3339(rec.recorded_us),
@@ -399,7 +403,7 @@ def post_incident(body: NewIncident) -> tuple[Response, int]:
     command = c.ReportIncident(
         id=body.id,
         source=body.source or source(),
-        observed_us=_time(body.observed_at, "observed_at"),
+        observed_us=observed(body.observed_at, "observed_at"),
         incident=body.id,
         type=body.type,
         place=place,
@@ -411,19 +415,6 @@ def post_incident(body: NewIncident) -> tuple[Response, int]:
     )
     cursor = send(command)
     return jsonify({**fresh_incident(body.id), "id": body.id, "log_position": cursor}), 201
-
-
-def _time(text: str | None, field: str) -> int | None:
-    if text is None:
-        return None
-    try:
-        at = parse_time(text)
-    except ValueError as error:
-        raise _wrong(field, "bad-time", f"{field}: {error}") from None
-    ahead_s = (at - core().world.clock.now_us()) / 1e6
-    if ahead_s > 5:
-        raise _wrong(field, "time-in-future", f"{field} is {ahead_s:.0f} s in the future of this station's clock.")
-    return at
 
 
 def _changed(path: IncidentPath, command: c.Command) -> Response:
@@ -439,13 +430,15 @@ def patch_incident(path: IncidentPath, body: ChangedIncident) -> Response:
     for name in given - {"location", "address", "caller"}:
         changes[name] = getattr(body, name)
         if changes[name] is None and name not in ("medical_code", "talkgroup"):
-            raise _wrong(name, "invalid", f"{name} cannot be emptied.")
+            raise wrong(name, "invalid", f"{name} cannot be emptied.")
     if "caller" in given:
         changes["caller"] = body.caller.model_dump(exclude_none=True) if body.caller else {}
     if body.location is not None or body.address:
         changes["place"] = locate(body.location, body.address)
     if not changes:
-        raise Problem(422, "empty", "Name at least one field to change.", errors=[{"field": "body", "message": "empty"}])
+        raise Problem(
+            422, "empty", "Name at least one field to change.", errors=[{"field": "body", "message": "empty"}]
+        )
     return _changed(
         path, c.ChangeIncident(id=request_id(), source=source(), incident=path.incident_id, changes=changes)
     )
@@ -460,14 +453,17 @@ def acknowledge_incident(path: IncidentPath) -> Response:
 @blueprint.post("/incidents/<incident_id>/notes", tags=[TAG], summary="Add a note")
 def add_note(path: IncidentPath, body: NoteText) -> Response:
     incident_or_404(path.incident_id)
-    return _changed(path, c.AddNote(id=request_id(), source=source(), incident=path.incident_id, text=body.text))
+    return _changed(
+        path, c.AddNote(id=request_id(), source=source(), incident=path.incident_id, text=body.text)
+    )
 
 
 @blueprint.post("/incidents/<incident_id>/close", tags=[TAG], summary="Close it, with its outcome")
 def close_incident(path: IncidentPath, body: Outcome) -> Response:
     incident_or_404(path.incident_id)
     return _changed(
-        path, c.CloseIncident(id=request_id(), source=source(), incident=path.incident_id, outcome=body.outcome)
+        path,
+        c.CloseIncident(id=request_id(), source=source(), incident=path.incident_id, outcome=body.outcome),
     )
 
 
@@ -475,17 +471,24 @@ def close_incident(path: IncidentPath, body: Outcome) -> Response:
 def reopen_incident(path: IncidentPath, body: ReopenReason) -> Response:
     incident_or_404(path.incident_id)
     return _changed(
-        path, c.ReopenIncident(id=request_id(), source=source(), incident=path.incident_id, reason=body.reason)
+        path,
+        c.ReopenIncident(id=request_id(), source=source(), incident=path.incident_id, reason=body.reason),
     )
 
 
-@blueprint.post("/incidents/<incident_id>/case-numbers", tags=[TAG], summary="Tie an outside case number to it")
+@blueprint.post(
+    "/incidents/<incident_id>/case-numbers", tags=[TAG], summary="Tie an outside case number to it"
+)
 def link_case_number(path: IncidentPath, body: CaseNumber) -> Response:
     incident_or_404(path.incident_id)
     return _changed(
         path,
         c.LinkCaseNumber(
-            id=request_id(), source=source(), incident=path.incident_id, agency=body.agency, number=body.number
+            id=request_id(),
+            source=source(),
+            incident=path.incident_id,
+            agency=body.agency,
+            number=body.number,
         ),
     )
 
@@ -502,7 +505,8 @@ def set_alarm_level(path: IncidentPath, body: Level) -> Response:
 def erase_incident(path: IncidentPath, body: EraseReason) -> Response:
     incident_or_404(path.incident_id)
     return _changed(
-        path, c.ErasePersonalData(id=request_id(), source=source(), incident=path.incident_id, reason=body.reason)
+        path,
+        c.ErasePersonalData(id=request_id(), source=source(), incident=path.incident_id, reason=body.reason),
     )
 
 
@@ -551,20 +555,28 @@ def post_assignments(path: IncidentPath, body: Assign) -> Response:
 
 
 @blueprint.delete(
-    "/incidents/<incident_id>/assignments/<unit_id>", tags=[TAG], summary="Recall a unit, or withdraw its request"
+    "/incidents/<incident_id>/assignments/<unit_id>",
+    tags=[TAG],
+    summary="Recall a unit, or withdraw its request",
 )
 def delete_assignment(path: IncidentUnitPath, query: RecallQuery) -> Response:
     incident_or_404(path.incident_id)
     cursor = send(
         c.RecallUnit(
-            id=request_id(), source=source(), incident=path.incident_id, unit=path.unit_id, reason=query.reason
+            id=request_id(),
+            source=source(),
+            incident=path.incident_id,
+            unit=path.unit_id,
+            reason=query.reason,
         )
     )
     return jsonify({**fresh_incident(path.incident_id), "log_position": cursor})
 
 
 @blueprint.post(
-    "/incidents/<incident_id>/requests/<unit_id>/answer", tags=[TAG], summary="What the agency answered, by name"
+    "/incidents/<incident_id>/requests/<unit_id>/answer",
+    tags=[TAG],
+    summary="What the agency answered, by name",
 )
 def answer_request(path: IncidentUnitPath, body: RequestAnswer) -> Response:
     require_role("incident.answer_request")

@@ -32,7 +32,8 @@ def get_catalogue() -> Response:
     require("catalogue.read")
     answer = jsonify(pack().catalogue())
     answer.add_etag()
-    return answer.make_conditional(request)
+    answer.make_conditional(request)
+    return answer
 
 
 @blueprint.get("/incident-types", tags=[TAG], summary="Incident types")

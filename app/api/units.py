@@ -14,6 +14,7 @@ from app.api.doors import (
     actor,
     blueprint,
     core,
+    observed,
     paged,
     request_id,
     require_role,
@@ -23,7 +24,7 @@ from app.api.doors import (
     source,
     unit_or_404,
 )
-from app.api.incidents import Location, Resolution, _time
+from app.api.incidents import Location, Resolution
 from app.auth import explain, may
 from app.rows import parse_time
 from app.tracks import Fix
@@ -50,7 +51,9 @@ class NewUnit(Strict):
     district: str | None = Field(default=None, max_length=64)
     crew: int = Field(ge=0, le=99, description="People aboard.")
     crew_id: str | None = Field(
-        default=None, max_length=64, description="The same for vehicles manned by one crew: one out blocks all."
+        default=None,
+        max_length=64,
+        description="The same for vehicles manned by one crew: one out blocks all.",
     )
     talkgroup: str | None = Field(default=None, max_length=64)
     base: Location | None = None
@@ -134,7 +137,9 @@ def _answer(unit_id: str, cursor: str) -> Response:
     return jsonify({**row, "log_position": cursor})
 
 
-@blueprint.post("/units/<unit_id>/status", tags=[TAG], summary="A status, pressed by the crew or told by radio")
+@blueprint.post(
+    "/units/<unit_id>/status", tags=[TAG], summary="A status, pressed by the crew or told by radio"
+)
 def post_status(path: UnitPath, body: NewStatus) -> Response:
     require_role("unit.status")
     ready_us = None
@@ -148,7 +153,7 @@ def post_status(path: UnitPath, body: NewStatus) -> Response:
     command = c.ReportStatus(
         id=request_id(),
         source=source(),
-        observed_us=_time(body.observed_at, "observed_at"),
+        observed_us=observed(body.observed_at, "observed_at"),
         unit=path.unit_id,
         status=body.status,
         reason=body.reason,
@@ -195,7 +200,12 @@ def post_positions() -> tuple[Response, int]:
     who_asks = require_role("position.report")
     given = request.get_json()
     if not isinstance(given, list):
-        raise Problem(422, "invalid", "The body is an array of positions.", errors=[{"field": "body", "message": "array"}])
+        raise Problem(
+            422,
+            "invalid",
+            "The body is an array of positions.",
+            errors=[{"field": "body", "message": "array"}],
+        )
     if len(given) > POSITIONS_MAX:
         raise Problem(
             413, "too-many-positions", f"{len(given)} positions in one request; {POSITIONS_MAX} are the most."
@@ -218,7 +228,9 @@ def post_positions() -> tuple[Response, int]:
             refused.append({"index": index, "unit": name, "code": code, "detail": f"{field}: {fault['msg']}"})
             continue
         except (ValueError, OverflowError) as error:
-            refused.append({"index": index, "unit": name, "code": "bad-time", "detail": f"observed_at: {error}"})
+            refused.append(
+                {"index": index, "unit": name, "code": "bad-time", "detail": f"observed_at: {error}"}
+            )
             continue
         unit = state.unit(one.unit)
         if unit is not None and not may(who_asks, "position.report", district=unit.district, unit=unit.id):

@@ -49,6 +49,7 @@ truth-since = No link since { $at }.
 truth-works = Working: the map, the queue and the units as they were at { $at }, the draft of a call.
 truth-broken = NOT working: new calls from others, sending, recommendations, positions and statuses.
 truth-radio = Use the radio. The console keeps trying to reconnect.
+truth-trouble = The server CANNOT save. Write on paper and use the radio.
 
 queue-title = Queue
 queue-count = { $n ->
@@ -99,11 +100,11 @@ call-retrying = { $tries ->
   }
 call-stop-retrying = Stop and edit
 
-part-bloc = Block
-part-scara = Stair
-part-etaj = Floor
-part-apartament = Flat
-part-interfon = Intercom
+part-block = Block
+part-staircase = Stair
+part-floor = Floor
+part-apartment = Flat
+part-intercom = Intercom
 
 place-address = address
 place-street = street

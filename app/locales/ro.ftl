@@ -50,6 +50,7 @@ truth-since = Fără legătură din { $at }.
 truth-works = Merg: harta, coada și echipajele așa cum erau la { $at }, schița apelului.
 truth-broken = NU merg: apelurile noi de la alții, trimiterea, recomandarea, pozițiile și stările.
 truth-radio = Folosiți stația radio. Reconectarea se încearcă singură.
+truth-trouble = Serverul NU poate salva. Notați pe hârtie și folosiți stația radio.
 
 queue-title = Coada
 queue-count = { $n ->
@@ -103,11 +104,11 @@ call-retrying = { $tries ->
   }
 call-stop-retrying = Oprește și editează
 
-part-bloc = Bloc
-part-scara = Scara
-part-etaj = Etaj
-part-apartament = Ap.
-part-interfon = Interfon
+part-block = Bloc
+part-staircase = Scara
+part-floor = Etaj
+part-apartment = Ap.
+part-intercom = Interfon
 
 place-address = adresă
 place-street = stradă

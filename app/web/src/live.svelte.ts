@@ -99,6 +99,8 @@ class Live {
   heard_ms = $state.raw<number | null>(null);
   connected = $state(false);
   lost_since_ms = $state.raw<number | null>(null);
+  /** What keeps the server from saving, in its own words; null when it saves. */
+  trouble = $state.raw<string | null>(null);
   /** Grows with every position frame, so that ages on screen follow. */
   positionsSeen = 0;
   readonly fixes = new Fixes();
@@ -160,6 +162,7 @@ class Live {
     this.greeting = false;
     this.heard_ms = null;
     this.lost_since_ms = null;
+    this.trouble = null;
     this.selected = null;
     this.fixes.clear();
   }
@@ -262,6 +265,7 @@ class Live {
   }
 
   private pulse(pulse: Pulse): void {
+    this.trouble = pulse.trouble ?? null;
     this.heard(Date.parse(pulse.server_time));
     // Two beats behind without a frame in between means that a frame was lost: ask for what was missed.
     if (this.greeting || !pulse.cursor || pulse.cursor === this.cursor) this.behind = null;

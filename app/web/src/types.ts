@@ -181,12 +181,11 @@ export interface Unit {
 
 export interface Candidate {
   unit: string;
-  type: string;
   command: 'owned' | 'requested';
   eta_s: number;
   drive_s: number;
   turnout_s: number;
-  distance_m: number;
+  distance_m: number | null;
   travel: 'road' | 'straight';
   fix_age_s: number | null;
   fills: string[];
@@ -260,4 +259,6 @@ export interface Changes extends Rows {
 export interface Pulse {
   server_time: string;
   cursor: string | null;
+  /** What keeps the server from saving, when something does. */
+  trouble?: string | null;
 }
