@@ -58,7 +58,7 @@ class Config:
     answer_s: int
     """Seconds that a requested agency has to answer before the request counts as unanswered. Default 120."""
     session_hours: float
-    """Hours after which a login ends whatever happens. Default 12."""
+    """Hours after which a login ends whatever happens; one shift and its hand-over. Default 13."""
     log_level: str
     """How much is told in the logs: DEBUG, INFO, WARNING or ERROR. Default INFO."""
 
@@ -119,6 +119,6 @@ class Config:
             demo=demo == "1",
             disk_reserve_mb=int(number("DISK_RESERVE_MB", 200, 0, 1_000_000)),
             answer_s=int(number("ANSWER_S", 120, 5, 86_400)),
-            session_hours=number("SESSION_HOURS", 12, 0.1, 72),
+            session_hours=number("SESSION_HOURS", 13, 0.1, 72),
             log_level=level,
         )

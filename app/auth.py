@@ -324,7 +324,8 @@ class Accounts:
     Safe to call from any thread or greenlet. Password hashing (50 ms) leaves the event loop; everything
     else is one short statement. `idle_minutes` without a request ends a session; a connected console
     makes requests by itself, so this ends only sessions nobody has on a screen. Failed attempts are
-    counted before the password is looked at, so that attempts sent side by side count too.
+    counted before the password is looked at, so that attempts sent side by side count too. With `demo`
+    False, accounts marked demo are as good as disabled.
     """
 
     def __init__(
@@ -338,6 +339,7 @@ class Accounts:
         max_failures: int = 5,
         lock_s: float = 900,
         ip_limit_per_minute: int = 30,
+        demo: bool = True,
         hasher: PasswordHasher | None = None,
     ) -> None:
         self._engine = engine
@@ -348,6 +350,9 @@ class Accounts:
         self._max_failures = max_failures
         self._lock_us = round(lock_s * 1_000_000)
         self._ip_limit = ip_limit_per_minute
+        self._open = account.c.disabled == literal(False)
+        if not demo:
+            self._open = and_(self._open, account.c.demo == literal(False))
         # The first of OWASP's equivalent argon2id settings (Password Storage Cheat Sheet).
         self._hasher = hasher or PasswordHasher(time_cost=1, memory_cost=47_104, parallelism=1)
         self._lock = original("_thread", "allocate_lock")()
@@ -463,11 +468,10 @@ class Accounts:
             name = ""
         give_back = self._take_address_attempt(ip)
         with self._engine.connect() as db:
-            row = db.execute(select(account).where(account.c.name == name)).first()
-        known = row is not None and not row.disabled
-        locks_us = self._take_account_attempt(name) if known else self._take_stranger_attempt(name)
-        right = self._verify(row.password_hash if row and known else self._decoy, password)
-        if not (right and row and known):
+            row = db.execute(select(account).where(account.c.name == name, self._open)).first()
+        locks_us = self._take_account_attempt(name) if row else self._take_stranger_attempt(name)
+        right = self._verify(row.password_hash if row else self._decoy, password)
+        if not (right and row):
             if locks_us:
                 raise Locked(locks_us / 1e6)
             raise BadLogin("Wrong name or password.")
@@ -483,7 +487,7 @@ class Accounts:
             values["password_hash"] = self._hash_password(_normal(password))
         unchanged = and_(
             account.c.name == row.name,
-            account.c.disabled == literal(False),
+            self._open,
             account.c.password_hash == row.password_hash,
         )
         with self._engine.begin() as db:
@@ -537,7 +541,7 @@ class Accounts:
             row = db.execute(
                 select(session, account)
                 .join(account, account.c.name == session.c.account)
-                .where(session.c.id_hash == key[1], account.c.disabled == literal(False))
+                .where(session.c.id_hash == key[1], self._open)
             ).first()
         if row is None:
             self._drop(key)

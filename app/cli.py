@@ -47,7 +47,7 @@ def run_up(config: Config, given: Namespace) -> int:
 def run_web(config: Config, given: Namespace) -> NoReturn:
     up.check_tls(config)
     up.check_exposure(config, config.demo)
-    command = up.web_command(config)
+    command = up.web_command(config, given.fd)
     os.execv(command[0], command)  # noqa: S606
 
 
@@ -268,7 +268,12 @@ def run_openapi(config: Config, given: Namespace) -> None:
 
 COMMANDS: tuple[Command, ...] = (
     Command("up", "start everything here and print the address", run_up),
-    Command("web", "run the web part alone: pages, API, sockets", run_web),
+    Command(
+        "web",
+        "run the web part alone: pages, API, sockets",
+        run_web,
+        lambda p: p.add_argument("--fd", type=int, help="serve the socket inherited under this number"),
+    ),
     Command("keeper", "run the keeper alone: deadlines, expiries, escalations", run_keeper),
     Command(
         "worker",

@@ -116,7 +116,9 @@ def open_core(config: Config, world: World | None = None, *, listen: bool = True
     )
     picture = Picture(engine, world.clock)
     door = Door(log, picture, world.clock, pack, station=config.station, district=config.district)
-    accounts = Accounts(engine, world.clock, world.random, session_hours=config.session_hours)
+    accounts = Accounts(
+        engine, world.clock, world.random, session_hours=config.session_hours, demo=config.demo
+    )
     tracks = Tracks(tracks_engine, world.clock, known_unit=lambda unit: picture.now.unit(unit) is not None)
     folder = city_folder(config)
     city: City | None = None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event, make_url
 from sqlalchemy.pool import NullPool
+from sqlalchemy.sql import ClauseElement
 
 from app.tables import metadata
 
@@ -21,7 +23,7 @@ def open_engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         engine = create_engine(parsed, poolclass=NullPool, connect_args={"check_same_thread": False})
-        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "connect", prepare_sqlite)
         return engine
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
@@ -32,7 +34,8 @@ def open_engine(url: str) -> Engine:
     )
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+def prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    """Durability and manners of every connection to the log: the promises of the module's page."""
     cursor = connection.cursor()
     for pragma in (
         "busy_timeout = 10000",
@@ -54,3 +57,39 @@ def create_tables(engine: Engine) -> None:
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(5746)")
         metadata.create_all(connection)
         connection.commit()
+
+
+class Prepared:
+    """A statement that SQLAlchemy writes once and the driver then runs many times.
+
+    Each use of a Core statement costs some 100 microseconds of building and caching, more than the commit
+    of a call; on the writer's path that was two thirds of all time. Values are given by name, as written
+    with `bindparam` or as an insert's columns.
+    """
+
+    def __init__(
+        self, statement: ClauseElement, dialect: Dialect, columns: Sequence[str] | None = None
+    ) -> None:
+        compiled = statement.compile(dialect=dialect, column_keys=columns)
+        self._sql = str(compiled)
+        self._order: Sequence[str] | None = getattr(compiled, "positiontup", None)
+
+    def _given(self, values: Mapping[str, Any]) -> Any:
+        return values if self._order is None else [values[name] for name in self._order]
+
+    def all(self, connection: Connection, **values: Any) -> list[Any]:
+        """The rows it selects."""
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(self._sql, self._given(values))
+            return list(cursor.fetchall())
+        finally:
+            cursor.close()
+
+    def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run it once for each row of values."""
+        cursor = connection.connection.cursor()
+        try:
+            cursor.executemany(self._sql, [self._given(row) for row in rows])
+        finally:
+            cursor.close()

@@ -21,13 +21,15 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select
+from sqlalchemy import BindParameter, Connection, Dialect, Engine, bindparam, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.database import Prepared
 from app.native import Empty, Promise, SimpleQueue, sleep, start_thread
 from app.ports import World
 from app.tables import erased, event, event_subject, lineage, private, private_key, quarantine
@@ -129,6 +131,21 @@ class Envelope:
 
 _COLUMNS = tuple(Envelope.__dataclass_fields__)
 _SELECT = select(*(event.c[name] for name in _COLUMNS))
+
+
+class _Statements:
+    """What the writer runs for every command, prepared once."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        given: BindParameter[Any] = bindparam("cause")
+        same = event.c.cause == given if dialect.name == "sqlite" else event.c.cause == func.any(given)
+        later = _SELECT.where(event.c.position > bindparam("position")).order_by(event.c.position)
+        self.after = Prepared(later, dialect)
+        self.cause = Prepared(select(event.c.cause, event.c.position, event.c.request_hash).where(same), dialect)
+        self.event = Prepared(insert(event), dialect, _COLUMNS)
+        self.subject = Prepared(insert(event_subject), dialect, ("subject", "position"))
+        self.private = Prepared(insert(private), dialect, ("id", "ciphertext"))
+        self.key = Prepared(insert(private_key), dialect, ("id", "key"))
 
 
 class Follower(Protocol):
@@ -323,8 +340,8 @@ class Transaction:
     def flush(self) -> None:
         """Write what has gathered; called by the writer before it commits."""
         if self._events:
-            self.connection.execute(insert(event), self._events)
-            self.connection.execute(insert(event_subject), self._subjects)
+            self._log._sql.event.run(self.connection, self._events)
+            self._log._sql.subject.run(self.connection, self._subjects)
         if self._blobs:
             self._write_blobs()
         if self._erased:
@@ -340,8 +357,9 @@ class Transaction:
             known = set(self.connection.scalars(select(private.c.id).where(private.c.id.in_(ids))))
         rows = [blob for blob in self._blobs if blob.id not in gone and blob.id not in known]
         if rows:
-            self.connection.execute(insert(private), [{"id": b.id, "ciphertext": b.ciphertext} for b in rows])
-            self.connection.execute(insert(private_key), [{"id": b.id, "key": b.key} for b in rows])
+            sql = self._log._sql
+            sql.private.run(self.connection, [{"id": b.id, "ciphertext": b.ciphertext} for b in rows])
+            sql.key.run(self.connection, [{"id": b.id, "key": b.key} for b in rows])
 
     def _erase(self, idents: list[str]) -> None:
         self.connection.execute(delete(private).where(private.c.id.in_(idents)))
@@ -431,6 +449,8 @@ class Log:
         self._reserve_bytes = reserve_bytes
         self._poll_s = poll_s
         self._queue: SimpleQueue[_Work | None] = SimpleQueue()
+        self._sql = _Statements(engine.dialect)
+        self._broken = (SQLAlchemyError, cast("type[Exception]", getattr(engine.dialect.dbapi, "Error", OSError)))
         self._head = _Head()
         self._follower: Follower = _Nobody()
         self._started: Promise[None] = Promise()
@@ -556,7 +576,7 @@ class Log:
             for work in works:
                 try:
                     answers.append((work, work.run(tx), None))
-                except SQLAlchemyError:
+                except self._broken:
                     raise
                 except Exception as error:  # noqa: BLE001 - raised again by whoever waits for it
                     answers.append((work, None, error))
@@ -606,9 +626,7 @@ class Log:
 
     def _catch_up(self, connection: Connection) -> None:
         """Fold what other processes of this node have recorded since."""
-        rows = connection.execute(
-            _SELECT.where(event.c.position > self._head.position).order_by(event.c.position)
-        ).all()
+        rows = self._sql.after.all(connection, position=self._head.position)
         if not rows:
             return
         envelopes = [Envelope(*row) for row in rows]
@@ -635,12 +653,15 @@ class Log:
     def _causes_done(self, connection: Connection, causes: list[str]) -> dict[str, Done]:
         if not causes:
             return {}
-        rows = connection.execute(
-            select(event.c.cause, func.max(event.c.position), func.max(event.c.request_hash))
-            .where(event.c.cause.in_(causes))
-            .group_by(event.c.cause)
-        )
-        return {cause: Done(position, request_hash) for cause, position, request_hash in rows}
+        if self.embedded:
+            rows = [row for cause in causes for row in self._sql.cause.all(connection, cause=cause)]
+        else:
+            rows = self._sql.cause.all(connection, cause=causes)
+        done: dict[str, Done] = {}
+        for cause, position, request_hash in rows:
+            if cause not in done or position > done[cause].position:
+                done[cause] = Done(position, request_hash)
+        return done
 
     def _data_version(self, connection: Connection | None) -> int:
         if connection is None or not self.embedded:
@@ -883,12 +904,20 @@ class Log:
 
 def subject_facts(connection: Connection, subject: str, until: int | None = None) -> list[e.Recorded]:
     """All facts about one subject, in local order."""
-    query = _SELECT.join(event_subject, event_subject.c.position == event.c.position).where(
-        event_subject.c.subject == subject
+    rows = _subject_statement(connection.dialect).all(
+        connection, subject=subject, until=2**62 if until is None else until
     )
-    if until is not None:
-        query = query.where(event.c.position <= until)
-    return [Envelope(*row).recorded() for row in connection.execute(query.order_by(event.c.position))]
+    return [Envelope(*row).recorded() for row in rows]
+
+
+@lru_cache(maxsize=64)
+def _subject_statement(dialect: Dialect) -> Prepared:
+    query = (
+        _SELECT.join(event_subject, event_subject.c.position == event.c.position)
+        .where(event_subject.c.subject == bindparam("subject"), event.c.position <= bindparam("until"))
+        .order_by(event.c.position)
+    )
+    return Prepared(query, dialect)
 
 
 def stream_facts(connection: Connection, lower: str, upper: str) -> Iterator[tuple[str, e.Recorded]]:

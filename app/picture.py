@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 
-from sqlalchemy import Connection, Engine, delete, insert, or_, select
+from sqlalchemy import Connection, Dialect, Engine, delete, insert, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from app.database import Prepared
 from app.log import Envelope, stream_facts, subject_facts
 from app.native import original
 from app.ports import Clock
@@ -59,7 +61,7 @@ class Picture:
         recent = self._clock.now_us() - KEEP_CLOSED_US
         wanted = connection.scalars(
             select(incident_index.c.id).where(
-                or_(incident_index.c.state == "open", incident_index.c.closed_at > recent)
+                or_(incident_index.c.closed_at.is_(None), incident_index.c.closed_at > recent)
             )
         ).all()
         for incident_id in wanted:
@@ -109,10 +111,7 @@ class Picture:
                 if not isinstance(was, Incident) or _index_row(was) != _index_row(entity):
                     rows.append(_index_row(entity))
         if rows:
-            dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-            statement = dialect.insert(incident_index)
-            replace = {name: statement.excluded[name] for name in rows[0] if name != "id"}
-            connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=replace), rows)
+            _index_statement(connection.dialect).run(connection, rows)
 
     def publish(self, position: int) -> None:
         """Let everybody see what was just committed."""
@@ -267,6 +266,14 @@ def _index_row(incident: Incident) -> dict[str, object]:
         "closed_at": incident.closed_us,
         "numbers": " ".join(numbers).casefold(),
     }
+
+
+@lru_cache(maxsize=64)
+def _index_statement(dialect: Dialect) -> Prepared:
+    statement = (sqlite if dialect.name == "sqlite" else postgresql).insert(incident_index)
+    names = incident_index.c.keys()
+    replace = {name: statement.excluded[name] for name in names if name != "id"}
+    return Prepared(statement.on_conflict_do_update(index_elements=["id"], set_=replace), dialect, names)
 
 
 def rebuild(engine: Engine) -> int:

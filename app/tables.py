@@ -48,8 +48,8 @@ event = Table(
     Column("prev_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
     UniqueConstraint("origin", "seq", name="event_origin_seq"),
-    UniqueConstraint("origin", "cause", "cause_index", name="event_origin_cause"),
-    Index("event_cause", "cause"),
+    # The cause first, so that the same index answers "was this request met before, at any node?".
+    UniqueConstraint("cause", "cause_index", "origin", name="event_cause_origin"),
     sqlite_autoincrement=True,
 )
 
@@ -66,6 +66,7 @@ private = Table(
     metadata,
     Column("id", String(40), primary_key=True),
     Column("ciphertext", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 private_key = Table(
@@ -73,6 +74,7 @@ private_key = Table(
     metadata,
     Column("id", String(40), primary_key=True),
     Column("key", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 erased = Table(
@@ -144,11 +146,14 @@ incident_index = Table(
     "incident_index",
     metadata,
     Column("id", String(64), primary_key=True),
-    Column("number", String(64), nullable=False, index=True),
-    Column("state", String(16), nullable=False, index=True),
-    Column("reported_at", BigInteger, nullable=False, index=True),
+    Column("number", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reported_at", BigInteger, nullable=False),
     Column("closed_at", BigInteger),
     Column("numbers", Text, nullable=False),
+    Index("incident_index_reported", "reported_at"),
+    Index("incident_index_open", "closed_at"),
+    sqlite_with_rowid=False,
 )
 
 last_fix = Table(

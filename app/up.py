@@ -130,29 +130,32 @@ def check_disk(var: Path) -> int:
     return free
 
 
-def can_bind(host: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+def bind(host: str, port: int) -> socket.socket | None:
+    """A socket that holds `port` for the web part, or None where it is taken or not allowed."""
+    held = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        held.bind((host, port))
+        held.listen(1024)
+    except OSError:
+        held.close()
+        return None
+    held.set_inheritable(True)
+    return held
 
 
-def choose_port(host: str, wanted: int, fixed: bool) -> int:
-    """`wanted`, or the next port that is free. With `fixed` (somebody named it) a taken port is Trouble."""
-    if can_bind(host, wanted):
-        return wanted
-    if fixed:
-        raise Trouble(f"port {wanted} on {host} is taken or not allowed", "Set STRAJA_PORT to a free one.")
-    for port in range(wanted + 1, wanted + 100):
-        if can_bind(host, port):
-            return port
-    raise Trouble(
-        f"no port from {wanted} to {wanted + 99} is free on {host}", "Set STRAJA_PORT to a free one."
-    )
+def take_port(host: str, wanted: int, fixed: bool) -> socket.socket:
+    """A socket on `wanted`, or on the next port that is free. Trouble when that is none, or when `wanted`
+    is taken and `fixed`: somebody named it.
+
+    The socket is held from here to the end, so that nobody takes the port while the web part is being
+    started, and so that consoles wait, instead of being turned away, while a dead one is started again.
+    """
+    for port in (wanted,) if fixed else range(wanted, min(wanted + 100, 65_536)):
+        if held := bind(host, port):
+            return held
+    what = f"port {wanted} on {host} is" if fixed else f"the ports from {wanted} on are all"
+    raise Trouble(f"{what} taken or not allowed", "Set STRAJA_PORT to a free one.")
 
 
 @contextmanager
@@ -231,15 +234,11 @@ def console_sources() -> str:
     """A digest of everything the console is built from."""
     digest = hashlib.sha256()
     web = ROOT / "app" / "web"
+    not_built = {"node_modules", "dist", ".svelte-kit", "server"}
     for folder in (web, ROOT / "app" / "locales"):
         for path in sorted(folder.rglob("*")):
             inner = path.relative_to(folder)
-            if path.is_file() and inner.parts[0] not in (
-                "node_modules",
-                "dist",
-                ".svelte-kit",
-                "test-results",
-            ):
+            if path.is_file() and inner.parts[0] not in not_built:
                 digest.update(f"{inner}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
@@ -321,6 +320,8 @@ class Part:
     command: list[str]
     priority: int = 0
     """Higher ones start first."""
+    inherits: bool = False
+    """Whether it is given the sockets that were made inheritable."""
 
 
 def leash() -> None:
@@ -383,9 +384,11 @@ def redis_part(var: Path) -> tuple[Part, str]:
     return Part("redis", [redis_server(), str(conf)], priority=30), f"redis://:{password}@127.0.0.1:{port}/0"
 
 
-def web_command(config: Config) -> list[str]:
-    """gunicorn's command line: one gevent worker, the factory form of the app."""
+def web_command(config: Config, fd: int | None = None) -> list[str]:
+    """gunicorn's command line: one gevent worker, the factory form of the app. With `fd` it serves the
+    socket that it inherits under that number, else it binds its own."""
     host = f"[{config.host}]" if ":" in config.host else config.host
+    address = f"{host}:{config.port}" if fd is None else f"fd://{fd}"
     command = [
         sys.executable,
         "-P",
@@ -396,7 +399,7 @@ def web_command(config: Config) -> list[str]:
         "--workers",
         "1",
         "--bind",
-        f"{host}:{config.port}",
+        address,
         "--graceful-timeout",
         "3",
         "--timeout",
@@ -525,6 +528,7 @@ def supervise(
             stderr_stream={"stream": journals[part.name]},
             graceful_timeout=STOP_TIMEOUT_S,
             stop_children=True,
+            use_sockets=part.inherits,
             hooks={"before_spawn": (spawning, False)},
         )
         for part in parts
@@ -601,12 +605,15 @@ def seed_demo(environment: Mapping[str, str]) -> list[dict[str, str]]:
         cwd=ROOT,
         env=dict(environment),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
-        raise Trouble("the demo could not be set up (above)", "Start without it: STRAJA_DEMO=0 ./straja up")
+        raise Trouble(
+            f"the demo could not be set up:\n{done.stderr.strip()}",
+            "Start without it: STRAJA_DEMO=0 ./straja up",
+        )
     return list(json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -630,8 +637,9 @@ def up(config: Config) -> int:
 
 
 def _up(config: Config, free_bytes: int) -> int:
-    port = choose_port(config.host, config.port, fixed="STRAJA_PORT" in os.environ)
     say(f"Straja in {config.var}: Python {sys.version.split()[0]}, {free_bytes / 1e9:.0f} GB free")
+    held = take_port(config.host, config.port, fixed=bool(os.environ.get("STRAJA_PORT", "").strip()))
+    port = held.getsockname()[1]
     if port != config.port:
         say(f"Port {config.port} is taken; using the next free one, {port}")
     config = replace(config, port=port)
@@ -651,7 +659,7 @@ def _up(config: Config, free_bytes: int) -> int:
         embedded, environment["REDIS_URL"] = redis_part(config.var)
         parts.append(embedded)
     parts += [
-        Part("web", straja("web"), priority=20),
+        Part("web", straja("web", "--fd", str(held.fileno())), priority=20, inherits=True),
         Part("keeper", straja("keeper"), priority=10),
         Part("worker", straja("worker")),
     ]

@@ -150,7 +150,7 @@ def _core(folded: str) -> str:
 
 @dataclass(frozen=True)
 class HouseNumber:
-    """A house number as it compares: 12, 12A, 12-14, 12/3. `tail` is the letter or what else follows, folded."""
+    """A house number as it compares: 12, 12A, 12-14, 12/3. `tail` is what follows the digits, folded."""
 
     n: int
     n_end: int
@@ -603,12 +603,11 @@ class _Look:
                 row for row in rows
                 if not asked.tail and row not in hits and str(row[1]).startswith(str(asked.n))
             ]  # fmt: skip
-            if hits:
-                for row in begun[:4]:
-                    place = self.address(row[0], named.street)
-                    rank = self._rank(named, said, place, same_name, hints)
-                    found.append(((rank[0], 0.5, *rank[2:]), replace(place, match="prefix")))
-            elif same_name or len(said) >= 4:
+            for row in begun[:4] if same_name or hits else ():
+                place = self.address(row[0], named.street)
+                rank = self._rank(named, said, place, same_name, hints)
+                found.append(((rank[0], 0.5, *rank[2:]), replace(place, match="prefix")))
+            if not hits and (same_name or len(said) >= 4):
                 # The other side of the street is as near by number, but not the house next door.
                 nearest = sorted(
                     rows, key=lambda row: (abs(row[1] - asked.n), (row[1] - asked.n) % 2, row[3])
@@ -792,7 +791,7 @@ class _Look:
                     "exact" if both else "prefix",
                 )
                 away_m = metres_between(*self.near, lon, lat) if self.near else 0.0
-                # A text that joins two streets asks for their crossing: it comes before names that hold the words.
+                # A text that joins two streets asks for their crossing, before any name with those words.
                 found.append(((0.0, -0.5 if both else 0.4, 0.0, 2.0, 0.0, 0.0, away_m, float(start)), place))
         return found
 

@@ -208,7 +208,8 @@ def _search(
         unit_at[edge_tail[edge]] = 2 * i + 1
         if edge == scene_edge:
             ahead = scene_fraction - unit_fraction[i]
-            arc = 2 * edge if ahead >= 0 else 2 * edge + 1
+            # At the very spot either direction will do, and on a one-way street only one of them is open.
+            arc = 2 * edge if ahead > 0 or (ahead == 0 and ms[2 * edge] != IMPASSABLE) else 2 * edge + 1
             if ms[arc] != IMPASSABLE:
                 unit_ms[i] = abs(ahead) * ms[arc] + unit_extra_ms[i]
                 unit_m[i], unit_via[i] = abs(ahead) * edge_m[edge], -2 - arc

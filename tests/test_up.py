@@ -6,7 +6,6 @@ import dataclasses
 import os
 import queue
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -96,15 +95,14 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_starts(tmp_p
 
 
 def test_a_taken_port_gives_way_to_the_next_free_one_unless_somebody_named_it() -> None:
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        holder.listen()
+    with up.take_port("127.0.0.1", 20_000, fixed=False) as holder:
         taken = holder.getsockname()[1]
-        chosen = up.choose_port("127.0.0.1", taken, fixed=False)
-        assert taken < chosen < taken + 100
+        with up.take_port("127.0.0.1", taken, fixed=False) as other:
+            assert taken < other.getsockname()[1] < taken + 100
         with pytest.raises(up.Trouble, match=str(taken)):
-            up.choose_port("127.0.0.1", taken, fixed=True)
-    assert up.choose_port("127.0.0.1", taken, fixed=True) == taken
+            up.take_port("127.0.0.1", taken, fixed=True)
+    with up.take_port("127.0.0.1", taken, fixed=True) as again:
+        assert again.getsockname()[1] == taken
 
 
 # -- what it shows -------------------------------------------------------------------------------------
@@ -259,11 +257,15 @@ class Up:
     """A running `straja up` and what it has said so far."""
 
     def __init__(self, var: Path, **environment: str) -> None:
+        with up.take_port("127.0.0.1", 21_000, fixed=False) as free:
+            port = str(free.getsockname()[1])
         clean = {name: value for name, value in os.environ.items() if not name.startswith("STRAJA_")}
         self.var = var
         self.process = subprocess.Popen(
             up.straja("up"),
-            env=clean | {"STRAJA_VAR": str(var), "PYTHONPATH": str(ROOT), "REDIS_URL": ""} | environment,
+            env=clean
+            | {"STRAJA_VAR": str(var), "STRAJA_PORT": port, "PYTHONPATH": str(ROOT), "REDIS_URL": ""}
+            | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -388,13 +390,14 @@ def test_killed_outright_it_takes_its_parts_with_it(start_up: Callable[..., Up])
 
 
 def test_a_taken_port_is_said_and_the_next_one_used(start_up: Callable[..., Up]) -> None:
-    with socket.socket() as holder:
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if up.can_bind("127.0.0.1", 8000):
-            holder.bind(("127.0.0.1", 8000))
-            holder.listen()
-        one = start_up()
-        assert "using the next free one" in one.until("Port 8000 is taken")
-        assert not one.until("Straja is ready").endswith(":8000")
-        one.process.terminate()
-        assert one.process.wait(40) == 0
+    # Held by this test, or by whoever else was quicker: taken it is.
+    holder = up.bind("127.0.0.1", 8000)
+    one = start_up(STRAJA_PORT="")
+    assert "using the next free one" in one.until("Port 8000 is taken")
+    url = one.until("Straja is ready").split()[-1]
+    assert not url.endswith(":8000")
+    assert up.healthy(url)
+    one.process.terminate()
+    assert one.process.wait(40) == 0
+    if holder:
+        holder.close()

@@ -49,7 +49,7 @@ def get_session() -> Response:
 @blueprint.post("/session", tags=[TAG], summary="Sign in")
 def post_session(body: Login) -> Response:
     parts = core()
-    name = body.name.strip()
+    name = body.name.strip().casefold()
     if not parts.config.demo and any(a.demo and a.name == name for a in parts.accounts.accounts()):
         raise Problem(403, "demo-off", "Demo accounts cannot sign in here: the demo is off.")
     session = parts.accounts.login(body.name, body.password, request.remote_addr or "")

@@ -57,8 +57,8 @@ def hasher() -> CountingHasher:
 def process(engine: Engine, clock: FakeClock, random: Random) -> Process:
     """Begins one more process on the same database."""
 
-    def begin(hasher: PasswordHasher | None = None, on: Engine = engine) -> Accounts:
-        return Accounts(on, clock, random, hasher=hasher or CountingHasher())
+    def begin(hasher: PasswordHasher | None = None, on: Engine = engine, **settings: Any) -> Accounts:
+        return Accounts(on, clock, random, hasher=hasher or CountingHasher(), **settings)
 
     return begin
 
@@ -447,6 +447,19 @@ def test_a_demo_account_may_have_a_short_password_and_says_that_it_is_one(accoun
     assert [(kept.name, kept.demo) for kept in accounts.accounts()] == [("ana", False), ("demo", True)]
 
 
+@pytest.mark.parametrize("name", ["demo", "DEMO", " Demo "])
+def test_when_the_demo_is_over_its_accounts_are_shut_and_its_sessions_end(
+    accounts: Accounts, process: Process, name: str
+) -> None:
+    accounts.create_account("demo", "demo", "dispatcher", ["*"], demo=True)
+    opened = accounts.login(name, "demo", "10.0.0.5")
+    after_the_demo = process(demo=False)
+    with pytest.raises(BadLogin):
+        after_the_demo.login(name, "demo", "10.0.0.5")
+    assert after_the_demo.by_session(opened.token) is None
+    after_the_demo.login("ana", PASSWORD, "10.0.0.5")
+
+
 def test_a_token_for_the_software_itself_cannot_be_made(accounts: Accounts) -> None:
     with pytest.raises(BadAccount, match="role"):
         accounts.create_token("system", "me", ["*"])
@@ -479,7 +492,7 @@ unit.read                C C C O D C C C
 unit.register            D D - - - - - -
 unit.status              D D D O D - - C
 unit.flag                D D D O D - - C
-position.report          - - - O D - - C
+position.report          D D D O D - - C
 custody.grant            D D - - - - - -
 catalogue.read           C C C C C C C C
 address.search           C C C C - C C C

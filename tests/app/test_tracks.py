@@ -308,7 +308,7 @@ def test_two_processes_that_write_at_once_take_turns(
     first.join()
     second.join()
     with second_engine.connect() as db:
-        revs = dict(db.execute(select(last_fix.c.unit, last_fix.c.rev)).tuples().all())
+        revs = {row.unit: row.rev for row in db.execute(select(last_fix.c.unit, last_fix.c.rev))}
     two.close()
     assert revs == {"F21": 1, "F22": 2}
 

@@ -44,7 +44,9 @@ class Town:
     def write(self, file: Path) -> Path:
         writer = osmium.SimpleWriter(str(file))
         for number, (x_m, y_m) in sorted(self.nodes.items()):
-            writer.add_node(Node(id=number, version=1, location=at(x_m, y_m), tags=dict(self.node_tags.get(number, {}))))
+            writer.add_node(
+                Node(id=number, version=1, location=at(x_m, y_m), tags=dict(self.node_tags.get(number, {})))
+            )
         for number, (nodes, tags) in enumerate(self.ways, 1):
             writer.add_way(Way(id=number, version=1, nodes=list(nodes), tags=dict(tags)))
         writer.close()

@@ -44,7 +44,9 @@ def test_latitude_typed_first_is_seen_for_what_it_is():
     assert explain_outside(60.17, 24.94, HELSINKI) == "swapped"
 
 
-@pytest.mark.parametrize("lon, lat", [(26.1, 44.4), (math.nan, 60.17), (math.inf, 0), (24.94, 600.0), (-181, 60)])
+@pytest.mark.parametrize(
+    "lon, lat", [(26.1, 44.4), (math.nan, 60.17), (math.inf, 0), (24.94, 600.0), (-181, 60)]
+)
 def test_elsewhere_and_nowhere_are_outside(lon, lat):
     assert explain_outside(lon, lat, HELSINKI) == "outside"
     assert not in_box(lon, lat, HELSINKI)

@@ -98,6 +98,7 @@ class Live {
   now_ms = $state(Date.now());
   heard_ms = $state.raw<number | null>(null);
   connected = $state(false);
+  /** Server time of the last word from the server, while nothing more comes. */
   lost_since_ms = $state.raw<number | null>(null);
   /** What keeps the server from saving, in its own words; null when it saves. */
   trouble = $state.raw<string | null>(null);
@@ -105,6 +106,9 @@ class Live {
   positionsSeen = 0;
   readonly fixes = new Fixes();
   selected = $state.raw<string | null>(null);
+
+  /** True while the screen may no longer be what the server knows. */
+  readonly lost = $derived(this.cursor !== null && this.lost_since_ms !== null);
 
   private socket: Socket | null = null;
   private ticking: ReturnType<typeof setInterval> | undefined;
@@ -192,13 +196,13 @@ class Live {
   }
 
   serverNow(): number {
-    return Date.now() + (this.lead_ms.length ? Math.max(...this.lead_ms) : 0);
+    return Date.now() + this.lead();
   }
 
   private tick(): void {
     this.now_ms = this.serverNow();
     const quiet = this.heard_ms === null ? Infinity : Date.now() - this.heard_ms;
-    if (this.connected && quiet > QUIET_MS && this.lost_since_ms === null) this.lost_since_ms = this.heard_ms;
+    if (this.connected && quiet > QUIET_MS && this.lost_since_ms === null) this.lose();
     if (this.connected && quiet > DEAD_MS) {
       this.drop();
       this.socket?.disconnect().connect();
@@ -209,7 +213,16 @@ class Live {
     this.connected = false;
     this.greeting = false;
     this.waiting = [];
-    this.lost_since_ms ??= this.heard_ms ?? Date.now();
+    this.lose();
+  }
+
+  private lose(): void {
+    this.lost_since_ms ??= (this.heard_ms ?? Date.now()) + this.lead();
+  }
+
+  /** How far the server's clock is ahead of ours, milliseconds. */
+  private lead(): number {
+    return this.lead_ms.length ? Math.max(...this.lead_ms) : 0;
   }
 
   private heard(server_ms: number): void {
@@ -295,8 +308,10 @@ class Live {
   }
 
   private merge(rows: Rows): void {
-    if (rows.incidents.length) {
+    const gone = rows.gone?.incidents ?? [];
+    if (rows.incidents.length || gone.length) {
       const next = new Map(this.incidents);
+      for (const id of gone) next.delete(id);
       for (const row of rows.incidents) if (!((next.get(row.id)?.rev ?? -1) > row.rev)) next.set(row.id, row);
       const kept_from = this.serverNow() - CLOSED_KEPT_MS;
       for (const row of next.values()) {

@@ -8,7 +8,8 @@ const LABELS_MAX = 300;
 const GLYPH_PX = 30;
 const CHAR_PX = 18;
 const LABEL_FROM_PX = 17;
-const STACK_STEP_PX = 25;
+const APART_PX = 23;
+const ASIDE_MAX_PX = 4 * APART_PX;
 const PICK_WITHIN_PX = 18;
 const ATLAS_PX = 1024;
 const FLOATS_PER_SPRITE = 7;
@@ -358,7 +359,6 @@ export class UnitOverlay {
     const now_ms = this.now_ms();
     const origin_x = mercatorX(this.origin.lon);
     const origin_y = mercatorY(this.origin.lat);
-    const stacks = new Map<number, number>();
     this.placed = [];
     this.sprite_count = 0;
     const rings: (() => void)[] = [];
@@ -369,18 +369,11 @@ export class UnitOverlay {
       const x = mercatorX(this.fixes.lon[unit.n]!) - origin_x;
       const y = mercatorY(this.fixes.lat[unit.n]!) - origin_y;
       const at: Placed = { id: unit.id, x, y, shift_x: 0, shift_y: 0 };
-      // Crews standing at one place are set side by side, so that none hides another; moving ones stay put.
-      if (!(this.fixes.speed_mps[unit.n]! > 1)) {
-        const cell = Math.round((x * scale) / 14) * 1_000_003 + Math.round((y * scale) / 14);
-        const k = stacks.get(cell) ?? 0;
-        stacks.set(cell, k + 1);
-        at.shift_x = (k % 3) * STACK_STEP_PX;
-        at.shift_y = Math.floor(k / 3) * STACK_STEP_PX;
-      }
       const stale_s = (now_ms - at_ms) / 1000;
       marks.push({ unit, at, stale_s });
       this.placed.push(at);
     }
+    this.setApart(marks, scale);
     for (const { unit, at, stale_s } of marks) {
       const mark = statusMark(unit.status);
       const fill: Fill = stale_s > STALE_FIX_S ? 'stale' : unit.command === 'requested' ? 'asked' : 'solid';
@@ -402,6 +395,60 @@ export class UnitOverlay {
     this.label(marks, scale);
     this.zoom_built = this.map.getZoom();
     this.stale_rows = false;
+  }
+
+  /**
+   * Crews standing close together are set beside each other, so that none hides another. Moving ones stay
+   * where they are, and so does everybody when there are too many in view to tell apart anyway.
+   */
+  private setApart(marks: { unit: Unit; at: Placed }[], scale: number): void {
+    const { ox, oy } = this.camera();
+    const reach_x = this.canvas.clientWidth * 0.75;
+    const reach_y = this.canvas.clientHeight * 0.75;
+    const near = marks.filter(
+      ({ at }) => Math.abs(at.x * scale + ox) < reach_x && Math.abs(at.y * scale + oy) < reach_y,
+    );
+    if (near.length > LABELS_MAX) return;
+    const cells = new Map<number, { x: number; y: number }[]>();
+    const cellOf = (cx: number, cy: number) => cx * 1_000_003 + cy;
+    const free = (x: number, y: number): boolean => {
+      const cx = Math.floor(x / APART_PX);
+      const cy = Math.floor(y / APART_PX);
+      for (let i = -1; i <= 1; i++) {
+        for (let j = -1; j <= 1; j++) {
+          for (const o of cells.get(cellOf(cx + i, cy + j)) ?? []) {
+            if (Math.abs(o.x - x) < APART_PX && Math.abs(o.y - y) < APART_PX) return false;
+          }
+        }
+      }
+      return true;
+    };
+    const take = (x: number, y: number): void => {
+      const key = cellOf(Math.floor(x / APART_PX), Math.floor(y / APART_PX));
+      const held = cells.get(key);
+      if (held) held.push({ x, y });
+      else cells.set(key, [{ x, y }]);
+    };
+    const moving = (unit: Unit) => this.fixes.speed_mps[unit.n]! > 1;
+    for (const { unit, at } of near) if (moving(unit)) take(at.x * scale, at.y * scale);
+    for (const { unit, at } of near) {
+      if (moving(unit)) continue;
+      const x = at.x * scale;
+      const y = at.y * scale;
+      let shift = { x: 0, y: 0 };
+      search: for (let r = 0; r <= ASIDE_MAX_PX; r += APART_PX) {
+        for (let dy = -r; dy <= r; dy += APART_PX) {
+          for (let dx = -r; dx <= r; dx += APART_PX) {
+            if (Math.max(Math.abs(dx), Math.abs(dy)) !== r || !free(x + dx, y + dy)) continue;
+            shift = { x: dx, y: dy };
+            break search;
+          }
+        }
+      }
+      at.shift_x = shift.x;
+      at.shift_y = shift.y;
+      take(x + shift.x, y + shift.y);
+    }
   }
 
   private label(marks: { unit: Unit; at: Placed; stale_s: number }[], scale: number): void {
@@ -434,7 +481,8 @@ export class UnitOverlay {
       const free = taken.every((o) => box.l > o.r || box.r < o.l || box.t > o.b || box.b < o.t);
       if (!free && unit.id !== this.selected) continue;
       taken.push(box);
-      let x = (LABEL_FROM_PX + at.shift_x) * this.ratio;
+      const ringed = unit.id === this.selected || unit.flags.some((f) => f.flag === 'emergency');
+      let x = (LABEL_FROM_PX + (ringed ? 8 : 0) + at.shift_x) * this.ratio;
       const run = (text: string, strong: boolean) => {
         for (const char of text) {
           const tile = this.atlas.character(char, strong);

@@ -190,7 +190,9 @@ export interface Candidate {
   fix_age_s: number | null;
   fills: string[];
   chosen: boolean;
+  /** Words for each of `reasons`, in the same order. */
   why: string[];
+  reasons: { code: string }[];
 }
 
 export interface NotChosen {
@@ -216,7 +218,9 @@ export interface Place {
   lat: number;
   parts: Record<string, string>;
   match?: 'exact' | 'prefix' | 'near';
-  distance_m?: number;
+  distance_m?: number | null;
+  /** Why a near match is only near. */
+  note?: string;
 }
 
 export interface TimelineEntry {
@@ -243,6 +247,8 @@ export interface NewIncident {
 export interface Rows {
   incidents: Incident[];
   units: Unit[];
+  /** Ids of what this console was shown before and may see no more. */
+  gone?: { incidents: string[] };
   server_time: string;
 }
 

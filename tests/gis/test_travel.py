@@ -1,0 +1,385 @@
+"""How long help takes: the search against a plain one, and the cases a dispatcher meets."""
+
+import threading
+
+import numpy as np
+import pytest
+import shapely
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import dijkstra
+
+from gis.city import import_city
+from gis.geometry import haversine_m
+from gis.roads import IMPASSABLE, NEVER_ASIDE_M, NETWORK_OF
+from gis.travel import (
+    NO_POSITION,
+    NOT_SEARCHED,
+    OFF_ROAD,
+    REACH_M,
+    ROAD,
+    SCENE_ACCESS_MPS,
+    STRAIGHT,
+    STRAIGHT_DETOUR,
+    UNIT_ACCESS_MPS,
+    UNREACHABLE,
+    RoadGraph,
+)
+from tests.gis.small_city import Town, at, extract
+
+
+@pytest.fixture(scope="module")
+def helsinki(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cities")
+    import_city(extract("helsinki"), folder, "helsinki")
+    return RoadGraph.open(folder / "helsinki")
+
+
+@pytest.fixture(scope="module")
+def porto(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cities")
+    import_city(extract("porto"), folder, "porto")
+    return RoadGraph.open(folder / "porto")
+
+
+def graph(tmp_path, town):
+    import_city(town.write(tmp_path / "town.osm.pbf"), tmp_path, "town")
+    return RoadGraph.open(tmp_path / "town")
+
+
+def random_town(rng):
+    """A grid of streets with gaps, bends, one-way streets, limits and dead ends, all drawn from `rng`."""
+    town, size, shape = Town(), 7, 1000
+    for i in range(size):
+        for j in range(size):
+            town.node(1 + i * size + j, i * 180 + rng.uniform(-40, 40), j * 180 + rng.uniform(-40, 40))
+    for i in range(size):
+        for j in range(size):
+            for di, dj in ((1, 0), (0, 1)):
+                if i + di >= size or j + dj >= size or rng.random() < 0.12:
+                    continue
+                a, b = 1 + i * size + j, 1 + (i + di) * size + j + dj
+                (ax, ay), (bx, by) = town.nodes[a], town.nodes[b]
+                shape += 1
+                town.node(shape, (ax + bx) / 2 + rng.uniform(-30, 30), (ay + by) / 2 + rng.uniform(-30, 30))
+                tags = {"highway": str(rng.choice(["residential", "primary", "service"]))}
+                tags["oneway"] = str(rng.choice(["no", "no", "no", "yes", "-1"]))
+                if rng.random() < 0.3:
+                    tags["maxspeed"] = str(rng.choice([20, 30, 70]))
+                town.way([a, shape, b], tags)
+    return town
+
+
+def plain_drive_s(roads, scene, units, profile):
+    """The oracle: every position becomes a node of its own in a plain graph that scipy searches."""
+    a = roads.arrays(profile)
+    ms = a[f"ms_{profile}"]
+    nodes = len(a["in_first"]) - 1
+    at_scene, at_unit = roads.snap(*scene, profile), roads.snap(*units, profile)
+    arcs = {}
+
+    def join(tail, head, cost):
+        arcs[tail, head] = min(cost, arcs.get((tail, head), np.inf))
+
+    for edge, (u, v) in enumerate(zip(a["edge_tail"].tolist(), a["edge_head"].tolist(), strict=True)):
+        for arc, tail, head in ((2 * edge, u, v), (2 * edge + 1, v, u)):
+            if ms[arc] != IMPASSABLE:
+                join(tail, head, float(ms[arc]))
+    goal, e, s = nodes, int(at_scene.edge[0]), float(at_scene.fraction[0])
+    tiny = 1e-9  # scipy takes a stored zero for no arc at all
+    if ms[2 * e] != IMPASSABLE:
+        join(int(a["edge_tail"][e]), goal, s * float(ms[2 * e]) + tiny)
+    if ms[2 * e + 1] != IMPASSABLE:
+        join(int(a["edge_head"][e]), goal, (1 - s) * float(ms[2 * e + 1]) + tiny)
+    for i, (f, t) in enumerate(zip(at_unit.edge.tolist(), at_unit.fraction.tolist(), strict=True)):
+        if f < 0:
+            continue
+        own = nodes + 1 + i
+        if ms[2 * f] != IMPASSABLE:
+            join(own, int(a["edge_head"][f]), (1 - t) * float(ms[2 * f]) + tiny)
+            if f == e and t <= s:
+                join(own, goal, (s - t) * float(ms[2 * f]) + tiny)
+        if ms[2 * f + 1] != IMPASSABLE:
+            join(own, int(a["edge_tail"][f]), t * float(ms[2 * f + 1]) + tiny)
+            if f == e and t >= s:
+                join(own, goal, (t - s) * float(ms[2 * f + 1]) + tiny)
+    size = nodes + 1 + len(at_unit.edge)
+    tails, heads = zip(*arcs, strict=True)
+    backwards = csr_matrix((list(arcs.values()), (heads, tails)), shape=(size, size))
+    cost_ms = dijkstra(backwards, indices=goal)[nodes + 1 :]
+    access = SCENE_ACCESS_MPS if profile == "foot" else UNIT_ACCESS_MPS
+    return cost_ms / 1000 + at_unit.away_m / access + at_scene.away_m[0] / SCENE_ACCESS_MPS
+
+
+def scatter(roads, profile, rng, n, spread_m=40.0):
+    """n positions beside the roads of a profile."""
+    a = roads.arrays(profile)
+    row = rng.integers(0, len(a["point_edge"]), n)
+    wobble = spread_m / 111_000
+    return (
+        a["point_lon_e7"][row] / 1e7 + rng.normal(0, wobble, n),
+        a["point_lat_e7"][row] / 1e7 + rng.normal(0, wobble, n),
+    )
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_times_equal_a_plain_search_in_towns_drawn_by_chance(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    roads = graph(tmp_path, random_town(rng))
+    for profile in ("car", "fire_engine", "foot"):
+        lon, lat = scatter(roads, profile, rng, 40)
+        # some units on the incident's own street, so that those ahead of it and behind it both occur
+        scene = (float(lon[0]), float(lat[0]))
+        lon[1:4], lat[1:4] = lon[0] + rng.normal(0, 2e-4, 3), lat[0] + rng.normal(0, 2e-4, 3)
+        ours = roads.nearest(*scene, lon, lat, profile, straight=False).drive_s
+        truth = plain_drive_s(roads, scene, (lon, lat), profile)
+        assert ours == pytest.approx(truth, rel=1e-6, abs=1e-3), f"seed {seed}, profile {profile}"
+
+
+@pytest.mark.parametrize("profile", list(NETWORK_OF))
+def test_times_equal_a_plain_search_in_helsinki(helsinki, profile):
+    seed = 11
+    rng = np.random.default_rng(seed)
+    for _ in range(3):
+        lon, lat = scatter(helsinki, profile, rng, 120)
+        scene = (float(lon[0]), float(lat[0]))
+        ours = helsinki.nearest(*scene, lon, lat, profile, straight=False).drive_s
+        assert ours == pytest.approx(
+            plain_drive_s(helsinki, scene, (lon, lat), profile), rel=1e-6, abs=1e-3
+        ), f"seed {seed}"
+
+
+def test_times_equal_a_plain_search_in_porto(porto):
+    seed = 5
+    rng = np.random.default_rng(seed)
+    lon, lat = scatter(porto, "ambulance", rng, 300)
+    scene = (float(lon[0]), float(lat[0]))
+    ours = porto.nearest(*scene, lon, lat, "ambulance", straight=False)
+    assert ours.drive_s == pytest.approx(
+        plain_drive_s(porto, scene, (lon, lat), "ambulance"), rel=1e-6, abs=1e-3
+    )
+    # and the roads are believable: no way is shorter than the crow's, nobody crosses a city at 150 km/h or at a walk
+    on_road = ours.road & (ours.distance_m > 2_000)
+    crow_m = haversine_m(*scene, lon, lat)
+    assert on_road.sum() > 250 and np.all(ours.distance_m[on_road] > crow_m[on_road] * 0.99 - 100)
+    kmh = ours.distance_m[on_road] / ours.drive_s[on_road] * 3.6
+    assert 20 < np.median(kmh) < 100 and kmh.max() < 121
+
+
+def test_the_k_nearest_are_the_first_of_all(porto):
+    seed = 3
+    rng = np.random.default_rng(seed)
+    lon, lat = scatter(porto, "car", rng, 200)
+    scene = (float(lon[7]), float(lat[7]))
+    everyone = porto.nearest(*scene, lon, lat, "car")
+    five = porto.nearest(*scene, lon, lat, "car", 5)
+    assert (five.how == ROAD).sum() == 5 and (five.how == NOT_SEARCHED).sum() == 195, f"seed {seed}"
+    first = np.argsort(everyone.drive_s)[:5]
+    assert set(first.tolist()) == set(np.flatnonzero(five.road).tolist())
+    assert five.drive_s[first] == pytest.approx(everyone.drive_s[first])
+    assert five.distance_m[first] == pytest.approx(everyone.distance_m[first])
+
+
+def test_positions_snap_to_the_nearest_point_of_the_nearest_road(helsinki):
+    seed = 2
+    rng = np.random.default_rng(seed)
+    for profile in ("ambulance", "foot"):
+        a = helsinki.arrays(profile)
+        lon, lat = scatter(helsinki, profile, rng, 200, spread_m=120)
+        snaps = helsinki.snap(lon, lat, profile)
+        for i in range(len(lon)):
+            kx, ky = 111_195 * np.cos(np.radians(lat[i])), 111_195
+            px, py = (a["point_lon_e7"] / 1e7 - lon[i]) * kx, (a["point_lat_e7"] / 1e7 - lat[i]) * ky
+            if i == 0 or i % 20 == 0:  # the slow truth, for some of them
+                lines = [
+                    shapely.LineString(np.column_stack((px[p:q], py[p:q])))
+                    for p, q in zip(a["point_first"][:-1], a["point_first"][1:], strict=True)
+                ]
+                aside = a[f"aside_{profile}"].astype(float)
+                away = shapely.distance(lines, shapely.Point(0, 0))
+                away[(away > REACH_M) | (aside == NEVER_ASIDE_M)] = np.inf
+                best = np.min(away + aside)
+                if np.isinf(best):
+                    assert snaps.edge[i] == -1
+                    continue
+                edge = snaps.edge[i]
+                assert snaps.away_m[i] + aside[edge] == pytest.approx(best, rel=1e-3, abs=0.05), (
+                    f"seed {seed}, row {i}"
+                )
+                on_line = lines[edge].project(shapely.Point(0, 0), normalized=True)
+                assert snaps.fraction[i] == pytest.approx(on_line, abs=5e-3)
+
+
+def test_a_route_is_one_unbroken_line_as_long_as_it_says(porto):
+    seed = 9
+    rng = np.random.default_rng(seed)
+    lon, lat = scatter(porto, "fire_engine", rng, 21, spread_m=10)
+    for i in range(1, 21):
+        route = porto.route(lon[i], lat[i], lon[0], lat[0], "fire_engine")
+        travel = porto.nearest(lon[0], lat[0], [lon[i]], [lat[i]], "fire_engine")
+        assert route.road == travel.road[0], f"seed {seed}"
+        if not route.road:
+            continue
+        assert route.drive_s == pytest.approx(travel.drive_s[0]) and route.distance_m == pytest.approx(
+            travel.distance_m[0]
+        )
+        xs, ys = np.array(route.points).T
+        line_m = float(haversine_m(xs[:-1], ys[:-1], xs[1:], ys[1:]).sum())
+        assert line_m == pytest.approx(route.distance_m, rel=2e-3, abs=2)
+        assert sum(metres for _, metres in route.streets) == pytest.approx(route.distance_m, rel=1e-3, abs=1)
+        start, end = porto.snap(lon[i], lat[i], "fire_engine"), porto.snap(lon[0], lat[0], "fire_engine")
+        assert haversine_m(*route.points[0], lon[i], lat[i]) == pytest.approx(start.away_m[0], abs=1)
+        assert haversine_m(*route.points[-1], lon[0], lat[0]) == pytest.approx(end.away_m[0], abs=1)
+
+
+def one_way_ring():
+    """A square block of 400 m a side, one-way counter-clockwise, driven at 15 km/h."""
+    town = Town()
+    for number, (x, y) in enumerate([(0, 0), (400, 0), (400, 400), (0, 400)], 1):
+        town.node(number, x, y)
+    tags = {"highway": "service", "oneway": "yes", "name": "Strada Inelului"}
+    town.way([1, 2, 3, 4, 1], tags)
+    return town
+
+
+def test_behind_the_incident_is_near_and_just_past_it_is_all_the_way_round(tmp_path):
+    roads = graph(tmp_path, one_way_ring())
+    (behind, past) = (at(150, 0), at(250, 0))
+    travel = roads.nearest(*at(200, 0), [behind[0], past[0]], [behind[1], past[1]], "car")
+    assert travel.distance_m == pytest.approx([50, 1550], rel=1e-3)
+    assert travel.drive_s == pytest.approx([50 / (15 / 3.6), 1550 / (15 / 3.6)], rel=1e-2)
+    route = roads.route(*past, *at(200, 0), "car")
+    assert route.streets == [("Strada Inelului", pytest.approx(1550, rel=1e-3))] and len(route.points) == 6
+
+
+def test_the_walk_from_the_road_and_the_yard_are_in_the_time(tmp_path):
+    roads = graph(tmp_path, one_way_ring())
+    # given an incident 70 m south of the street and a unit 30 m from it, level with each other
+    travel = roads.nearest(*at(200, -70), [at(200, -30)[0]], [at(200, -30)[1]], "car")
+    assert travel.drive_s[0] == pytest.approx(70 / SCENE_ACCESS_MPS + 30 / UNIT_ACCESS_MPS, rel=1e-2)
+    assert travel.distance_m[0] == pytest.approx(0, abs=0.5)
+
+
+def test_a_unit_in_a_courtyard_is_put_on_the_street_outside(tmp_path):
+    # given a courtyard lane that joins no street, nearer to the unit than the street
+    town = one_way_ring()
+    town.node(10, 150, 60)
+    town.node(11, 250, 60)
+    town.way([10, 11], {"highway": "service"})
+    roads = graph(tmp_path, town)
+    travel = roads.nearest(*at(200, 0), [at(160, 55)[0]], [at(160, 55)[1]], "car")
+    assert travel.how[0] == ROAD and travel.drive_s[0] < 60
+
+
+def island_town():
+    """A town and an island 900 m off, each with a street."""
+    town = one_way_ring()
+    town.node(20, 0, 1300)
+    town.node(21, 400, 1300)
+    town.way([20, 21], {"highway": "residential"})
+    return town
+
+
+def test_over_the_water_there_is_no_way_and_it_is_said(tmp_path):
+    roads = graph(tmp_path, island_town())
+    travel = roads.nearest(
+        *at(200, 0), [at(200, 1300)[0], at(100, 0)[0]], [at(200, 1300)[1], at(100, 0)[1]], "ambulance"
+    )
+    assert travel.how.tolist() == [UNREACHABLE, ROAD]
+    assert np.isinf(travel.drive_s[0]) and not travel.road[0] and np.isfinite(travel.drive_s[1])
+
+
+def test_off_the_road_gets_an_estimate_that_says_so(tmp_path):
+    roads = graph(tmp_path, one_way_ring())
+    far = at(3000, 0)
+    travel = roads.nearest(*at(400, 0), [far[0]], [far[1]], "car")
+    assert travel.how[0] == STRAIGHT and not travel.road[0]
+    assert travel.distance_m[0] == pytest.approx(2600 * STRAIGHT_DETOUR, rel=1e-3)
+    assert travel.drive_s[0] == pytest.approx(2600 * STRAIGHT_DETOUR / (30 / 3.6), rel=1e-3)
+    bare = roads.nearest(*at(400, 0), [far[0]], [far[1]], "car", straight=False)
+    assert bare.how[0] == OFF_ROAD and np.isinf(bare.drive_s[0]) and np.isinf(bare.distance_m[0])
+    assert not roads.route(*far, *at(400, 0), "car").road
+
+
+def test_an_incident_off_the_road_gives_estimates_for_all(tmp_path):
+    roads = graph(tmp_path, one_way_ring())
+    travel = roads.nearest(*at(3000, 0), [at(0, 0)[0]] * 2, [at(0, 0)[1]] * 2, "car", 1)
+    assert travel.how.tolist() == [STRAIGHT, STRAIGHT] and np.all(np.isfinite(travel.drive_s))
+
+
+def test_the_straight_estimate_does_not_promise_too_much(porto):
+    seed = 21
+    rng = np.random.default_rng(seed)
+    lon, lat = scatter(porto, "ambulance", rng, 400)
+    travel = porto.nearest(lon[0], lat[0], lon, lat, "ambulance", straight=False)
+    estimate_s = haversine_m(lon[0], lat[0], lon, lat) * STRAIGHT_DETOUR / (30 / 3.6)
+    assert np.median(estimate_s[travel.road] / travel.drive_s[travel.road]) > 1.0, f"seed {seed}"
+
+
+def test_what_is_no_position_never_harms_the_others(tmp_path):
+    roads = graph(tmp_path, one_way_ring())
+    good = at(100, 0)
+    lons, lats = [np.nan, good[0], np.inf, 400.0, good[0]], [good[1], good[1], good[1], good[1], -91.0]
+    for profile in (*NETWORK_OF, "air"):
+        how = roads.nearest(*at(200, 0), lons, lats, profile).how.tolist()
+        assert [how[0], *how[2:]] == [NO_POSITION] * 4
+        assert how[1] == (STRAIGHT if profile == "air" else ROAD)
+    nowhere = roads.nearest(np.nan, 45.0, lons, lats, "car")
+    assert np.all(np.isinf(nowhere.drive_s)) and set(nowhere.how.tolist()) == {NO_POSITION}
+
+
+def test_no_units_no_answer_and_wrong_questions_are_refused(tmp_path):
+    roads = graph(tmp_path, one_way_ring())
+    assert len(roads.nearest(*at(0, 0), [], [], "car").drive_s) == 0
+    with pytest.raises(ValueError, match="unknown profile"):
+        roads.nearest(*at(0, 0), [0.0], [0.0], "submarine")
+    with pytest.raises(ValueError, match="one length"):
+        roads.nearest(*at(0, 0), [0.0, 1.0], [0.0], "car")
+
+
+def test_a_helicopter_flies_straight(tmp_path):
+    roads = graph(tmp_path, one_way_ring())
+    travel = roads.nearest(*at(0, 0), [at(6000, 0)[0]], [at(6000, 0)[1]], "air", 1)
+    assert travel.distance_m[0] == pytest.approx(6000, rel=1e-3) and travel.drive_s[0] == pytest.approx(
+        100, rel=1e-3
+    )
+    assert not travel.road[0]
+
+
+def test_snaps_made_before_give_the_same_answer(helsinki):
+    seed = 4
+    lon, lat = scatter(helsinki, "car", np.random.default_rng(seed), 60)
+    fresh = helsinki.nearest(lon[0], lat[0], lon, lat, "car")
+    again = helsinki.nearest(lon[0], lat[0], lon, lat, "car", snaps=helsinki.snap(lon, lat, "car"))
+    assert np.array_equal(fresh.drive_s, again.drive_s)
+
+
+def test_threads_that_search_at_once_do_not_disturb_each_other(helsinki):
+    seed = 6
+    rng = np.random.default_rng(seed)
+    lon, lat = scatter(helsinki, "car", rng, 200)
+    alone = [helsinki.nearest(lon[i], lat[i], lon, lat, "car", 1 + i).drive_s for i in range(40)]
+    wrong: list[int] = []
+
+    def search() -> None:
+        for i in range(40):
+            if not np.array_equal(helsinki.nearest(lon[i], lat[i], lon, lat, "car", 1 + i).drive_s, alone[i]):
+                wrong.append(i)
+
+    threads = [threading.Thread(target=search) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong, f"seed {seed}"
+
+
+def test_after_the_warm_up_no_request_compiles(helsinki):
+    from gis import travel
+
+    helsinki.warm_up()
+    compiled = [len(kernel.signatures) for kernel in (travel._snap, travel._search)]
+    lon, lat = scatter(helsinki, "bus", np.random.default_rng(1), 30)
+    helsinki.nearest(24.94, 60.17, lon, lat, "bus", 3)
+    helsinki.nearest(np.float32(24.94), 60, lon.tolist(), lat.astype(np.float32), "foot")
+    helsinki.route(24.94, 60.17, 24.95, 60.17, "ambulance")
+    assert [len(kernel.signatures) for kernel in (travel._snap, travel._search)] == compiled

@@ -1,0 +1,156 @@
+"""Dispatchers at real consoles: one server for this folder, and a real Chromium with a seat for each person."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_MS = 45_000
+"""A software-drawn map on a loaded machine may need many seconds; every wait is for a state, never for time."""
+CHROMIUM = [
+    "--no-sandbox",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+]
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+class Server(Protocol):
+    url: str
+    demo: list[dict[str, str]]
+
+    def start(self, *parts: str) -> None: ...
+    def kill(self, part: str) -> None: ...
+
+
+@dataclass
+class Seat:
+    """One person at one console. `faults` collects what no console may do: page errors, outside requests."""
+
+    page: Page
+    context: BrowserContext
+    url: str
+    faults: list[str] = field(default_factory=list)
+
+    def see(self, testid: str, **attributes: str) -> Locator:
+        """The elements with this test id, and with these data attributes."""
+        wanted = "".join(f'[data-{name}="{value}"]' for name, value in attributes.items())
+        return self.page.locator(f'[data-testid="{testid}"]{wanted}')
+
+    def until_live(self) -> None:
+        expect(self.see("console", live="true")).to_be_visible()
+
+    def until_map(self) -> None:
+        expect(self.see("map", ready="true")).to_be_visible()
+
+    def held(self) -> dict[str, Any]:
+        """What the console holds: cursor, incidents, units, positionsSeen."""
+        held: dict[str, Any] = self.page.evaluate(
+            "() => ({cursor: straja.cursor, incidents: straja.incidents, units: straja.units,"
+            " positionsSeen: straja.positionsSeen})"
+        )
+        return held
+
+    def take_call(self, address: str, type_words: str, description: str = "") -> str:
+        """Take a call with the keyboard alone, as a dispatcher does; returns the incident's number."""
+        keys = self.page.keyboard
+        keys.press("F2")
+        expect(self.see("call-address")).to_be_focused()
+        keys.type(address)
+        first = self.page.locator("#call-address-0")
+        expect(first).to_contain_text(address)
+        keys.press("Enter")
+        expect(self.see("call-address")).to_have_value(address)
+        self.see("call-type").focus()
+        keys.type(type_words)
+        expect(self.page.locator("#call-type-0")).to_be_visible()
+        keys.press("Enter")
+        self.see("call-description").fill(description)
+        keys.press("Control+Enter")
+        expect(self.see("call-form")).to_have_count(0)
+        number = self.see("incident-card").get_attribute("data-number")
+        assert number
+        return number
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=CHROMIUM)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def built_console() -> Path:
+    page = ROOT / "app" / "static" / "console" / "index.html"
+    if not page.is_file():
+        pytest.fail("the console is not built: run ./straja build-console")
+    return page
+
+
+@pytest.fixture(scope="session")
+def room(start_server: Callable[..., Server], built_console: Path) -> Server:
+    """The server of this folder's stories: they send its crews out and do not call them back."""
+    return start_server()
+
+
+SitDown = Callable[..., Seat]
+
+
+@pytest.fixture
+def sit(browser: Browser, room: Server) -> Iterator[SitDown]:
+    """Put somebody at a console: sit("ana"), sit("ana", language="en"), sit(None) only opens the login page."""
+    seats: list[Seat] = []
+
+    def sit_down(
+        name: str | None, language: str = "ro", at: Server | None = None, size: tuple[int, int] = (1600, 900)
+    ) -> Seat:
+        server = at or room
+        context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]}, locale={"ro": "ro-RO", "en": "en-GB"}[language]
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        page = context.new_page()
+        seat = Seat(page, context, server.url)
+        seats.append(seat)
+        home = urlsplit(server.url).netloc
+        page.on("pageerror", lambda error: seat.faults.append(f"page error: {error}"))
+        page.on(
+            "request",
+            lambda r: urlsplit(r.url).scheme in ("http", "https", "ws", "wss")
+            and urlsplit(r.url).netloc != home
+            and seat.faults.append(f"asked outside: {r.url}"),
+        )
+        page.on(
+            "console",
+            lambda m: "Content Security Policy" in m.text and seat.faults.append(f"refused by policy: {m.text}"),
+        )
+        page.goto(server.url)
+        expect(seat.see("login")).to_be_visible()
+        if name is not None:
+            seat.see(f"demo-{name}").click()
+            seat.until_live()
+        return seat
+
+    yield sit_down
+    for seat in seats:
+        seat.context.close()
+    faults = [fault for seat in seats for fault in seat.faults]
+    assert not faults, "\n".join(faults)

@@ -1,0 +1,458 @@
+"""Stories from a dispatch room, told through real consoles on a real server."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Route, expect
+from tests.web.conftest import ROOT, Seat, Server, SitDown
+
+AXE = ROOT / "app" / "web" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+# ---- a call, from the first ring to the crew on its way
+
+
+def test_ana_takes_a_call_and_bogdan_sees_it_happen(sit: SitDown) -> None:
+    # given two dispatchers in one room
+    ana, bogdan = sit("ana"), sit("bogdan")
+
+    # when Ana takes a call about a fire at a real address, without touching the mouse
+    number = ana.take_call("Kaisaniemenkatu 5", "incendiu apart", "Fum la etajul 3")
+
+    # then Bogdan sees it pinned as unacknowledged, and hears of it because lives are in danger
+    row = bogdan.see("queue-row", number=number)
+    expect(row).to_contain_text("Kaisaniemenkatu 5")
+    expect(row).to_contain_text("nepreluat")
+    expect(bogdan.see("spoken")).to_contain_text(number)
+
+    # and Ana is told whom to send, with the time, the way and the reasons
+    first = ana.see("candidate", chosen="true").first
+    expect(first).to_contain_text(re.compile(r"\d+:\d\d"))
+    expect(first).to_contain_text("pe drum")
+    expect(first).to_contain_text("aduce")
+    expect(first).to_contain_text(re.compile(r"poziție \d+ s"))
+
+    # when she acknowledges it and sends the plan
+    ana.page.keyboard.press("F8")
+    expect(row).not_to_contain_text("nepreluat")
+    ana.page.keyboard.press("Enter")
+    expect(ana.see("candidate").first.locator("button.stage")).to_be_focused()
+    ana.page.keyboard.press("Enter")
+
+    # then own crews are alerted and the others only asked, and both consoles say which is which
+    expect(ana.see("send-result")).to_contain_text("Trimis")
+    own = ana.see("assignment").first.get_attribute("data-unit")
+    asked = ana.see("request", state="asked").first.get_attribute("data-unit")
+    assert own and asked
+    bogdan.see("board-filter").fill(own)
+    expect(bogdan.see("unit-row", unit=own)).to_have_attribute("data-status", "assigned")
+    expect(bogdan.see("unit-row", unit=own)).to_contain_text(number)
+    row.click()
+    expect(bogdan.see("request", unit=asked)).to_contain_text("cerut de ana")
+
+    # and nothing more is staged while the answers are awaited: a second Enter asks for nobody
+    expect(ana.see("recommendation-waiting")).to_contain_text(asked)
+    expect(ana.see("send-plan")).to_be_disabled()
+
+    # when Bogdan hears the agency's yes on the phone and writes down whose it was
+    bogdan.see(f"answer-yes-{asked}").click()
+    bogdan.see("answer-name").fill("Ion Pop")
+    bogdan.see("answer-save").click()
+
+    # then Ana reads who accepted
+    expect(ana.see("assignment", unit=asked)).to_contain_text("acceptat de Ion Pop")
+
+    # when Bogdan hears on the radio that the crew has left, and presses R on its line
+    bogdan.see("unit-row", unit=own).focus()
+    bogdan.page.keyboard.press("r")
+
+    # then Ana's card says so
+    expect(ana.see("assignment", unit=own)).to_have_attribute("data-status", "en_route")
+    expect(ana.see("assignment", unit=own)).to_contain_text("Plecat la caz")
+    # and both consoles hold the very same rows
+    expect_same_picture(ana, bogdan)
+
+
+def expect_same_picture(one: Seat, other: Seat) -> None:
+    """Snapshot plus changes on one console equals the same on the other, whatever each has missed."""
+    one.page.wait_for_function("c => straja.cursor === c", arg=other.held()["cursor"])
+
+    def rows(seat: Seat) -> dict[str, Any]:
+        held = seat.held()
+        by_id = {row["id"]: row for row in held["incidents"] + held["units"]}
+        # A fix reaches a console in position frames; the row carries the one it was built with.
+        fix = {"lon", "lat", "fix_at", "fix_received_at", "speed_mps", "heading_deg", "accuracy_m"}
+        return {i: {k: v for k, v in row.items() if k not in fix or "number" in row} for i, row in by_id.items()}
+
+    assert rows(one) == rows(other)
+
+
+def test_two_dispatchers_reach_for_the_same_crew(sit: SitDown) -> None:
+    # given Bogdan looking at a recommendation that names a crew of the city
+    ana, bogdan = sit("ana"), sit("bogdan")
+    bogdan.take_call("Aleksanterinkatu 52", "tulburarea", "Muzică tare")
+    line = bogdan.see("candidate", chosen="true").first
+    unit = line.get_attribute("data-unit")
+    assert unit
+    # and, from now on, no fresher recommendation reaches him
+    bogdan.page.route("**/recommendation", lambda route: route.abort())
+
+    # when Ana sends that crew elsewhere first
+    hers = ana.take_call("Aleksanterinkatu 46", "tulburarea", "Ceartă în stradă")
+    ana.see(f"send-{unit}").click()
+    expect(ana.see("assignment", unit=unit)).to_be_visible()
+
+    # then Bogdan's own try is refused in words: by whom, when, for what
+    bogdan.see(f"send-{unit}").click()
+    said = bogdan.see("send-result")
+    expect(said).to_contain_text(re.compile(rf"{unit} a fost luat de ana acum \d+ s"))
+    expect(said).to_contain_text(hers)
+    expect(bogdan.see("assignment", unit=unit)).to_have_count(0)
+
+
+# ---- links break
+
+
+def test_a_console_cut_off_says_so_and_catches_up(sit: SitDown) -> None:
+    # given two consoles, one of them about to lose the network
+    ana, bogdan = sit("ana"), sit("bogdan")
+    before = ana.held()["cursor"]
+    ana.context.set_offline(True)
+
+    # then it says since when, what works and what does not; nothing looks live
+    banner = ana.see("truth-banner")
+    expect(banner).to_contain_text(re.compile(r"Fără legătură din \d\d:\d\d:\d\d"))
+    expect(banner).to_contain_text("NU merg")
+    expect(ana.see("console")).to_have_attribute("data-live", "false")
+    expect(ana.see("board")).to_contain_text("situația de la")
+
+    # when the room works on meanwhile and the network comes back
+    number = bogdan.take_call("Unioninkatu 29", "copac", "Creangă pe trotuar")
+    assert ana.held()["cursor"] == before
+    ana.context.set_offline(False)
+
+    # then the console catches up by itself, without being loaded anew
+    ana.until_live()
+    expect(ana.see("queue-row", number=number)).to_be_visible()
+    expect(banner).to_have_count(0)
+    expect_same_picture(ana, bogdan)
+
+
+def test_a_call_sent_into_a_dead_server_is_kept_and_arrives_once(
+    sit: SitDown, start_server: Callable[..., Server]
+) -> None:
+    # given a call typed in on a console whose server has just lost power
+    server = start_server()
+    ana = sit("ana", at=server)
+    ana.page.keyboard.press("F2")
+    ana.page.keyboard.type("Kaisaniemenkatu 5")
+    expect(ana.page.locator("#call-address-0")).to_contain_text("Kaisaniemenkatu 5")
+    ana.page.keyboard.press("Enter")
+    ana.see("call-type").fill("F01")
+    ana.page.keyboard.press("Enter")
+    bodies: list[Any] = []
+    ana.page.on(
+        "request",
+        lambda r: r.method == "POST" and r.url.endswith("/incidents") and bodies.append(r.post_data_json),
+    )
+    server.kill("web")
+
+    # when it is sent
+    ana.page.keyboard.press("Control+Enter")
+
+    # then the console says that it is not sent, and keeps trying with the same call
+    expect(ana.see("call-retrying")).to_contain_text("NETRIMIS")
+    server.start("web")
+    expect(ana.see("incident-card")).to_contain_text("Kaisaniemenkatu 5")
+    ana.until_live()
+    assert len(bodies) >= 2, "the call was tried only once"
+    assert all(body == bodies[0] for body in bodies), "a retry changed the call"
+    same = [i for i in ana.held()["incidents"] if i["address"] == "Kaisaniemenkatu 5"]
+    assert [i["id"] for i in same] == [bodies[0]["id"]]
+
+
+def test_a_lost_answer_does_not_open_a_second_incident(sit: SitDown) -> None:
+    # given a network that loses the answer of the first try, after the server has recorded the call
+    ana = sit("ana")
+    lost: list[int] = []
+
+    def lose_once(route: Route) -> None:
+        if route.request.method != "POST" or lost:
+            route.continue_()
+            return
+        lost.append(route.fetch().status)
+        route.abort()
+
+    ana.page.route("**/api/v1/incidents", lose_once)
+
+    # when the call is taken
+    number = ana.take_call("Unioninkatu 28", "copac", "Stejar peste șine")
+
+    # then the server had it already, and there is one incident
+    assert lost == [201]
+    matching = [i for i in ana.held()["incidents"] if i["description"] == "Stejar peste șine"]
+    assert [i["number"] for i in matching] == [number]
+
+
+# ---- the call form
+
+
+def test_a_draft_survives_a_reload(sit: SitDown) -> None:
+    ana = sit("ana")
+    ana.page.keyboard.press("F2")
+    ana.page.keyboard.type("Kaisaniemenkatu 5")
+    ana.see("call-description").fill("Apelantul șoptește")
+    ana.see("call-staircase").fill("B")
+    ana.page.reload()
+    expect(ana.see("call-address")).to_have_value("Kaisaniemenkatu 5")
+    expect(ana.see("call-description")).to_have_value("Apelantul șoptește")
+    expect(ana.see("call-staircase")).to_have_value("B")
+
+
+def test_a_refusal_stands_at_the_field_it_names_and_nothing_is_lost(sit: SitDown) -> None:
+    # given a call at a street that does not exist here
+    ana = sit("ana")
+    ana.page.keyboard.press("F2")
+    ana.see("call-type").fill("F01")
+    expect(ana.page.locator("#call-type-0")).to_be_visible()
+    ana.page.keyboard.press("Enter")
+    ana.see("call-address").fill("Strada Zyxwq 999")
+    ana.see("call-description").fill("Fum negru")
+
+    # when it is sent as it is
+    ana.page.keyboard.press("Control+Enter")
+
+    # then the address is marked wrong in words, has the focus, and the rest stays
+    address = ana.see("call-address")
+    expect(address).to_have_attribute("aria-invalid", "true")
+    expect(address).to_be_focused()
+    expect(ana.page.locator("#call-address-fault")).to_contain_text("Zyxwq")
+    expect(ana.see("call-description")).to_have_value("Fum negru")
+
+
+@pytest.mark.parametrize("typed", ["cazut canal", "căzut CANAL", "cãzut", "R09"])
+def test_types_are_found_by_code_and_without_diacritics(sit: SitDown, typed: str) -> None:
+    ana = sit("ana")
+    ana.page.keyboard.press("F2")
+    ana.see("call-type").fill(typed)
+    expect(ana.see("call-type-list")).to_contain_text("Persoană căzută în canal")
+
+
+def test_the_type_brings_its_priority_until_a_person_chooses_one(sit: SitDown) -> None:
+    ana = sit("ana")
+    ana.page.keyboard.press("F2")
+    ana.see("call-type").fill("H03")
+    ana.page.keyboard.press("Enter")
+    expect(ana.see("call-priority-P3")).to_be_checked()
+    ana.see("call-priority-P2").focus()
+    ana.page.keyboard.press("Space")
+    ana.see("call-type").fill("F01")
+    ana.page.keyboard.press("Enter")
+    expect(ana.see("call-priority-P2")).to_be_checked()
+
+
+def test_a_click_on_the_map_says_where(sit: SitDown) -> None:
+    ana = sit("ana")
+    ana.until_map()
+    ana.page.keyboard.press("F2")
+    box = ana.see("map").bounding_box()
+    assert box
+    ana.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(ana.see("call-pin")).to_be_visible()
+    expect(ana.see("call-address")).not_to_have_value("")
+    # and the words for the place come from the city's own addresses
+    expect(ana.see("call-address")).to_have_value(re.compile(r"[A-Za-z]{4}"))
+
+
+# ---- the map
+
+
+def green_pixels(seat: Seat) -> int:
+    """How many pixels of the map's picture have the colour of an available crew."""
+    picture = base64.b64encode(seat.see("map").screenshot()).decode()
+    count: int = seat.page.evaluate(
+        """async (png) => {
+          const bytes = Uint8Array.from(atob(png), (c) => c.charCodeAt(0));
+          const image = await createImageBitmap(new Blob([bytes], {type: 'image/png'}));
+          const canvas = new OffscreenCanvas(image.width, image.height);
+          const ctx = canvas.getContext('2d');
+          ctx.drawImage(image, 0, 0);
+          const p = ctx.getImageData(0, 0, image.width, image.height).data;
+          let n = 0;
+          for (let i = 0; i < p.length; i += 4)
+            if (Math.abs(p[i] - 0x28) < 12 && Math.abs(p[i + 1] - 0xf4) < 12 && Math.abs(p[i + 2] - 0x83) < 12) n++;
+          return n;
+        }""",
+        picture,
+    )
+    return count
+
+
+def until_green(seat: Seat, wanted: bool) -> None:
+    for _ in range(60):
+        if (green_pixels(seat) > 200) is wanted:
+            return
+    pytest.fail(f"crews {'never appeared on' if wanted else 'never left'} the map: {green_pixels(seat)} pixels")
+
+
+def test_crews_are_drawn_and_come_back_after_the_graphics_are_lost(sit: SitDown) -> None:
+    # given a map with crews on it
+    ana = sit("ana")
+    ana.until_map()
+    until_green(ana, True)
+    # and it says that no graphics card draws it, and whose data it shows
+    expect(ana.see("software")).to_be_visible()
+    expect(ana.see("attribution")).to_contain_text("OpenStreetMap")
+
+    # when the graphics context is lost
+    ana.page.evaluate(
+        "() => { window.lost = document.querySelector('.unit-overlay').getContext('webgl2')"
+        ".getExtension('WEBGL_lose_context'); window.lost.loseContext(); }"
+    )
+    until_green(ana, False)
+    # and comes back
+    ana.page.evaluate("() => window.lost.restoreContext()")
+
+    # then the crews are back
+    until_green(ana, True)
+
+
+def test_positions_flow_and_crews_can_be_picked_on_the_map(sit: SitDown) -> None:
+    ana = sit("ana")
+    ana.until_map()
+    ana.page.wait_for_function("() => straja.positionsSeen >= 2")
+    until_green(ana, True)
+    # Sweep the map until a click meets a crew: what is drawn is what is picked.
+    box = ana.see("map").bounding_box()
+    assert box
+    for step in range(400):
+        x = box["x"] + box["width"] * (0.2 + 0.03 * (step % 20))
+        y = box["y"] + box["height"] * (0.05 + 0.045 * (step // 20))
+        ana.page.mouse.click(x, y)
+        if ana.page.locator('[data-testid="unit-row"][aria-selected="true"]').count():
+            return
+    pytest.fail("no click on the map selected a crew")
+
+
+# ---- who may do what, in which words
+
+
+def test_an_observer_watches_and_has_no_way_to_change_anything(sit: SitDown) -> None:
+    matei = sit("matei")
+    expect(matei.see("unit-row").first).to_be_visible()
+    expect(matei.see("new-call")).to_have_count(0)
+    matei.page.keyboard.press("F2")
+    expect(matei.see("call-form")).to_have_count(0)
+    unit = matei.see("unit-row").first
+    unit.focus()
+    matei.page.keyboard.press("Enter")
+    expect(matei.see("status-menu")).to_have_count(0)
+
+
+def test_a_wrong_password_is_refused_in_words(sit: SitDown) -> None:
+    nobody = sit(None, language="en")
+    nobody.see("login-name").fill("ana")
+    nobody.see("login-password").fill(uuid.uuid4().hex)
+    nobody.page.keyboard.press("Enter")
+    expect(nobody.see("login-fault")).to_contain_text("wrong")
+
+
+def test_the_language_changes_everything_at_once_and_is_remembered(sit: SitDown) -> None:
+    # given a console in Romanian, with a count that needs "de"
+    ana = sit("ana")
+    html = ana.page.locator("html")
+    expect(html).to_have_attribute("lang", "ro")
+    expect(ana.see("board")).to_contain_text("28 de unități")
+    expect(ana.see("board")).to_contain_text("Disponibil")
+
+    # when English is chosen
+    ana.see("language-en").click()
+
+    # then labels, counts and the pack's own words are English
+    expect(html).to_have_attribute("lang", "en")
+    expect(ana.see("board")).to_contain_text("28 units")
+    expect(ana.see("board")).to_contain_text("Available")
+    expect(ana.see("new-call")).to_contain_text("New call")
+
+    # and stay so after a reload
+    ana.page.reload()
+    ana.until_live()
+    expect(html).to_have_attribute("lang", "en")
+
+
+def test_a_session_that_has_ended_leads_back_to_the_login_with_the_draft_kept(sit: SitDown) -> None:
+    ana = sit("ana")
+    ana.page.keyboard.press("F2")
+    ana.page.keyboard.type("Kaisaniemenkatu 5")
+    ana.context.clear_cookies()
+    ana.see("call-type").fill("F01")
+    ana.page.keyboard.press("Enter")
+    ana.page.keyboard.press("Control+Enter")
+    expect(ana.see("login")).to_contain_text("Sesiunea s-a încheiat")
+    ana.see("demo-ana").click()
+    expect(ana.see("call-address")).to_have_value("Kaisaniemenkatu 5")
+
+
+# ---- everybody can use it
+
+
+def axe(seat: Seat, where: str) -> None:
+    """No finding of axe-core under the WCAG 2.2 AA rules. The map's canvas is opaque to it by nature."""
+    if not AXE.is_file():
+        pytest.fail("axe-core is not installed: run npm ci in app/web")
+    # Evaluated by the browser's debugger, so that the page's own policy against foreign scripts stays on.
+    seat.page.evaluate(AXE.read_text(encoding="utf-8") + "; 0")
+    found = seat.page.evaluate(
+        """async () => (await axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa',
+          'best-practice']})).violations.map((v) => ({id: v.id, help: v.help,
+          nodes: v.nodes.map((n) => n.html.slice(0, 160) + ' :: ' + n.failureSummary.slice(0, 200))}))"""
+    )
+    assert found == [], where + "\n" + json.dumps(found, indent=1, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("theme", ["night", "day"])
+@pytest.mark.parametrize("language", ["ro", "en"])
+def test_login_and_console_are_clean_for_assistive_tools(sit: SitDown, language: str, theme: str) -> None:
+    nobody = sit(None, language=language)
+    axe(nobody, "login")
+    seat = sit("sorina", language=language)
+    if theme == "day":
+        seat.see("theme").click()
+    seat.until_map()
+    seat.take_call("Mikonkatu 8", "F01" if language == "ro" else "dwelling", "Fum")
+    expect(seat.see("candidate").first).to_be_visible()
+    axe(seat, f"console with an incident, {theme}")
+    seat.page.keyboard.press("F2")
+    seat.page.keyboard.type("Kaisan")
+    expect(seat.page.locator("#call-address-0")).to_be_visible()
+    axe(seat, f"call form, {theme}")
+    seat.page.keyboard.press("Escape")
+    seat.page.keyboard.press("Escape")
+    unit = seat.see("unit-row").first
+    unit.focus()
+    seat.page.keyboard.press("Enter")
+    expect(seat.see("status-menu")).to_be_visible()
+    axe(seat, f"status menu, {theme}")
+    seat.page.keyboard.press("Escape")
+    expect(unit).to_be_focused()
+    seat.page.keyboard.press("?")
+    expect(seat.see("help")).to_be_visible()
+    axe(seat, f"help, {theme}")
+
+
+def test_nothing_is_lost_at_twice_the_size(sit: SitDown) -> None:
+    """A 1920 px screen zoomed to 200 % is 960 px wide: no part is cut off sideways, all lists can be reached."""
+    seat = sit("sorina", size=(960, 540))
+    seat.until_map()
+    wide = seat.page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide <= 0
+    for part in ("queue", "board", "map", "help-open"):
+        seat.see(part).scroll_into_view_if_needed()
+        expect(seat.see(part)).to_be_in_viewport()
