@@ -137,6 +137,7 @@ def main(config: Config) -> None:
     try:
         with the_lock(core.engine, config.var, stop):
             log.info("keeping time for station %s", config.station)
+            core.log.renew_mark()
             keeper = Keeper(core)
             while not stop.is_set():
                 try:

@@ -810,7 +810,10 @@ class Log:
         return base64.urlsafe_b64encode(f"{self.origin}:{position}".encode()).decode().rstrip("=")
 
     def position_of(self, cursor: str) -> int | None:
-        """The position of a cursor of this incarnation; None for any other text."""
+        """The position of a cursor of this incarnation; None for any other text. A plain number is taken
+        as a position, so that a reader can begin at 0."""
+        if cursor.isascii() and cursor.isdigit() and len(cursor) < 19:
+            return int(cursor)
         try:
             text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
             origin, _, position = text.rpartition(":")

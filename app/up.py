@@ -481,6 +481,15 @@ def supervise(
     import psutil
     from circus.arbiter import Arbiter
     from circus.watcher import Watcher
+    from tornado import gen
+
+    class InTurn(Arbiter):  # type: ignore[misc]
+        """Stops the parts one after the other, last started first: who uses Redis goes before it."""
+
+        @gen.coroutine
+        def _stop_watchers(self, close_output_streams: bool = False, watcher_iter_func: Any = None) -> Any:
+            for watcher in self.iter_watchers(reverse=False):
+                yield watcher._stop(close_output_streams)
 
     for chatty in ("circus", "tornado"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
@@ -536,7 +545,7 @@ def supervise(
     # The supervisor's own endpoints obey whoever can open them: a folder of our own, not a port. Not
     # under `var`, whose path may be longer than the 107 bytes of a socket's name.
     with tempfile.TemporaryDirectory(prefix="straja-") as private:
-        arbiter = Arbiter(watchers, f"ipc://{private}/control", f"ipc://{private}/events", check_delay=1.0)
+        arbiter = InTurn(watchers, f"ipc://{private}/control", f"ipc://{private}/events", check_delay=1.0)
 
         def running(_: Any) -> None:
             # circus would reload on a hangup; for us a closed terminal means stop, unless under nohup.

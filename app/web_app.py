@@ -67,6 +67,11 @@ def build(config: Config, core: Core | None = None) -> Flask:
     app.extensions["straja_rows"] = rows
     if config.trusted_proxy:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
+    if not config.demo:
+        # Who signed in with a published password while the demo was on is out now that it is off.
+        for account in core.accounts.accounts():
+            if account.demo:
+                core.accounts.revoke_sessions(account.name)
     if core.city is not None:
         core.city.roads.warm_up()
     _files(app)

@@ -29,6 +29,7 @@ Arrays of a network (E edges, N nodes, P polyline points, A = 2 E arcs):
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -456,6 +457,13 @@ class RoadBuilder:
 
 
 Arrays = dict[str, NDArray[Any]]
+_ARRAYS: Final = frozenset(
+    {
+        "edge_tail", "edge_head", "edge_m", "edge_name", "edge_class", "edge_way", "point_first",
+        "point_lon_e7", "point_lat_e7", "point_edge", "point_m", "in_first", "in_arc", "in_tail", "grid_first", "grid_point",
+        "grid_shape",
+    }
+)  # fmt: skip
 
 
 def _arrays(
@@ -628,7 +636,10 @@ def _grid(arrays: Arrays) -> Arrays:
 def _save(into: Path, arrays: Arrays) -> dict[str, int]:
     into.mkdir()
     for name, array in arrays.items():
-        np.save(into / f"{name}.npy", array)
+        # Through a buffer: on a full disk numpy's own writing fails without saying that it is full.
+        packed = io.BytesIO()
+        np.save(packed, array)
+        (into / f"{name}.npy").write_bytes(packed.getbuffer())
     return {
         "nodes": len(arrays["in_first"]) - 1,
         "edges": len(arrays["edge_m"]),
@@ -639,9 +650,23 @@ def _save(into: Path, arrays: Arrays) -> dict[str, int]:
 
 def load_network(folder: Path) -> Arrays:
     """The arrays of one network, mapped read-only into memory. Raises OSError or ValueError when one is
-    unreadable."""
+    missing, unreadable or of the wrong length."""
     arrays: Arrays = {}
     for file in sorted(folder.glob("*.npy")):
         # numba compiles for plain arrays; a view drops the memmap subclass and keeps the mapping.
         arrays[file.stem] = np.load(file, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+    profiles = [profile for profile, network in NETWORK_OF.items() if network == folder.name]
+    by_profile = {f"{kind}_{profile}" for profile in profiles for kind in ("ms", "aside")}
+    if missing := sorted((_ARRAYS | by_profile) - arrays.keys()):
+        raise ValueError(f"{folder.name} has no {', '.join(missing)}")
+    edges, points, arcs = len(arrays["edge_m"]), len(arrays["point_m"]), len(arrays["in_arc"])
+    for name, array in arrays.items():
+        fits = {
+            "edge": len(array) == edges,
+            "aside": len(array) == edges,
+            "point": len(array) == (edges + 1 if name == "point_first" else points),
+            "ms": len(array) == arcs == 2 * edges,
+        }
+        if not fits.get(name.partition("_")[0], True):
+            raise ValueError(f"{folder.name}/{name} has the wrong length {len(array)}")
     return arrays

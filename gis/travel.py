@@ -339,6 +339,8 @@ class RoadGraph:
         unreadable."""
         folder = city / "roads"
         networks = {part.name: load_network(part) for part in sorted(folder.iterdir()) if part.is_dir()}
+        if "drive" not in networks:
+            raise ValueError(f"{folder} has no drive network")
         return cls(networks, json.loads((folder / "names.json").read_text(encoding="utf-8")))
 
     def arrays(self, profile: str) -> Arrays:

@@ -365,7 +365,9 @@ def test_up_starts_all_parts_starts_a_dead_one_again_and_leaves_nothing_behind(
     assert len(family) >= 4
     one.process.send_signal(signal.SIGINT)
     assert one.process.wait(40) == 0
+    told = len(one.said)
     one.until("Stopped.")
+    assert one.said[told:] == ["Stopped."], "something complained while it was stopped"
     assert not psutil.wait_procs(family, timeout=1)[1]
     assert not up.healthy(url)
     for log in ("web", "keeper", "worker", "redis"):

@@ -108,7 +108,9 @@ class NewIncident(Strict):
     location: Location | None = None
     address: Short | AddressParts | None = None
     description: Text = ""
-    caller: Caller | None = None
+    caller: Caller | Annotated[str, Field(max_length=200)] | None = Field(
+        default=None, description="{name, phone}, or one text: a number is taken as the telephone."
+    )
     case_numbers: list[CaseNumber] = Field(default_factory=list, max_length=20)
     source: str | None = Field(default=None, max_length=32, description="Where the call came from.")
     observed_at: str | None = Field(default=None, description="RFC 3339: when it happened.")
@@ -410,11 +412,18 @@ def post_incident(body: NewIncident) -> tuple[Response, int]:
         priority=body.priority,
         medical_code=body.medical_code,
         description=body.description,
-        caller=body.caller.model_dump(exclude_none=True) if body.caller else None,
+        caller=_caller(body.caller),
         case_numbers=tuple((case.agency, case.number) for case in body.case_numbers),
     )
     cursor = send(command)
     return jsonify({**fresh_incident(body.id), "id": body.id, "log_position": cursor}), 201
+
+
+def _caller(given: Caller | str | None) -> dict[str, str] | None:
+    if isinstance(given, str):
+        digits = sum(ch.isdigit() for ch in given)
+        return {"phone" if digits >= 3 else "name": given.strip()} if given.strip() else None
+    return given.model_dump(exclude_none=True) if given is not None else None
 
 
 def _changed(path: IncidentPath, command: c.Command) -> Response:

@@ -49,10 +49,11 @@ def get_session() -> Response:
 @blueprint.post("/session", tags=[TAG], summary="Sign in")
 def post_session(body: Login) -> Response:
     parts = core()
-    name = body.name.strip().casefold()
-    if not parts.config.demo and any(a.demo and a.name == name for a in parts.accounts.accounts()):
-        raise Problem(403, "demo-off", "Demo accounts cannot sign in here: the demo is off.")
     session = parts.accounts.login(body.name, body.password, request.remote_addr or "")
+    # By the account that was found: a name can be written in several ways.
+    if not parts.config.demo and any(a.demo and a.name == session.actor.name for a in parts.accounts.accounts()):
+        parts.accounts.logout(session.token)
+        raise Problem(403, "demo-off", "Demo accounts cannot sign in here: the demo is off.")
     answer = jsonify({"user": _user(session.actor), "csrf": session.csrf})
     answer.set_cookie(
         COOKIE,

@@ -27,7 +27,7 @@ def at(x_m: float, y_m: float) -> tuple[float, float]:
 
 @dataclass
 class Town:
-    """Nodes by number at metres east and north; ways over those numbers. A number without a node was cut off."""
+    """Nodes by number at metres east and north, ways over those numbers; one without a node was cut off."""
 
     nodes: dict[int, tuple[float, float]] = field(default_factory=dict)
     node_tags: dict[int, Mapping[str, str]] = field(default_factory=dict)

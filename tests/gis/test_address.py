@@ -14,7 +14,7 @@ from tests.gis.small_city import Town, at, extract
 
 
 def romanian_town():
-    """Strada Lungă (1 km, west to east) crossed by Bulevardul Mihai Viteazul and the trunk road DN1 with milestones."""
+    """Strada Lungă (1 km, west to east) crossed by Bulevardul Mihai Viteazul; DN1 with its milestones."""
     town = Town()
     for number, x in enumerate(range(0, 1001, 100), 1):
         town.node(number, x, 0)
@@ -57,7 +57,7 @@ def romanian_town():
         addr__city="Brașov",
     )
     town.node(55, 6100, 20, addr__street="Strada Lungă", addr__housenumber="5", addr__city="Săcele")
-    town.node(56, 500, 40, amenity="hospital", name="Spitalul Județean", **{"name__hu": "Megyei kórház"})
+    town.node(56, 500, 40, amenity="hospital", name="Spitalul Județean", name__hu="Megyei kórház")
     town.node(
         57, 700, 40, shop="supermarket", name="Kaufland", addr__street="Strada Lungă", addr__housenumber="30"
     )
@@ -91,24 +91,33 @@ def first(book, text, **options):
 
 @pytest.mark.parametrize(
     "said",
-    ["Strada Lungă 5", "strada lunga 5", "STR. LUNGĂ NR. 5", "str lungă nr 5", "Lungă 5", "Lunga, 5", "5 Strada Lungă",
-     "Strada Lungă 5, Brașov", "Strada Lungă 5 Braşov", "str. Lungă nr.5, loc. Brașov"],
-)  # fmt: skip
+    [
+        "Strada Lungă 5",
+        "strada lunga 5",
+        "STR. LUNGĂ NR. 5",
+        "str lungă nr 5",
+        "Lungă 5",
+        "Lunga, 5",
+        "5 Strada Lungă",
+        "Strada Lungă 5, Brașov",
+        "Strada Lungă 5 Braşov",
+        "str. Lungă nr.5, loc. Brașov",
+    ],
+)
 def test_one_address_said_in_many_ways(town, said):
     place = first(town, said, near=at(0, 0))
     assert (place.kind, place.match, place.label) == ("address", "exact", "Strada Lungă 5, Brașov")
-    assert (
-        place.parts["street"] == "Strada Lungă"
-        and place.parts["number"] == "5"
-        and place.parts["city"] == "Brașov"
-    )
+    assert place.parts["street"] == "Strada Lungă"
+    assert place.parts["number"] == "5"
+    assert place.parts["city"] == "Brașov"
     assert metres_between(place.lon, place.lat, *at(120, 15)) < 1
 
 
 def test_comma_below_and_cedilla_are_one_letter():
     assert fold("Șoseaua Ţepeş") == fold("Şoseaua Țepeș") == fold("sos. tepes") == "soseaua tepes"
     assert fold("B-dul Unirii") == fold("bd. UNIRII") == "bulevardul unirii"
-    assert fold("Mäkelänkatu") == "makelankatu" and fold("Rua São João") == "rua sao joao"
+    assert fold("Mäkelänkatu") == "makelankatu"
+    assert fold("Rua São João") == "rua sao joao"
 
 
 def test_the_namesake_is_found_by_its_city_and_by_nearness(town):
@@ -147,25 +156,36 @@ def test_a_number_that_is_not_there_gives_its_neighbours_and_says_so(town):
 
 def test_the_block_decides_between_two_of_one_number(town):
     place = first(town, "Str. Lungă 21 bl. B7 sc. B et. 4 ap. 17", near=at(0, 0))
-    assert place.parts["block"] == "B7" and metres_between(place.lon, place.lat, *at(420, 20)) < 1
-    assert (
-        place.parts["staircase"] == "B" and place.parts["floor"] == "4" and place.parts["apartment"] == "17"
-    )
+    assert place.parts["block"] == "B7"
+    assert metres_between(place.lon, place.lat, *at(420, 20)) < 1
+    assert place.parts["staircase"] == "B"
+    assert place.parts["floor"] == "4"
+    assert place.parts["apartment"] == "17"
 
 
 def test_what_the_caller_said_stays_with_the_place(town):
     place = first(town, "Strada Lungă 5 sc. 2 et. 3 ap. 9 interfon 23C lângă Kaufland", near=at(0, 0))
     assert place.label == "Strada Lungă 5, Brașov"
     assert {k: place.parts[k] for k in ("staircase", "floor", "apartment", "intercom", "landmark")} == {
-        "staircase": "2", "floor": "3", "apartment": "9", "intercom": "23C", "landmark": "Kaufland",
-    }  # fmt: skip
+        "staircase": "2",
+        "floor": "3",
+        "apartment": "9",
+        "intercom": "23C",
+        "landmark": "Kaufland",
+    }
 
 
 @pytest.mark.parametrize(
     "said",
-    ["Strada Lungă x Bulevardul Mihai Viteazul", "lungă cu mihai viteazul", "Lungă colț cu Mihai Viteazul", "mihai viteazul & lunga",
-     "intersecția Strada Lungă cu bd. Mihai Viteazul", "Strada Lungă × Bulevardul Gării"],
-)  # fmt: skip
+    [
+        "Strada Lungă x Bulevardul Mihai Viteazul",
+        "lungă cu mihai viteazul",
+        "Lungă colț cu Mihai Viteazul",
+        "mihai viteazul & lunga",
+        "intersecția Strada Lungă cu bd. Mihai Viteazul",
+        "Strada Lungă × Bulevardul Gării",
+    ],
+)
 def test_a_crossing_however_it_is_joined(town, said):
     place = first(town, said)
     assert (place.kind, place.match) == ("crossing", "exact")
@@ -180,7 +200,8 @@ def test_landmarks_by_any_of_their_names(town):
     assert first(town, "spitalul judetean").kind == "landmark"
     assert first(town, "megyei korhaz").label == "Spitalul Județean (Megyei kórház)"
     by_it = first(town, "lângă Kaufland")
-    assert (by_it.match, by_it.note) == ("near", "landmark") and by_it.parts["landmark"] == "Kaufland"
+    assert (by_it.match, by_it.note) == ("near", "landmark")
+    assert by_it.parts["landmark"] == "Kaufland"
 
 
 @pytest.mark.parametrize(
@@ -217,9 +238,18 @@ def test_beyond_the_milestones_nothing_is_made_up(town, said):
 
 @pytest.mark.parametrize(
     "typed",
-    ["60.170833, 24.941667", "60.170833 24.941667", "60,170833 24,941667", "60,170833; 24,941667", "60°10'15\"N 24°56'30\"E",
-     "N60 10 15 E24 56 30", "60.170833N, 24.941667E", "24.941667E 60.170833N", "N 60.170833 E 24.941667"],
-)  # fmt: skip
+    [
+        "60.170833, 24.941667",
+        "60.170833 24.941667",
+        "60,170833 24,941667",
+        "60,170833; 24,941667",
+        "60°10'15\"N 24°56'30\"E",
+        "N60 10 15 E24 56 30",
+        "60.170833N, 24.941667E",
+        "24.941667E 60.170833N",
+        "N 60.170833 E 24.941667",
+    ],
+)
 def test_coordinates_in_every_usual_hand(typed):
     point = parse_coordinates(typed)
     assert point is not None
@@ -246,51 +276,86 @@ def test_swapped_coordinates_are_offered_the_right_way_round(helsinki):
 
 
 @pytest.mark.parametrize(
-    "said, parts",
+    ("said", "parts"),
     [
-        ("Str. Lungă 5 bl. A3 sc. B et. 4 ap. 17 interfon 23",
-         {"street": "Str. Lungă", "number": "5", "block": "A3", "staircase": "B", "floor": "4", "apartment": "17", "intercom": "23"}),
-        ("strada Lungă nr. 5, bloc 12, scara 2, parter, cartier Bartolomeu, Brașov",
-         {"street": "strada Lungă", "number": "5", "block": "12", "staircase": "2", "floor": "parter", "district": "Bartolomeu",
-          "city": "Brașov"}),
-        ("bd. Unirii 12A vizavi de Kaufland", {"street": "bd. Unirii", "number": "12A", "landmark": "Kaufland"}),
-        ("Calea Victoriei 12-14, sector 1", {"street": "Calea Victoriei", "number": "12-14", "district": "sector 1"}),
+        (
+            "Str. Lungă 5 bl. A3 sc. B et. 4 ap. 17 interfon 23",
+            {
+                "street": "Str. Lungă",
+                "number": "5",
+                "block": "A3",
+                "staircase": "B",
+                "floor": "4",
+                "apartment": "17",
+                "intercom": "23",
+            },
+        ),
+        (
+            "strada Lungă nr. 5, bloc 12, scara 2, parter, cartier Bartolomeu, Brașov",
+            {
+                "street": "strada Lungă",
+                "number": "5",
+                "block": "12",
+                "staircase": "2",
+                "floor": "parter",
+                "district": "Bartolomeu",
+                "city": "Brașov",
+            },
+        ),
+        (
+            "bd. Unirii 12A vizavi de Kaufland",
+            {"street": "bd. Unirii", "number": "12A", "landmark": "Kaufland"},
+        ),
+        (
+            "Calea Victoriei 12-14, sector 1",
+            {"street": "Calea Victoriei", "number": "12-14", "district": "sector 1"},
+        ),
         ("1 Decembrie 1918 nr 4", {"street": "1 Decembrie 1918", "number": "4"}),
         ("DN1 km 12+300", {"road": "DN1", "road_km": "12.300"}),
         ("km 12,3 pe DN1", {"road": "DN1", "road_km": "12.300"}),
         ("Mannerheimintie 12 A", {"street": "Mannerheimintie", "number": "12A"}),
         ("12 Main Street", {"street": "Main Street", "number": "12"}),
         ("lângă Gara de Nord", {"landmark": "Gara de Nord"}),
-        ("comuna Tărlungeni, str. Zizinului 8", {"street": "str. Zizinului", "number": "8", "city": "Tărlungeni"}),
+        (
+            "comuna Tărlungeni, str. Zizinului 8",
+            {"street": "str. Zizinului", "number": "8", "city": "Tărlungeni"},
+        ),
         ("", {}),
     ],
-)  # fmt: skip
+)
 def test_the_parts_of_a_spoken_address(said, parts):
     assert parse_parts(said) == parts
 
 
 @pytest.mark.parametrize(
-    "text, number",
-    [("12", (12, 12, "")), ("12A", (12, 12, "a")), ("12 a", (12, 12, "a")), ("12-14", (12, 14, "")), ("29-27", (27, 29, "")),
-     ("12/3", (12, 12, "3")), ("12-14B", (12, 14, "b"))],
-)  # fmt: skip
+    ("text", "number"),
+    [
+        ("12", (12, 12, "")),
+        ("12A", (12, 12, "a")),
+        ("12 a", (12, 12, "a")),
+        ("12-14", (12, 14, "")),
+        ("29-27", (27, 29, "")),
+        ("12/3", (12, 12, "3")),
+        ("12-14B", (12, 14, "b")),
+    ],
+)
 def test_house_numbers_compare_by_what_they_mean(text, number):
     parsed = HouseNumber.parse(text)
-    assert parsed is not None and (parsed.n, parsed.n_end, parsed.tail) == number
+    assert parsed is not None
+    assert (parsed.n, parsed.n_end, parsed.tail) == number
 
 
 def test_from_a_point_to_words(town):
     house = town.reverse(*at(120, 10))
-    assert (
-        house.kind == "address"
-        and house.parts["number"] == "5"
-        and house.distance_m == pytest.approx(5, abs=1)
-    )
+    assert house.kind == "address"
+    assert house.parts["number"] == "5"
+    assert house.distance_m == pytest.approx(5, abs=1)
     street = town.reverse(*at(950, 60))
     assert (street.kind, street.parts["street"]) == (
         "street",
         "Strada Lungă",
-    ) and street.distance_m == pytest.approx(60, abs=5)
+    )
+    assert street.distance_m == pytest.approx(60, abs=5)
     assert metres_between(street.lon, street.lat, *at(950, 0)) < 20, (
         "the point is on the street, by the caller"
     )
@@ -302,7 +367,8 @@ def test_real_addresses_of_helsinki_are_all_found(helsinki, tmp_path):
     # given every address in the book
     db = sqlite3.connect(helsinki._uri, uri=True)
     rows = db.execute(
-        "SELECT street.name, number, address.lon_e7, address.lat_e7 FROM address JOIN street ON street.id = street"
+        "SELECT street.name, number, address.lon_e7, address.lat_e7 FROM address "
+        "JOIN street ON street.id = street"
     ).fetchall()
     db.close()
     assert len(rows) > 600
@@ -313,13 +379,14 @@ def test_real_addresses_of_helsinki_are_all_found(helsinki, tmp_path):
             continue
         # when it is typed without capitals, then it is the first answer, or one of its doubles is
         found = helsinki.search(f"{street} {number}".lower(), near=(lon_e7 / 1e7, lat_e7 / 1e7))
-        assert found and found[0].kind == "address" and found[0].match == "exact", (
-            f"seed {seed}: {street} {number}"
-        )
+        assert found, f"seed {seed}: {street} {number}"
+        assert (found[0].kind, found[0].match) == ("address", "exact"), f"seed {seed}: {street} {number}"
         assert metres_between(found[0].lon, found[0].lat, lon_e7 / 1e7, lat_e7 / 1e7) < 150
         # and from its place the way back leads to an address at most 40 m off
         back = helsinki.reverse(lon_e7 / 1e7, lat_e7 / 1e7)
-        assert back is not None and back.kind == "address" and back.distance_m <= 40
+        assert back is not None
+        assert back.kind == "address"
+        assert back.distance_m <= 40
 
 
 def test_bilingual_streets_answer_to_both_names(helsinki):

@@ -26,7 +26,8 @@ def test_the_local_plane_returns_where_it_came_from():
     plane = LocalMetres(24.94, 60.17)
     x, y = plane.to_xy([24.99, 24.90], [60.20, 60.10])
     lon, lat = plane.to_lonlat(x, y)
-    assert lon == pytest.approx([24.99, 24.90]) and lat == pytest.approx([60.20, 60.10])
+    assert lon == pytest.approx([24.99, 24.90])
+    assert lat == pytest.approx([60.20, 60.10])
     assert float(np.hypot(x[0], y[0])) == pytest.approx(metres_between(24.94, 60.17, 24.99, 60.20), rel=0.002)
 
 
@@ -45,7 +46,7 @@ def test_latitude_typed_first_is_seen_for_what_it_is():
 
 
 @pytest.mark.parametrize(
-    "lon, lat", [(26.1, 44.4), (math.nan, 60.17), (math.inf, 0), (24.94, 600.0), (-181, 60)]
+    ("lon", "lat"), [(26.1, 44.4), (math.nan, 60.17), (math.inf, 0), (24.94, 600.0), (-181, 60)]
 )
 def test_elsewhere_and_nowhere_are_outside(lon, lat):
     assert explain_outside(lon, lat, HELSINKI) == "outside"
@@ -53,4 +54,6 @@ def test_elsewhere_and_nowhere_are_outside(lon, lat):
 
 
 def test_only_places_on_earth_are_positions():
-    assert is_position(180, -90) and not is_position(math.nan, 0) and not is_position(0, 90.1)
+    assert is_position(180, -90)
+    assert not is_position(math.nan, 0)
+    assert not is_position(0, 90.1)

@@ -21,7 +21,7 @@ def may(tags):
 
 
 @pytest.mark.parametrize(
-    "tags, kmh",
+    ("tags", "kmh"),
     [
         ({"maxspeed": "50"}, 50),
         ({"maxspeed": "30 mph"}, 30 * 1.609344),
@@ -53,7 +53,7 @@ def test_no_limit_does_not_mean_no_end():
 
 
 @pytest.mark.parametrize(
-    "tags, car",
+    ("tags", "car"),
     [
         ({"highway": "residential"}, "+-"),
         ({"highway": "residential", "oneway": "yes"}, "+"),
@@ -92,12 +92,15 @@ def test_bus_roads_are_for_buses_and_emergencies():
     bus_street = {"highway": "unclassified", "access": "no", "bus": "yes"}
     assert set(may(bus_street)) == {"bus", "ambulance", "fire_engine"}
     closed_to_buses = {"highway": "residential", "bus": "no"}
-    assert "bus" not in may(closed_to_buses) and "ambulance" in may(closed_to_buses)
+    assert "bus" not in may(closed_to_buses)
+    assert "ambulance" in may(closed_to_buses)
 
 
 def test_contra_flow_where_the_sign_says_so():
     tags = {"highway": "residential", "oneway": "yes", "oneway:emergency": "no", "oneway:bus": "no"}
-    assert may(tags)["car"] == "+" and may(tags)["ambulance"] == "+-" and may(tags)["bus"] == "+-"
+    assert may(tags)["car"] == "+"
+    assert may(tags)["ambulance"] == "+-"
+    assert may(tags)["bus"] == "+-"
 
 
 def test_a_low_bridge_stops_the_engine_and_not_the_car():
@@ -146,7 +149,8 @@ def test_a_bollard_cuts_the_street_for_those_it_stops(tmp_path):
     assert not roads.route(*at(10, 0), *at(2390, 0), "car").road
     assert roads.nearest(*at(2390, 0), [at(10, 0)[0]], [at(10, 0)[1]], "car").how[0] == UNREACHABLE
     through = roads.route(*at(10, 0), *at(2390, 0), "ambulance")
-    assert through.road and through.distance_m == pytest.approx(2380, rel=1e-3)
+    assert through.road
+    assert through.distance_m == pytest.approx(2380, rel=1e-3)
     # and people walk past it
     assert roads.route(*at(10, 0), *at(2390, 0), "foot").road
 
@@ -192,7 +196,8 @@ def test_the_arrays_hold_together(tmp_path):
     roads = graph(tmp_path, town)
     a = roads.arrays("car")
     edges, arcs = len(a["edge_m"]), len(a["in_arc"])
-    assert arcs == 2 * edges and sorted(a["in_arc"].tolist()) == list(range(arcs))
+    assert arcs == 2 * edges
+    assert sorted(a["in_arc"].tolist()) == list(range(arcs))
     # every arc ends at the node it is filed under, and comes from the tail that is given
     for node in range(len(a["in_first"]) - 1):
         for row in range(a["in_first"][node], a["in_first"][node + 1]):
@@ -204,9 +209,9 @@ def test_the_arrays_hold_together(tmp_path):
     one_way = [
         e for e in range(edges) if roads.names[a["edge_name"][e]] == "Strada Lungă" and a["edge_name"][e] >= 0
     ]
-    assert one_way and all(
-        a["ms_car"][2 * e] < IMPASSABLE and a["ms_car"][2 * e + 1] == IMPASSABLE for e in one_way
-    )
+    assert one_way
+    assert all(a["ms_car"][2 * e] < IMPASSABLE and a["ms_car"][2 * e + 1] == IMPASSABLE for e in one_way)
     # two pieces of the street, not three: the footpath is no junction for a car
-    assert len(one_way) == 2 and len(set(roads.arrays("foot")["edge_way"].tolist())) == 4
+    assert len(one_way) == 2
+    assert len(set(roads.arrays("foot")["edge_way"].tolist())) == 4
     assert np.all(np.diff(a["point_first"]) >= 2)

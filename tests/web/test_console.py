@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Route, expect
 from tests.web.conftest import ROOT, Seat, Server, SitDown
 
+pytestmark = pytest.mark.web
 AXE = ROOT / "app" / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 
