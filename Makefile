@@ -14,7 +14,7 @@ run: ## start Straja here and print its address (Ctrl-C stops it)
 	@./straja up $(ARGS)
 
 test: ## run every test; offers to install missing parts (PostGIS, Chromium) when root
-	@./straja setup test build
+	@./straja setup test build demo
 	@.ci/parts
 	@./straja build-console
 	@$(PYTHON) -m pytest $(ARGS)

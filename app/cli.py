@@ -338,6 +338,9 @@ def parser_of(command: Command) -> ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
+    if given.run is not run_build_console:
+        # What a node writes (log, keys, positions) is for its own user alone.
+        os.umask(0o077)
     try:
         return given.run(Config.from_env(), given) or 0
     except Trouble as trouble:

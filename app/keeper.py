@@ -118,7 +118,8 @@ def is_kept(engine: Engine, var: Path) -> bool:
             return False
     with engine.connect() as connection:
         found = connection.exec_driver_sql(
-            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = %(key)s",
+            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = %(key)s"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
             {"key": LOCK_KEY},
         ).first()
         return found is not None

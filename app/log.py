@@ -25,7 +25,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
-from sqlalchemy import BindParameter, Connection, Dialect, Engine, bindparam, delete, func, insert, select
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Dialect,
+    Engine,
+    String,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -131,6 +142,10 @@ class Envelope:
 
 _COLUMNS = tuple(Envelope.__dataclass_fields__)
 _SELECT = select(*(event.c[name] for name in _COLUMNS))
+_LONGEST = {c.name: c.type.length for c in event.columns if isinstance(c.type, String) and c.type.length}
+_SUBJECT_MAX = 128
+HEAD_BYTES = 256
+"""Size of the file that remembers how far the log had come: one write in place, never half of it."""
 
 
 class _Statements:
@@ -222,7 +237,7 @@ class Transaction:
         epoch_of: Callable[[e.Event], int],
     ) -> int:
         """Record the facts of one command; the position of the last. Raises ValueError or TypeError,
-        before anything is kept, for a value that the log's JSON cannot hold."""
+        before anything is kept, for a value that the log's JSON or the database cannot hold."""
         head = self._log._head
         now = self._log.world.clock.now_us()
         blobs: list[Blob] = []
@@ -261,7 +276,11 @@ class Transaction:
                 hash="",
             )
             envelope = _with_hash(envelope)
-            made.append((envelope, envelope.recorded(fact, source)))
+            rec = envelope.recorded(fact, source)
+            unfit = _unfit(envelope, rec.subjects)
+            if unfit is not None:
+                raise ValueError(unfit)
+            made.append((envelope, rec))
             next_head = _Head(
                 envelope.position, envelope.seq, envelope.lamport, envelope.recorded_at, envelope.hash
             )
@@ -282,34 +301,48 @@ class Transaction:
 
     def merge(self, envelopes: Sequence[Envelope], blobs: Sequence[Blob]) -> Merged:
         """Take events of other nodes: contiguous per origin, each chain checked before it is believed. A
-        broken chain stops its own stream only."""
+        broken chain stops its own stream only, and only until a good copy comes."""
+        self.flush()
         now = self._log.world.clock.now_us()
         chains: dict[str, tuple[int, str]] = {}
         accepted: dict[str, int] = {}
-        bad: dict[str, str] = {
-            row.origin: row.reason
-            for row in self.connection.execute(select(quarantine.c.origin, quarantine.c.reason))
-        }
+        bad = {row.origin: row for row in self.connection.execute(select(quarantine))}
+        reasons = {origin: str(row.reason) for origin, row in bad.items()}
+        stopped: set[str] = set()
+        known_more = False
         subjects: set[str] = set()
-        wanted_sha: dict[str, str] = {}
+        sha256 = {blob.id: hashlib.sha256(blob.ciphertext).hexdigest() for blob in blobs}
+        wanted: set[str] = set()
         for given in sorted(envelopes, key=lambda x: (x.origin, x.seq)):
             origin = given.origin
-            if origin in bad:
+            if origin in stopped:
                 continue
             if origin not in chains:
                 chains[origin] = self._log._chain_head(self.connection, origin)
             seq, last_hash = chains[origin]
-            if given.seq <= seq:
-                continue
+            known_more = known_more or (origin == self._log.origin and given.seq > seq)
             if given.seq > seq + 1:
                 continue
-            fault = _fault(given, last_hash)
+            if given.seq <= seq:
+                fault = self._fork(given)
+                if fault is None:
+                    continue
+            else:
+                fault = _fault(given, last_hash) or _unreadable(given)
             if fault is not None:
-                bad[origin] = fault
-                self.connection.execute(
-                    insert(quarantine).values(origin=origin, seq=given.seq, reason=fault, at=now)
-                )
-                log_.error("stream %s is quarantined at %s: %s", origin, given.seq, fault)
+                stopped.add(origin)
+                if origin not in bad:
+                    self.connection.execute(
+                        insert(quarantine).values(origin=origin, seq=given.seq, reason=fault, at=now)
+                    )
+                reasons.setdefault(origin, fault)
+                log_.error("stream %s is stopped at %s: %s", origin, given.seq, fault)
+                continue
+            sealed = _sealed_hashes(given.data)
+            if any(sha256.get(ident, sha) != sha for ident, sha in sealed.items()):
+                # Damaged on the way: were the event taken now, its personal data would never come again.
+                stopped.add(origin)
+                log_.warning("sealed data for event %s of %s came damaged", given.seq, origin)
                 continue
             head = self._log._head
             envelope = Envelope(**{**given.as_row(), "position": head.position + 1, "received_at": now})
@@ -318,24 +351,32 @@ class Transaction:
                 envelope.position, head.seq, max(head.lamport, envelope.lamport), head.recorded, head.hash
             )
             self._keep(envelope, rec)
+            self._done[given.cause] = Done(envelope.position, given.request_hash)
             chains[origin] = (given.seq, given.hash)
             accepted[origin] = accepted.get(origin, 0) + 1
             subjects.update(rec.subjects)
-            if rec.event is not None:
-                wanted_sha |= _sealed_hashes(rec.event)
-        self._blobs += [
-            blob
-            for blob in blobs
-            if wanted_sha.get(blob.id, "") == hashlib.sha256(blob.ciphertext).hexdigest()
-        ]
+            wanted.update(sealed)
+            if origin in bad and bad[origin].seq == given.seq:
+                self.connection.execute(delete(quarantine).where(quarantine.c.origin == origin))
+                del bad[origin], reasons[origin]
+        self._blobs += [blob for blob in blobs if blob.id in wanted]
         self.merged = self.merged or bool(accepted)
         self.flush()
-        if self._log.origin in accepted:
+        if known_more or self._log.origin in stopped:
             # A peer remembers more of this node than the node does itself: its disk was set back. What it
             # had said stays true under the old name; from here on it speaks under a new one.
             self._log._take_new_origin(self.connection)
         self._log._follower.refold(subjects, self.connection)
-        return Merged(accepted, bad, frozenset(subjects))
+        return Merged(accepted, reasons, frozenset(subjects))
+
+    def _fork(self, given: Envelope) -> str | None:
+        """What is wrong with an event of which this node holds another form; None for a mere repetition."""
+        held = self.connection.scalar(
+            select(event.c.hash).where(event.c.origin == given.origin, event.c.seq == given.seq)
+        )
+        if held is None or held == given.hash or given.digest() != given.hash:
+            return None
+        return f"event {given.seq} is held here with other contents: two nodes spoke under one name"
 
     def flush(self) -> None:
         """Write what has gathered; called by the writer before it commits."""
@@ -399,18 +440,49 @@ def _fault(envelope: Envelope, last_hash: str) -> str | None:
     return None
 
 
-def _sealed_hashes(fact: e.Event) -> dict[str, str]:
+def _unfit(envelope: Envelope, subjects: Iterable[str]) -> str | None:
+    """Why one of the databases could not keep an event: found here, it costs its own request or stream
+    alone and not all that share the commit."""
+    for name, longest in _LONGEST.items():
+        value = getattr(envelope, name)
+        if len(value) > longest or "\0" in value:
+            return f"{name} has more than {longest} characters or a NUL"
+    for name in ("observed_at", "recorded_at", "lamport", "epoch"):
+        if not 0 <= getattr(envelope, name) < 2**62:
+            return f"{name} is out of range"
+    if any(len(subject) > _SUBJECT_MAX or "\0" in subject for subject in subjects):
+        return f"a subject has more than {_SUBJECT_MAX} characters or a NUL"
+    return None
+
+
+def _unreadable(envelope: Envelope) -> str | None:
+    try:
+        rec = envelope.recorded()
+        _sealed_hashes(envelope.data)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return f"event {envelope.seq} cannot be read"
+    if not all(isinstance(subject, str) for subject in rec.subjects):
+        return f"event {envelope.seq} has subjects that are no text"
+    return _unfit(envelope, rec.subjects)
+
+
+def _sealed_hashes(data: str) -> dict[str, str]:
+    """Id -> SHA-256 of all sealed values in an event's data, also of a type that this program does not know."""
     found: dict[str, str] = {}
 
     def look(value: Any) -> None:
-        if isinstance(value, e.Sealed):
-            found[value.id] = value.sha256
-        elif isinstance(value, dict):
-            for item in value.values():
+        if isinstance(value, dict):
+            if "$sealed" in value:
+                found[value["$sealed"]] = value["sha256"]
+            else:
+                for item in value.values():
+                    look(item)
+        elif isinstance(value, list):
+            for item in value:
                 look(item)
 
-    for name in fact.__dataclass_fields__:
-        look(getattr(fact, name))
+    if '"$sealed"' in data:
+        look(json.loads(data))
     return found
 
 
@@ -455,7 +527,8 @@ class Log:
         self._follower: Follower = _Nobody()
         self._started: Promise[None] = Promise()
         self._stopped: Promise[None] = Promise()
-        self._truncate_wal = False
+        # A process that died may have left in the write-ahead log what it had erased.
+        self._truncate_wal = True
         self._stopping = False
         self._after: list[Callable[[], None]] = []
         self.trouble: str | None = None
@@ -505,27 +578,34 @@ class Log:
         self._started.keep(None)
         if not self.embedded:
             start_thread(self._listen, "straja-listen")
-        seen = self._data_version(connection)
+        seen = -1
         while True:
             works = self._gather()
             if works is None:
                 break
             try:
                 if connection is None:
-                    connection = self._connect()
+                    # What others recorded meanwhile is looked for: the count of a new connection says nothing.
+                    connection, seen = self._connect(), -1
                 if works:
                     self._batch(connection, works)
-                else:
-                    version = self._data_version(connection)
-                    if version != seen or not self.embedded:
-                        seen = version
-                        self._follow(connection)
+                    continue
+                version = self._data_version(connection)
+                if version != seen or not self.embedded:
+                    seen = version
+                    self._follow(connection)
+                if self.trouble:
+                    # Only a write shows that writing works again.
+                    self._batch(connection, [_Work(self._touch, None, Promise())])
+                if self._truncate_wal:
+                    self._scrub(connection)
             except Exception as error:
                 for work in works:
                     work.promise.fail(self._storage_error(error))
-                self.trouble = str(self._storage_error(error))
-                if not isinstance(error, StorageError):
+                trouble = str(self._storage_error(error))
+                if not isinstance(error, StorageError) and trouble != self.trouble:
                     log_.exception("the log's writer met an error")
+                self.trouble = trouble
                 if connection is not None:
                     connection.invalidate()
                     connection.close()
@@ -570,6 +650,7 @@ class Log:
         self._begin(connection)
         try:
             self._catch_up(connection)
+            caught_up = self._head
             causes = [work.cause for work in works if work.cause is not None]
             tx = Transaction(self, connection, self._causes_done(connection, causes))
             answers: list[tuple[_Work, Any, BaseException | None]] = []
@@ -582,7 +663,7 @@ class Log:
                     answers.append((work, None, error))
             tx.flush()
             self._follower.flush(connection)
-            if not self.embedded and self._head is not before[0]:
+            if not self.embedded and self._head is not caught_up:
                 connection.exec_driver_sql("NOTIFY straja_event")
             connection.exec_driver_sql("COMMIT")
         except BaseException:
@@ -590,39 +671,59 @@ class Log:
             self._follower.discard()
             _roll_back(connection)
             raise
+        # It is on disk: from here on nothing may turn an answer into an error.
         self.trouble = None
         for ident, value in tx.clear.items():
             self.vault.remember(ident, value)
         self._publish()
+        if self._head is not before[0]:
+            self._keep_head()
+        if self._truncate_wal:
+            self._scrub(connection)
         for work, answer, failure in answers:
             if failure is None:
                 work.promise.keep(answer)
             else:
                 work.promise.fail(failure)
-        if self._truncate_wal and self.embedded:
-            # What was erased must not live on in the write-ahead log.
-            self._truncate_wal = False
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _publish(self) -> None:
         self._follower.publish(self._head.position)
         for call in self._after:
-            call()
+            try:
+                call()
+            except Exception:
+                log_.exception("a listener of the log failed")
+
+    def _scrub(self, connection: Connection) -> None:
+        """Empty the write-ahead log, so that what was erased does not live on in it. While somebody reads
+        from it that cannot be done; it is tried again when the writer is idle."""
+        if not self.embedded:
+            self._truncate_wal = False
+            return
+        try:
+            connection.exec_driver_sql("PRAGMA busy_timeout = 50")
+            busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
+            connection.exec_driver_sql("PRAGMA busy_timeout = 10000")
+            self._truncate_wal = bool(busy)
+        except self._broken as error:
+            log_.warning("what was erased may still stand in the write-ahead log: %s", error)
+
+    def _touch(self, tx: Transaction) -> None:
+        self._write_lineage(tx.connection, "touched", str(self.world.clock.now_us()))
 
     def _follow(self, connection: Connection) -> None:
-        before = self._head.position
+        before = (self._head, self.origin)
         connection.exec_driver_sql("BEGIN")
         try:
             self._catch_up(connection)
             connection.exec_driver_sql("COMMIT")
         except BaseException:
+            self._head, self.origin = before
             self._follower.discard()
             _roll_back(connection)
             raise
-        if self._head.position > before:
+        if self._head is not before[0]:
             self._publish()
-        if self.trouble and not (self._reserve_bytes and self._is_full()):
-            self.trouble = None
 
     def _catch_up(self, connection: Connection) -> None:
         """Fold what other processes of this node have recorded since."""
@@ -724,6 +825,7 @@ class Log:
         except BaseException:
             _roll_back(connection)
             raise
+        self._keep_head()
         self._follower.publish(self._head.position)
 
     def _settle(self, connection: Connection) -> None:
@@ -731,15 +833,51 @@ class Log:
 
         A restored backup or a cloned machine would hand out sequence numbers that others have already
         seen with other contents, so it takes a new random incarnation. The database keeps a fingerprint
-        of where it lives; on the embedded database a file beside it must know the database's last boot.
+        of where it lives, and a file beside it how far it had come: a database that has less was set back.
         """
         stored = {row.name: row.value for row in connection.execute(select(lineage))}
         fingerprint = self._fingerprint(connection)
-        if "origin" not in stored or stored.get("fingerprint") != fingerprint:
+        if (
+            "origin" not in stored
+            or stored.get("fingerprint") != fingerprint
+            or not self._reaches_kept_head(connection)
+        ):
             self._take_new_origin(connection)
             self._write_lineage(connection, "fingerprint", fingerprint)
         else:
             self.origin = stored["origin"]
+
+    def _keep_head(self) -> None:
+        """Note how far the log has come, after the commit and so never ahead of it. Not flushed to the
+        disk by force: a power cut may lose the last notes, which then only watch less closely."""
+        if self._folder is None:
+            return
+        head = self._head
+        note = f"{head.position} {self.origin} {head.seq} {head.hash}\n".encode().rjust(HEAD_BYTES)
+        try:
+            file = os.open(self._folder / "head", os.O_WRONLY | os.O_CREAT, 0o600)
+            try:
+                os.pwrite(file, note, 0)
+            finally:
+                os.close(file)
+        except OSError as error:
+            log_.warning("could not note how far the log has come: %s", error)
+
+    def _reaches_kept_head(self, connection: Connection) -> bool:
+        path = None if self._folder is None else self._folder / "head"
+        if path is None or not path.exists():
+            return True
+        try:
+            position, origin, seq, last_hash = path.read_text().split()
+            kept = (int(position), origin, int(seq), last_hash)
+        except ValueError:
+            return True
+        if (connection.scalar(select(func.max(event.c.position))) or 0) < kept[0]:
+            return False
+        found = connection.scalar(
+            select(event.c.hash).where(event.c.origin == kept[1], event.c.seq == kept[2])
+        )
+        return kept[2] == 0 or found == kept[3]
 
     def _take_new_origin(self, connection: Connection) -> None:
         self.origin = f"{self.station}#{self.world.random.token(6).hex()}"
@@ -762,7 +900,13 @@ class Log:
             return "/".join(str(part) for part in row)
         if self._folder is None:
             return "memory"
-        return f"{_machine_id()}/{self._boot_mark(connection)}"
+        return f"{self._whereabouts()}/{self._boot_mark(connection)}"
+
+    def _whereabouts(self) -> str:
+        """This machine, this folder, this very file: a copy anywhere else is another log."""
+        path = self.engine.url.database
+        inode = os.stat(path).st_ino if path and os.path.exists(path) else 0
+        return f"{_machine_id()}/{inode}/{self._folder and self._folder.resolve()}"
 
     def _boot_mark(self, connection: Connection) -> str:
         """A random word kept both in the database and in a file beside it. A database copied back from
@@ -785,7 +929,7 @@ class Log:
             if self.embedded and self._folder is not None:
                 mark = self.world.random.token(16).hex()
                 self._write_lineage(tx.connection, "mark", mark)
-                self._write_lineage(tx.connection, "fingerprint", f"{_machine_id()}/{mark}")
+                self._write_lineage(tx.connection, "fingerprint", f"{self._whereabouts()}/{mark}")
                 write_durably(self._folder / "lineage", mark + "\n")
 
         self.transact(renew)
@@ -817,7 +961,9 @@ class Log:
         try:
             text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
             origin, _, position = text.rpartition(":")
-            return int(position) if origin == self.origin else None
+            if origin != self.origin or not (position.isascii() and position.isdigit()):
+                return None
+            return int(position) if len(position) < 19 else None
         except (ValueError, UnicodeDecodeError):
             return None
 
@@ -839,20 +985,17 @@ class Log:
         """What a peer that holds `theirs` lacks, contiguous per origin, with the sealed data it needs."""
         found: list[Envelope] = []
         with self.engine.connect() as connection:
-            for origin in self.have():
-                if len(found) >= limit:
-                    break
+            lacking = [origin for origin, seq in self.have().items() if seq > theirs.get(origin, 0)]
+            # A fair share each: a stream that the peer cannot take must not keep the others from it.
+            share = max(1, limit // max(1, len(lacking)))
+            for origin in lacking[:limit]:
                 query = (
                     _SELECT.where(event.c.origin == origin, event.c.seq > theirs.get(origin, 0))
                     .order_by(event.c.seq)
-                    .limit(limit - len(found))
+                    .limit(share)
                 )
                 found += [Envelope(*row) for row in connection.execute(query)]
-            ids: list[str] = []
-            for envelope in found:
-                fact, _ = e.decode(envelope.type, envelope.version, envelope.data)
-                if fact is not None:
-                    ids += e.sealed_in(fact)
+            ids = [ident for envelope in found for ident in _sealed_hashes(envelope.data)]
             blobs: list[Blob] = []
             for start in range(0, len(ids), 500):
                 rows = connection.execute(
@@ -883,19 +1026,21 @@ class Log:
                     if fault is not None:
                         report.faults.append(f"{origin}: {fault}")
                     seq, last_hash = envelope.seq, envelope.hash
-                    fact, _ = e.decode(envelope.type, envelope.version, envelope.data)
-                    if fact is not None:
-                        expected |= _sealed_hashes(fact)
+                    else:
+                        expected |= _sealed_hashes(envelope.data)
                     if report.events % 20_000 == 0:
                         progress(report.events)
                 report.heads[origin] = (seq, last_hash)
             gone = set(connection.scalars(select(erased.c.id)))
             held = {row.id: row.ciphertext for row in connection.execute(select(private))}
+            keys = set(connection.scalars(select(private_key.c.id)))
         for ident, sha256 in expected.items():
             if ident in held:
                 report.sealed += 1
                 if hashlib.sha256(held[ident]).hexdigest() != sha256:
                     report.faults.append(f"sealed value {ident} was altered")
+                if ident not in keys:
+                    report.faults.append(f"sealed value {ident} has lost its key")
                 if ident in gone:
                     report.faults.append(f"sealed value {ident} was erased and is back")
             elif ident in gone:

@@ -6,6 +6,7 @@ after the commit the overlay becomes the picture. Readers on any thread see whol
 
 from __future__ import annotations
 
+import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -38,9 +39,10 @@ class Picture:
         self._published: dict[str, Entity] = {}
         self._overlay: dict[str, Entity] = {}
         self._keys: dict[str, tuple[int, str, int]] = {}
-        self._pending: list[tuple[int, str]] = []
+        self._pending: dict[str, None] = {}
         self._changes: deque[tuple[int, str]] = deque(maxlen=CHANGES_MAX)
         self._changes_from = 0
+        self._loaded = False
         self._lock = original("_thread", "allocate_lock")()
         self._connection: Connection | None = None
         self._absent: set[str] = set()
@@ -58,6 +60,9 @@ class Picture:
         for lower, upper in (("station:", "station;"), ("unit:", "unit;")):
             for subject, rec in stream_facts(connection, lower, upper):
                 gathered.setdefault(subject, []).append(rec)
+        if connection.scalar(select(incident_index.c.id).limit(1)) is None:
+            # Somebody dropped what can be dropped: without it the open incidents would not be found.
+            _fill_index(connection)
         recent = self._clock.now_us() - KEEP_CLOSED_US
         wanted = connection.scalars(
             select(incident_index.c.id).where(
@@ -100,7 +105,7 @@ class Picture:
         self._overlay[subject] = entity
         self._absent.discard(subject)
         self._keys[subject] = key
-        self._pending.append((entity.position, subject))
+        self._pending[subject] = None
 
     def flush(self, connection: Connection) -> None:
         """Bring the search index up to date, in the same transaction as the facts."""
@@ -117,15 +122,16 @@ class Picture:
         """Let everybody see what was just committed."""
         with self._lock:
             self._published.update(self._overlay)
-            if not self.position and not self._changes:
+            if not self._loaded:
+                self._loaded = True
                 self._changes_from = position
-            for _, subject in self._pending:
+            for subject in self._pending:
                 if len(self._changes) == CHANGES_MAX:
                     self._changes_from = self._changes[0][0]
                 self._changes.append((position, subject))
             self.position = position
         self._overlay = {}
-        self._pending = []
+        self._pending = {}
         self._absent.clear()
 
     def discard(self) -> None:
@@ -134,7 +140,7 @@ class Picture:
             # The next fact about it must not trust a key that was rolled back.
             self._keys.pop(subject, None)
         self._overlay = {}
-        self._pending = []
+        self._pending = {}
         self._absent.clear()
 
     # ---- reading
@@ -185,12 +191,12 @@ class Picture:
     def evict(self) -> int:
         """Let go of incidents closed for more than a day; they come back by subject. Returns how many."""
         recent = self._clock.now_us() - KEEP_CLOSED_US
-        gone = [
-            subject
-            for subject, entity in list(self._published.items())
-            if isinstance(entity, Incident) and not entity.open and (entity.closed_us or 0) < recent
-        ]
         with self._lock:
+            gone = [
+                subject
+                for subject, entity in self._published.items()
+                if isinstance(entity, Incident) and not entity.open and (entity.closed_us or 0) < recent
+            ]
             for subject in gone:
                 del self._published[subject]
                 self._keys.pop(subject, None)
@@ -264,8 +270,14 @@ def _index_row(incident: Incident) -> dict[str, object]:
         "state": "open" if incident.open else "closed",
         "reported_at": incident.reported_us,
         "closed_at": incident.closed_us,
-        "numbers": " ".join(numbers).casefold(),
+        "numbers": folded(" ".join(numbers)),
     }
+
+
+def folded(text: str) -> str:
+    """Text as it is searched for: without case and diacritics."""
+    plain = unicodedata.normalize("NFKD", text.strip())
+    return "".join(ch for ch in plain if not unicodedata.combining(ch)).casefold()
 
 
 @lru_cache(maxsize=64)
@@ -280,16 +292,20 @@ def rebuild(engine: Engine) -> int:
     """Make every droppable table again from the log; returns how many incidents there are."""
     with engine.begin() as connection:
         connection.execute(delete(incident_index))
-        gathered: dict[str, list[e.Recorded]] = {}
-        for subject, rec in stream_facts(connection, "incident:", "incident;"):
-            gathered.setdefault(subject, []).append(rec)
-        rows = []
-        for subject, facts in gathered.items():
-            entity = fold(subject, facts)
-            if isinstance(entity, Incident) and entity.reported:
-                rows.append(_index_row(entity))
-        if rows:
-            connection.execute(insert(incident_index), rows)
+        return _fill_index(connection)
+
+
+def _fill_index(connection: Connection) -> int:
+    gathered: dict[str, list[e.Recorded]] = {}
+    for subject, rec in stream_facts(connection, "incident:", "incident;"):
+        gathered.setdefault(subject, []).append(rec)
+    rows = []
+    for subject, facts in gathered.items():
+        entity = fold(subject, facts)
+        if isinstance(entity, Incident) and entity.reported:
+            rows.append(_index_row(entity))
+    if rows:
+        connection.execute(insert(incident_index), rows)
     return len(rows)
 
 

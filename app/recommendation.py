@@ -26,11 +26,14 @@ from gis.travel import straight_line
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """The plan and what it was made from: fixes as unit -> (lon, lat, observed_us)."""
+    """The plan and what it was made from: fixes as unit -> (lon, lat, observed_us). `waiting_for` are the
+    units whose agencies were asked and have not answered; they fill nothing, and the plan is what to do
+    without them."""
 
     incident: str
     plan: Plan
     travel: str
+    waiting_for: tuple[str, ...]
     fixes: Mapping[str, tuple[float, float, int]]
     computed_ms: float
 
@@ -44,7 +47,8 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
     columns, travel, fixes = _candidates(core, incident, units, lon, lat, now_us)
     plan = recommend(columns, core.pack.needs(incident.type, incident.priority, incident.alarm_level))
     plan = replace(plan, not_chosen=tuple(_if_asked(core, why) for why in plan.not_chosen))
-    return Recommendation(incident.id, plan, travel, fixes, (time.perf_counter() - started) * 1000)
+    waiting_for = tuple(r.unit for r in incident.requests if r.state == "asked")
+    return Recommendation(incident.id, plan, travel, waiting_for, fixes, (time.perf_counter() - started) * 1000)
 
 
 def _waits(unit: Unit) -> bool:
@@ -155,6 +159,7 @@ def as_json(result: Recommendation, pack: Pack, words: Words) -> dict[str, Any]:
         "computed_ms": round(result.computed_ms, 2),
         "complete": plan.complete,
         "missing": plan.missing,
+        "waiting_for": list(result.waiting_for),
         "units": [
             *(_pick(pick, True, pack, words) for pick in plan.chosen),
             *(_pick(pick, False, pack, words) for pick in plan.alternatives),

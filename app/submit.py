@@ -72,7 +72,10 @@ class Door:
     def submit(self, command: c.Command, actor: Actor) -> Answer:
         """Raises Refused when a rule forbids it and StorageError when it could not be kept; in both
         cases nothing has changed."""
-        request_hash = hash_of(command)
+        try:
+            request_hash = hash_of(command)
+        except ValueError as error:
+            raise _unkeepable(error) from None
 
         def work(tx: Transaction) -> Answer:
             earlier = tx.done(command.id)
@@ -91,26 +94,36 @@ class Door:
             facts = decide(state, command, ctx)
             if not facts:
                 return Answer(tx.position, 0, False)
-            position = tx.append(
-                facts,
-                cause=command.id,
-                request_hash=request_hash,
-                actor=actor.label,
-                source=command.source,
-                observed_us=command.observed_us,
-                epoch_of=_epochs(state),
-            )
+            try:
+                position = tx.append(
+                    facts,
+                    cause=command.id,
+                    request_hash=request_hash,
+                    actor=actor.label,
+                    source=command.source,
+                    observed_us=command.observed_us,
+                    epoch_of=_epochs(state),
+                )
+            except (TypeError, ValueError) as error:
+                raise _unkeepable(error) from error
             return Answer(position, len(facts), False)
 
         return offload(lambda: self._log.transact(work, cause=command.id))
+
+
+def _unkeepable(error: Exception) -> Refused:
+    return Refused("cannot-be-kept", f"The log cannot hold this request: {error}; nothing was changed.")
 
 
 def authorise(state: State, command: c.Command, actor: Actor, district: str) -> None:
     """Refused (kind "forbidden") unless the actor's role and districts allow the command."""
     action = ACTIONS[type(command)]
     incident_id = getattr(command, "incident", None)
-    incident = state.incident(incident_id) if incident_id is not None else None
     unit_id = getattr(command, "unit", None)
+    if isinstance(command, c.ResolveConflict):
+        kind, _, subject_id = command.subject.partition(":")
+        incident_id, unit_id = (subject_id, None) if kind == "incident" else (None, subject_id)
+    incident = state.incident(incident_id) if incident_id is not None else None
     unit = state.unit(unit_id) if unit_id is not None else None
     where = district
     if incident is not None and incident.reported:

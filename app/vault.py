@@ -42,6 +42,7 @@ class Vault:
         self._engine = engine
         self._random = random
         self._cache: OrderedDict[str, Any] = OrderedDict()
+        self._forgotten: set[str] = set()
         self._lock = original("_thread", "allocate_lock")()
 
     def seal(self, value: Any) -> tuple[Sealed, Blob]:
@@ -56,14 +57,19 @@ class Vault:
     def remember(self, ident: str, value: Any) -> None:
         """Keep a value just sealed and stored, so that nobody has to decrypt it again."""
         with self._lock:
+            if ident in self._forgotten:
+                return
             self._cache[ident] = value
             while len(self._cache) > CACHE_MAX:
                 self._cache.popitem(last=False)
 
     def forget(self, idents: Iterable[str]) -> None:
+        """Keep these values no longer, and never again: a reader that fetched one before it was erased
+        must not bring it back afterwards."""
         with self._lock:
             for ident in idents:
                 self._cache.pop(ident, None)
+                self._forgotten.add(ident)
 
     def open(self, sealed: Iterable[Sealed], connection: Connection | None = None) -> dict[str, Any]:
         """Values by id, in clear; an erased or damaged one is simply not among them."""

@@ -53,6 +53,7 @@ def skeleton() -> OpenAPI:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.register_api(doors.blueprint)
     app.before_request(doors.identify)
+    app.before_request(doors.admit)
     doors.register_errors(app)
     return app
 

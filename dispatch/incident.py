@@ -425,8 +425,10 @@ def _case_number(agency: str, number: str, ctx: Context) -> tuple[str, str]:
         raise Refused(
             "unknown-agency", f"{agency!r} is not an agency of the pack.", field="case_numbers.agency"
         )
-    if not number or len(number) > 64:
-        raise Refused("bad-case-number", "A case number has 1 to 64 characters.", field="case_numbers.number")
+    if not number or len(number) > 64 or not number.isprintable():
+        raise Refused(
+            "bad-case-number", "A case number has 1 to 64 printable characters.", field="case_numbers.number"
+        )
     return agency, number
 
 

@@ -148,7 +148,12 @@ def _recalled(was: Unit, rec: e.Recorded, f: e.UnitRecalled) -> Unit:
 
 def _status(was: Unit, rec: e.Recorded, f: e.UnitStatusReported) -> Unit:
     now = replace(_with_status(was, rec, f.status), reason=f.reason, hospital=f.hospital, ready_us=f.ready_us)
-    return _freed(now) if f.status in LEAVING and was.incident is not None else now
+    if f.status not in LEAVING or was.incident is None:
+        return now
+    if f.incident != was.incident:
+        # Whoever reported did not know where the unit had been sent; it stays there until a person decides.
+        return _conflict(now, rec, "left-another", first=was.incident, second=f.incident, status=f.status)
+    return _freed(now)
 
 
 def _flag(was: Unit, rec: e.Recorded, f: e.UnitFlagSet) -> Unit:
@@ -241,8 +246,13 @@ def register(state: State, cmd: c.RegisterUnit, ctx: Context) -> tuple[e.Event, 
     kind = ctx.pack.unit_types.get(cmd.type)
     if kind is None:
         raise Refused("unknown-unit-type", f"{cmd.type!r} is not a unit type of the pack.", field="type")
-    if not cmd.unit.strip() or len(cmd.unit) > 32 or any(ch.isspace() or ch in ":/," for ch in cmd.unit):
-        raise Refused("bad-call-sign", "A call sign has 1 to 32 characters, no spaces, no : / ,", field="id")
+    odd = any(ch.isspace() or not ch.isprintable() or ch in ":/," for ch in cmd.unit)
+    if not cmd.unit or len(cmd.unit) > 32 or odd:
+        raise Refused(
+            "bad-call-sign",
+            "A call sign has 1 to 32 characters, without spaces, colons, slashes and commas.",
+            field="id",
+        )
     if cmd.crew < 0 or cmd.crew > 99:
         raise Refused("bad-crew", "A crew has 0 to 99 people.", field="crew")
     registered = e.UnitRegistered(
@@ -389,6 +399,7 @@ def answer(state: State, cmd: c.AnswerRequest, ctx: Context) -> tuple[e.Event, .
         raise Refused(
             "not-requested", f"{unit.id} was not asked for incident {incident.number}.", kind="missing"
         )
+    _must_be_held(unit, ctx)
     if cmd.answer not in ("accepted", "refused"):
         raise Refused("bad-answer", 'An answer is "accepted" or "refused".', field="answer")
     if cmd.via not in ("api", "phone"):

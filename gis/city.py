@@ -465,10 +465,12 @@ def _only_import(into: Path, name: str) -> Iterator[None]:
 
 
 def _sweep(into: Path, name: str) -> None:
-    """Remove what an import that was killed left behind."""
-    for old in into.iterdir():
-        if old.name.startswith((f".{name}.importing-", f".{name}.old-")):
-            shutil.rmtree(old, ignore_errors=True)
+    """Clear up after an import that was killed; a city that it had only moved aside comes back."""
+    for left in sorted(into.iterdir()):
+        if left.name.startswith(f".{name}.old-") and not (into / name).exists():
+            left.rename(into / name)
+        elif left.name.startswith((f".{name}.importing-", f".{name}.old-")):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _put_on_disk(folder: Path) -> None:

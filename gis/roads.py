@@ -23,7 +23,8 @@ Arrays of a network (E edges, N nodes, P polyline points, A = 2 E arcs):
     in_first               int32[N+1]  the arcs into node n are rows in_first[n] .. in_first[n+1]-1
     in_arc, in_tail        int32[A]    the arc, and the node it comes from
     ms_PROFILE             uint32[A]   milliseconds, by arc
-    aside_PROFILE          uint16[E]   metres by which snapping sets an edge aside (see `_set_aside`)
+    leave_PROFILE          uint16[E]   metres by which snapping a unit sets an edge aside (see `_set_aside`)
+    arrive_PROFILE         uint16[E]   the same when snapping an incident
     grid_first, grid_point int32       square cells over the city: the segments (first points) in each
 """
 
@@ -41,7 +42,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from gis.geometry import LocalMetres, haversine_m
 
@@ -460,8 +461,8 @@ Arrays = dict[str, NDArray[Any]]
 _ARRAYS: Final = frozenset(
     {
         "edge_tail", "edge_head", "edge_m", "edge_name", "edge_class", "edge_way", "point_first",
-        "point_lon_e7", "point_lat_e7", "point_edge", "point_m", "in_first", "in_arc", "in_tail", "grid_first", "grid_point",
-        "grid_shape",
+        "point_lon_e7", "point_lat_e7", "point_edge", "point_m", "in_first", "in_arc", "in_tail",
+        "grid_first", "grid_point", "grid_shape",
     }
 )  # fmt: skip
 
@@ -562,7 +563,8 @@ def _arrays(
             is_open = speed > 0
             ms[direction::2][is_open] = np.maximum(1, np.ceil(edge_m[is_open] * 3600 / speed[is_open]))
         arrays[f"ms_{profile}"] = ms
-        arrays[f"aside_{profile}"] = _set_aside(tail, head, edge_m, ms, nodes)
+        leave, arrive = _set_aside(tail, head, edge_m, ms, nodes)
+        arrays[f"leave_{profile}"], arrays[f"arrive_{profile}"] = leave, arrive
     arrays.update(_grid(arrays))
     return arrays
 
@@ -573,17 +575,19 @@ def _set_aside(
     edge_m: NDArray[np.float64],
     ms: NDArray[np.uint32],
     nodes: int,
-) -> NDArray[np.uint16]:
-    """By how many metres each edge is set aside when snapping: 0 inside the largest strongly connected part,
-    a little on an island with streets of its own, much on the stubs and courtyards that no route comes out
-    of, so that a unit standing there is taken to the street it will in truth drive out to. `NEVER_ASIDE_M`
-    where the profile may not go."""
+) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+    """By how many metres each edge is set aside when snapping a unit, and when snapping an incident.
+
+    The measure is the largest strongly connected part of the network. A unit's edge is not set aside when
+    that part can be reached from it, an incident's when it can be reached from that part. An island with
+    streets of its own is set aside a little. Stubs and courtyards are set aside much, so that a unit standing
+    there is taken to the street it will in truth drive out to. `NEVER_ASIDE_M` where the profile may not
+    go."""
     along, against = ms[0::2] != IMPASSABLE, ms[1::2] != IMPASSABLE
     from_node = np.concatenate((tail[along], head[against]))
     to_node = np.concatenate((head[along], tail[against]))
-    graph = coo_matrix(
-        (np.ones(len(from_node), dtype=np.int8), (from_node, to_node)), shape=(nodes, nodes)
-    ).tocsr()
+    ones = np.ones(len(from_node), dtype=np.int8)
+    graph = coo_matrix((ones, (from_node, to_node)), shape=(nodes, nodes)).tocsr()
     parts, part = connected_components(graph, directed=True, connection="strong")
     is_open = along | against
     whole = is_open & (part[tail] == part[head])
@@ -591,9 +595,15 @@ def _set_aside(
     aside = np.full(len(tail), NEVER_ASIDE_M, dtype=np.uint16)
     aside[is_open] = STUB_ASIDE_M
     aside[whole & (part_m[part[tail]] >= ISLAND_KM_MIN * 1000)] = ISLAND_ASIDE_M
+    leave, arrive = aside.copy(), aside
     if whole.any():
-        aside[whole & (part[tail] == int(part_m.argmax()))] = 0
-    return aside
+        inside = int(np.flatnonzero(part == int(part_m.argmax()))[0])
+        reaches, is_reached = np.zeros(nodes, dtype=bool), np.zeros(nodes, dtype=bool)
+        reaches[breadth_first_order(graph.T.tocsr(), inside, return_predecessors=False)] = True
+        is_reached[breadth_first_order(graph, inside, return_predecessors=False)] = True
+        leave[(along & reaches[head]) | (against & reaches[tail])] = 0
+        arrive[(along & is_reached[tail]) | (against & is_reached[head])] = 0
+    return leave, arrive
 
 
 def _grid(arrays: Arrays) -> Arrays:
@@ -656,14 +666,15 @@ def load_network(folder: Path) -> Arrays:
         # numba compiles for plain arrays; a view drops the memmap subclass and keeps the mapping.
         arrays[file.stem] = np.load(file, mmap_mode="r", allow_pickle=False).view(np.ndarray)
     profiles = [profile for profile, network in NETWORK_OF.items() if network == folder.name]
-    by_profile = {f"{kind}_{profile}" for profile in profiles for kind in ("ms", "aside")}
+    by_profile = {f"{kind}_{profile}" for profile in profiles for kind in ("ms", "leave", "arrive")}
     if missing := sorted((_ARRAYS | by_profile) - arrays.keys()):
         raise ValueError(f"{folder.name} has no {', '.join(missing)}")
     edges, points, arcs = len(arrays["edge_m"]), len(arrays["point_m"]), len(arrays["in_arc"])
     for name, array in arrays.items():
         fits = {
             "edge": len(array) == edges,
-            "aside": len(array) == edges,
+            "leave": len(array) == edges,
+            "arrive": len(array) == edges,
             "point": len(array) == (edges + 1 if name == "point_first" else points),
             "ms": len(array) == arcs == 2 * edges,
         }

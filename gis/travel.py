@@ -31,9 +31,8 @@ SCENE_ACCESS_MPS: Final = 5 / 3.6
 """From the road to the incident: on foot with the kit, at 5 km/h."""
 
 STRAIGHT_DETOUR: Final = 1.4
-"""Road distance over straight distance where no road is known. Ballou, Rahardja and Sakai (2002,
-Transportation Research A 36:843) found 1.2 to 1.5 between towns of most countries; the upper half of it, so
-as not to promise."""
+"""Road distance over straight distance where no road is known: Ballou, Rahardja and Sakai (2002,
+Transportation Research A 36:843) give about 1.2 to 1.6 for most countries. The caution is in the speeds."""
 STRAIGHT_KMH: Final[dict[str, float]] = {
     "car": 30.0, "ambulance": 30.0, "fire_engine": 30.0, "bus": 20.0, "foot": 5.0, "air": 216.0,
 }  # fmt: skip
@@ -359,10 +358,11 @@ class RoadGraph:
             self.nearest(lon, lat, [lon], [lat], profile, 1)
             self.route(lon, lat, lon, lat, profile)
 
-    def snap(self, lon: ArrayLike, lat: ArrayLike, profile: str) -> Snaps:
+    def snap(self, lon: ArrayLike, lat: ArrayLike, profile: str, *, arriving: bool = False) -> Snaps:
         """Put n positions on the nearest road that the profile may use, at the nearest point along it.
 
-        A stub or courtyard that no route leaves is passed over for the street within reach that leads on.
+        For units, a stub or courtyard that no route leaves is passed over for the street within reach that
+        leads on; for incidents (`arriving`), one that no route enters.
         """
         lons = np.ascontiguousarray(np.atleast_1d(np.asarray(lon, dtype=np.float64)))
         lats = np.ascontiguousarray(np.atleast_1d(np.asarray(lat, dtype=np.float64)))
@@ -376,7 +376,8 @@ class RoadGraph:
             _snap(
                 lons, lats, a["grid_shape"], a["grid_first"], a["grid_point"], a["point_edge"],
                 a["point_lon_e7"],
-                a["point_lat_e7"], a["point_m"], a["edge_m"], a[f"aside_{profile}"], REACH_M,
+                a["point_lat_e7"], a["point_m"], a["edge_m"],
+                a[f"{'arrive' if arriving else 'leave'}_{profile}"], REACH_M,
                 snaps.edge, snaps.fraction, snaps.away_m,
             )  # fmt: skip
         return snaps
@@ -397,7 +398,7 @@ class RoadGraph:
         """
         units = self.snap(unit_lon, unit_lat, profile) if snaps is None else snaps
         n = len(units.lon)
-        scene = self.snap(lon, lat, profile)
+        scene = self.snap(lon, lat, profile, arriving=True)
         drive_s, distance_m = np.full(n, np.inf), np.full(n, np.inf)
         how = np.full(n, NO_POSITION, dtype=np.uint8)
         with np.errstate(invalid="ignore"):
@@ -425,7 +426,7 @@ class RoadGraph:
     def route(self, lon: float, lat: float, to_lon: float, to_lat: float, profile: str) -> Route:
         """The quickest way of one unit at (lon, lat) to (to_lon, to_lat), for drawing and for its street
         names."""
-        unit, scene = self.snap(lon, lat, profile), self.snap(to_lon, to_lat, profile)
+        unit, scene = self.snap(lon, lat, profile), self.snap(to_lon, to_lat, profile, arriving=True)
         if unit.edge[0] >= 0 and scene.edge[0] >= 0:
             arcs, drive_ms, driven_m = self._run(scene, unit, profile, 1, path=True)
             if np.isfinite(drive_ms[0]):

@@ -135,25 +135,34 @@ def no_skips() -> bool:
     return os.environ.get("STRAJA_NO_SKIPS") == "1"
 
 
+def skips(reporter: pytest.TerminalReporter) -> tuple[list[str], list[str]]:
+    """What was skipped, as "test: reason": for want of a part of the system, and for want of a data file."""
+    parts, data = [], []
+    for report in reporter.getreports("skipped"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        line = f"{report.nodeid}: {reason.removeprefix('Skipped: ')}"
+        (data if "../shared/data" in reason else parts).append(line)
+    return parts, data
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    absent = config.stash.get(MISSING_DATA, [])
-    if absent:
-        terminalreporter.section(f"{len(absent)} left out: data files not on this computer")
-        for line in absent:
-            terminalreporter.line(line)
-    skipped = terminalreporter.getreports("skipped")
-    if skipped:
-        verdict = ", which fails this run (STRAJA_NO_SKIPS=1)" if no_skips() else ""
-        terminalreporter.section(f"{len(skipped)} skipped{verdict}")
-        for report in skipped:
-            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-            terminalreporter.line(f"{report.nodeid}: {reason.removeprefix('Skipped: ')}")
+    parts, data = skips(terminalreporter)
+    data = config.stash.get(MISSING_DATA, []) + data
+    verdict = ", which fails this run (STRAJA_NO_SKIPS=1)" if no_skips() else ""
+    for title, lines in (
+        (f"{len(data)} left out: data files that are not on this computer", data),
+        (f"{len(parts)} skipped{verdict}", parts),
+    ):
+        if lines:
+            terminalreporter.section(title)
+            for line in lines:
+                terminalreporter.line(line)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if no_skips() and reporter is not None and reporter.getreports("skipped") and session.exitstatus == 0:
+    if no_skips() and reporter is not None and skips(reporter)[0] and session.exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

@@ -372,6 +372,10 @@ def test_up_starts_all_parts_starts_a_dead_one_again_and_leaves_nothing_behind(
     assert not up.healthy(url)
     for log in ("web", "keeper", "worker", "redis"):
         assert (one.var / "log" / f"{log}.log").exists()
+    # and what it wrote is for its own user alone
+    written = [path for path in one.var.rglob("*") if path.is_file() and "cities" not in path.parts]
+    assert len(written) > 6
+    assert not [path for path in written if path.stat().st_mode & 0o077]
 
     # and it starts again on what it left
     again = start_up()

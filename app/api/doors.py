@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from flask import Flask, Response, current_app, g, jsonify, request
 from flask_openapi3 import APIBlueprint
-from pydantic import BaseModel, ConfigDict, ValidationError
-from werkzeug.exceptions import HTTPException
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from app.auth import BadLogin, Locked, could, csrf_matches, explain, may
 from app.core import Core
@@ -37,6 +37,15 @@ class Strict(BaseModel):
     """A body or query in which an unknown field is an error, not a silence."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _storable(cls, value: Any) -> Any:
+        for text in value if isinstance(value, list) else (value,):
+            if isinstance(text, str) and any(ch == "\0" or "\ud800" <= ch <= "\udfff" for ch in text):
+                # PostgreSQL cannot hold the one, UTF-8 not the other.
+                raise ValueError("a NUL or half a surrogate pair stands in the text")
+        return value
 
 
 class Problem(Exception):
@@ -128,6 +137,23 @@ def identify() -> None:
         raise Problem(403, "csrf", "A write with a session cookie needs its X-CSRF-Token header.")
 
 
+OPEN_TO_STRANGERS = {"api.get_session", "api.post_session", "api.delete_session"}
+
+
+def admit() -> None:
+    """Before each call of the API, before anything of it is looked at: strangers are turned away, and a body
+    must be JSON that can be read."""
+    if request.blueprint != blueprint.name:
+        return
+    if request.endpoint not in OPEN_TO_STRANGERS:
+        actor()
+    if request.method in ("POST", "PATCH", "PUT") and request.get_data():
+        try:
+            request.get_json()
+        except RecursionError:
+            raise Problem(400, "bad-request", "The JSON is nested too deeply.") from None
+
+
 def actor() -> Actor:
     """Who asks; a 401 for a stranger."""
     if g.actor is None:
@@ -209,7 +235,7 @@ def observed(text: str | None, field: str) -> int | None:
         return None
     try:
         at = parse_time(text)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise wrong(field, "bad-time", f"{field}: {error}") from None
     ahead_s = (at - core().world.clock.now_us()) / 1e6
     if ahead_s > 5:
@@ -322,7 +348,10 @@ def register_errors(app: Flask) -> None:
     def _http(error: HTTPException) -> Response:
         status = error.code or 500
         code = (error.name or "error").lower().replace(" ", "-")
-        return problem(status, code, error.description or "")
+        answer = problem(status, code, error.description or "")
+        if isinstance(error, MethodNotAllowed) and error.valid_methods:
+            answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        return answer
 
     @app.errorhandler(Exception)
     def _unforeseen(error: Exception) -> Response:

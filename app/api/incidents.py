@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
+import re
 import uuid
 from typing import Annotated, Any, Literal
 
@@ -38,6 +38,7 @@ from app.api.doors import (
 )
 from app.log import subject_facts
 from app.native import offload
+from app.picture import folded
 from app.rows import rfc3339, who
 from app.tables import incident_index
 from app.words import Words
@@ -65,8 +66,8 @@ class IncidentUnitPath(Strict):
 
 
 class Location(Strict):
-    lon: float = Field(ge=-180, le=180, allow_inf_nan=False)
-    lat: float = Field(ge=-90, le=90, allow_inf_nan=False)
+    lon: float = Field(ge=-180, le=180, allow_inf_nan=False, strict=True)
+    lat: float = Field(ge=-90, le=90, allow_inf_nan=False, strict=True)
 
 
 class AddressParts(Strict):
@@ -261,11 +262,11 @@ def list_incidents(query: ListQuery) -> Response:
             key=lambda x: (x.reported_us, x.id),
             reverse=True,
         )
-        start = 0
         if query.after is not None:
-            start = next((i + 1 for i, x in enumerate(found) if x.id == query.after), len(found))
-        page = found[start : start + query.limit]
-        more = page[-1].id if len(found) > start + query.limit else None
+            after = _after(query.after)
+            found = [x for x in found if (x.reported_us, x.id) < after]
+        page = found[: query.limit]
+        more = f"{page[-1].reported_us}.{page[-1].id}" if len(found) > query.limit else None
     else:
         page, more = _indexed(query)
         page = [x for x in page if sees(who_asks, x)]
@@ -279,13 +280,10 @@ def _indexed(query: ListQuery) -> tuple[list[Incident], str | None]:
     if query.state != "all":
         wanted = wanted.where(incident_index.c.state == query.state)
     if query.q:
-        text = _folded(query.q).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        text = folded(query.q).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         wanted = wanted.where(incident_index.c.numbers.like(f"%{text}%", escape="\\"))
     if query.after is not None:
-        before, _, last = query.after.partition("-")
-        if not before.isdigit():
-            raise wrong("after", "bad-cursor", "This is not a cursor of this list.")
-        at = int(before)
+        at, last = _after(query.after)
         wanted = wanted.where(
             (incident_index.c.reported_at < at)
             | ((incident_index.c.reported_at == at) & (incident_index.c.id < last))
@@ -296,13 +294,17 @@ def _indexed(query: ListQuery) -> tuple[list[Incident], str | None]:
     page = found[: query.limit]
     state = core().picture.now
     incidents = [x for row in page if (x := state.incident(row.id)) is not None]
-    more = f"{page[-1].reported_at}-{page[-1].id}" if len(found) > query.limit else None
+    more = f"{page[-1].reported_at}.{page[-1].id}" if len(found) > query.limit else None
     return incidents, more
 
 
-def _folded(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", text.strip())
-    return "".join(ch for ch in plain if not unicodedata.combining(ch)).casefold()
+def _after(cursor: str) -> tuple[int, str]:
+    """When the last incident of the page before was reported, and its id: a page goes on from there even if
+    that incident has left the list meanwhile."""
+    at, _, last = cursor.partition(".")
+    if not re.fullmatch(r"-?[0-9]{1,18}", at) or not last:
+        raise wrong("after", "bad-cursor", "This is not a cursor of this list.")
+    return int(at), last
 
 
 @blueprint.get("/incidents/<incident_id>", tags=[TAG], summary="One incident")

@@ -31,6 +31,7 @@ class PointQuery(Strict):
 def get_catalogue() -> Response:
     require("catalogue.read")
     answer = jsonify(pack().catalogue())
+    answer.headers["Cache-Control"] = "private, no-cache"
     answer.add_etag()
     answer.make_conditional(request)
     return answer

@@ -76,8 +76,8 @@ class NewFlag(Strict):
 
 class PositionIn(Strict):
     unit: str = Field(min_length=1, max_length=32)
-    lon: float = Field(ge=-180, le=180, allow_inf_nan=False)
-    lat: float = Field(ge=-90, le=90, allow_inf_nan=False)
+    lon: float = Field(ge=-180, le=180, allow_inf_nan=False, strict=True)
+    lat: float = Field(ge=-90, le=90, allow_inf_nan=False, strict=True)
     observed_at: str = Field(max_length=40)
     speed_mps: float | None = None
     heading_deg: float | None = None

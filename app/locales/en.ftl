@@ -130,6 +130,7 @@ card-since = { $timer } since the call · { $by }
 card-acknowledged = acknowledged by { $by } at { $at }
 card-acknowledge = Acknowledge
 card-alarm-level = Alarm level
+card-edit = Correct
 card-close = Close the incident
 card-closed = Closed at { $at }.
 card-reopen = Reopen

@@ -134,6 +134,7 @@ card-since = { $timer } de la apel · { $by }
 card-acknowledged = preluat de { $by } la { $at }
 card-acknowledge = Preia
 card-alarm-level = Nivelul de alarmă
+card-edit = Corectează
 card-close = Închide incidentul
 card-closed = Închis la { $at }.
 card-reopen = Redeschide

@@ -250,6 +250,17 @@ def test_a_killed_import_is_swept_up_by_the_next(tmp_path):
     assert [p.name for p in cities.iterdir()] == ["brasov"]
 
 
+def test_a_city_moved_aside_by_a_killed_import_comes_back(tmp_path):
+    # given an import that was killed between moving the old city aside and putting the new one in its place
+    import_city(crossroads().write(tmp_path / "c.osm.pbf"), tmp_path / "cities", "brasov")
+    before = what_is_in(tmp_path / "cities")
+    (tmp_path / "cities" / "brasov").rename(tmp_path / "cities" / ".brasov.old-4711")
+    # when the next import fails too, then the old city is back
+    with pytest.raises(CityError):
+        import_city(no_roads(tmp_path), tmp_path / "cities", "brasov")
+    assert what_is_in(tmp_path / "cities") == before
+
+
 def test_two_imports_of_one_city_do_not_mix(tmp_path):
     source = crossroads().write(tmp_path / "c.osm.pbf")
 
@@ -317,9 +328,8 @@ def test_a_disk_that_is_really_full(tmp_path):
         assert "Free some space" in refused.value.remedy
         assert what_is_in(disk) == before
         assert [p.name for p in disk.iterdir()] == ["small"]
-        assert open_city(disk / "small").info.counts["streets"] == 2
     finally:
-        subprocess.run(["umount", disk], check=True)
+        subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "a\\b", "a\nb", "x" * 65])
@@ -330,9 +340,8 @@ def test_names_that_are_no_names(tmp_path, name):
 
 
 def test_a_romanian_name_is_a_name(tmp_path):
-    assert (
-        import_city(crossroads().write(tmp_path / "c.osm.pbf"), tmp_path, "Târgu Mureș").name == "Târgu Mureș"
-    )
+    import_city(crossroads().write(tmp_path / "c.osm.pbf"), tmp_path, "Târgu Mureș #1")
+    assert open_city(tmp_path / "Târgu Mureș #1").addresses.search("Calea Veche")[0].kind == "street"
 
 
 def test_a_city_of_an_older_format_asks_to_be_imported_again(tmp_path):

@@ -74,7 +74,7 @@ def plain_drive_s(roads, scene, units, profile):
     a = roads.arrays(profile)
     ms = a[f"ms_{profile}"]
     nodes = len(a["in_first"]) - 1
-    at_scene, at_unit = roads.snap(*scene, profile), roads.snap(*units, profile)
+    at_scene, at_unit = roads.snap(*scene, profile, arriving=True), roads.snap(*units, profile)
     arcs = {}
 
     def join(tail, head, cost):
@@ -197,7 +197,7 @@ def test_positions_snap_to_the_nearest_point_of_the_nearest_road(helsinki):
                     shapely.LineString(np.column_stack((px[p:q], py[p:q])))
                     for p, q in zip(a["point_first"][:-1], a["point_first"][1:], strict=True)
                 ]
-                aside = a[f"aside_{profile}"].astype(float)
+                aside = a[f"leave_{profile}"].astype(float)
                 away = shapely.distance(lines, shapely.Point(0, 0))
                 away[(away > REACH_M) | (aside == NEVER_ASIDE_M)] = np.inf
                 best = np.min(away + aside)
@@ -228,7 +228,10 @@ def test_a_route_is_one_unbroken_line_as_long_as_it_says(porto):
         line_m = float(haversine_m(xs[:-1], ys[:-1], xs[1:], ys[1:]).sum())
         assert line_m == pytest.approx(route.distance_m, rel=2e-3, abs=2)
         assert sum(metres for _, metres in route.streets) == pytest.approx(route.distance_m, rel=1e-3, abs=1)
-        start, end = porto.snap(lon[i], lat[i], "fire_engine"), porto.snap(lon[0], lat[0], "fire_engine")
+        start, end = (
+            porto.snap(lon[i], lat[i], "fire_engine"),
+            porto.snap(lon[0], lat[0], "fire_engine", arriving=True),
+        )
         assert haversine_m(*route.points[0], lon[i], lat[i]) == pytest.approx(start.away_m[0], abs=1)
         assert haversine_m(*route.points[-1], lon[0], lat[0]) == pytest.approx(end.away_m[0], abs=1)
 
@@ -272,6 +275,22 @@ def test_a_unit_in_a_courtyard_is_put_on_the_street_outside(tmp_path):
     travel = roads.nearest(*at(200, 0), [at(160, 55)[0]], [at(160, 55)[1]], "car")
     assert travel.how[0] == ROAD
     assert travel.drive_s[0] < 60
+
+
+def test_a_street_that_only_leads_out_of_town_is_good_for_arriving_not_for_leaving(tmp_path):
+    # given a one-way street out of the town, cut at the extract's border 300 m on
+    town = one_way_ring()
+    town.node(10, 700, 0)
+    town.way([2, 10], {"highway": "service", "oneway": "yes"})
+    roads = graph(tmp_path, town)
+    # then an incident on it is reached by that street, from the corner on
+    to_it = roads.nearest(*at(600, 0), [at(300, 0)[0]], [at(300, 0)[1]], "car")
+    assert to_it.road[0]
+    assert to_it.distance_m[0] == pytest.approx(300, rel=1e-2)
+    # and a unit on it, which could never come back, is taken to start from the town
+    back = roads.nearest(*at(400, 100), [at(600, 0)[0]], [at(600, 0)[1]], "car")
+    assert back.road[0]
+    assert back.distance_m[0] == pytest.approx(100, rel=1e-2)
 
 
 def island_town():

@@ -41,6 +41,8 @@ export interface Sent {
   requested: string[];
 }
 
+export type IncidentChange = Partial<Pick<NewIncident, 'type' | 'priority' | 'location' | 'address' | 'description'>>;
+
 const ANSWER_WITHIN_MS = 15_000;
 let csrf = '';
 let onSignedOut: () => void = () => {};
@@ -109,6 +111,7 @@ export const api = {
 
   incident: (id: string) => call<Incident>('GET', `/incidents/${at(id)}`),
   report: (incident: NewIncident) => call<Incident>('POST', '/incidents', incident, incident.id),
+  change: (id: string, change: IncidentChange) => call<Incident>('PATCH', `/incidents/${at(id)}`, change),
   acknowledge: (id: string) => call<Incident>('POST', `/incidents/${at(id)}/acknowledge`, {}),
   note: (id: string, text: string, key: string) =>
     call<Incident>('POST', `/incidents/${at(id)}/notes`, { text }, key),

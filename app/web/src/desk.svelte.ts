@@ -23,7 +23,17 @@ class Desk {
   calling = $state(false);
   /** Where the call being taken is pinned, and who wants to hear of a click on the map meanwhile. */
   pin = $state.raw<{ lon: number; lat: number } | null>(null);
-  onMapPoint: ((lon: number, lat: number) => void) | null = null;
+  onMapPoint = $state.raw<((lon: number, lat: number) => void) | null>(null);
+  /** Lets a form hear clicks on the map; returns how it stops. The last form to ask is the one that hears. */
+  listenToMap(hear: (lon: number, lat: number) => void): () => void {
+    this.onMapPoint = hear;
+    return () => {
+      if (this.onMapPoint !== hear) return;
+      this.onMapPoint = null;
+      this.pin = null;
+    };
+  }
+
   /** Asks the map to show a point; a fresh object each time, so that the same point can be asked for again. */
   show = $state.raw<{ lon: number; lat: number } | null>(null);
 

@@ -1,6 +1,11 @@
 import { io, type Socket } from 'socket.io-client';
 import type { Changes, Hello, Incident, Pulse, Rows, Unit } from './types';
 
+/** What the API adds to a row: where in the log the write stands. */
+interface Receipt {
+  log_position?: string;
+}
+
 /** A link that has carried nothing for this long is not called live any more (the server speaks every 2 s). */
 const QUIET_MS = 6_000;
 /** A link that has carried nothing for this long is cut and made anew: it may be half open. */
@@ -177,11 +182,13 @@ class Live {
   }
 
   /** A row that the API answered with. It is shown at once; the stream will say the same. */
-  take(incident: Incident): void {
+  take(answer: Incident & Receipt): void {
+    const { log_position: _, ...incident } = answer;
     this.merge({ incidents: [incident], units: [], server_time: '' });
   }
 
-  takeUnit(unit: Unit): void {
+  takeUnit(answer: Unit & Receipt): void {
+    const { log_position: _, ...unit } = answer;
     this.merge({ incidents: [], units: [unit], server_time: '' });
   }
 

@@ -9,6 +9,8 @@ const GLYPH_PX = 30;
 const CHAR_PX = 18;
 const LABEL_FROM_PX = 17;
 const APART_PX = 23;
+/** Half the room an incident's own mark takes, plus half a unit's. */
+const OFF_INCIDENT_PX = 29;
 const ASIDE_MAX_PX = 4 * APART_PX;
 const PICK_WITHIN_PX = 18;
 const ATLAS_PX = 1024;
@@ -199,6 +201,7 @@ export class UnitOverlay {
   private sprites = new Float32Array(4096 * FLOATS_PER_SPRITE);
   private sprite_count = 0;
   private placed: Placed[] = [];
+  private scenes: { x: number; y: number }[] = [];
   private units: Unit[] = [];
   private zoom_built = -1;
   private ratio = 1;
@@ -234,6 +237,14 @@ export class UnitOverlay {
 
   setUnits(units: Iterable<Unit>): void {
     this.units = [...units];
+    this.refresh();
+  }
+
+  /** Where incidents are marked: crews that stand there are drawn beside the mark, not under it. */
+  setScenes(scenes: Iterable<{ lon: number; lat: number }>): void {
+    const x = mercatorX(this.origin.lon);
+    const y = mercatorY(this.origin.lat);
+    this.scenes = [...scenes].map((s) => ({ x: mercatorX(s.lon) - x, y: mercatorY(s.lat) - y }));
     this.refresh();
   }
 
@@ -411,7 +422,9 @@ export class UnitOverlay {
     if (near.length > LABELS_MAX) return;
     const cells = new Map<number, { x: number; y: number }[]>();
     const cellOf = (cx: number, cy: number) => cx * 1_000_003 + cy;
+    const scenes = this.scenes.map((s) => ({ x: s.x * scale, y: s.y * scale }));
     const free = (x: number, y: number): boolean => {
+      if (scenes.some((s) => Math.abs(s.x - x) < OFF_INCIDENT_PX && Math.abs(s.y - y) < OFF_INCIDENT_PX)) return false;
       const cx = Math.floor(x / APART_PX);
       const cy = Math.floor(y / APART_PX);
       for (let i = -1; i <= 1; i++) {

@@ -1,7 +1,7 @@
 import { FluentBundle, FluentResource, type FluentVariable } from '@fluent/bundle';
 import enSource from '../../locales/en.ftl?raw';
 import roSource from '../../locales/ro.ftl?raw';
-import type { Named } from './types';
+import type { IncidentType, Named } from './types';
 
 export type Language = 'ro' | 'en';
 const REMEMBERED = 'straja.language';
@@ -110,3 +110,35 @@ export function priorityWords(entry: Named | undefined, code: string): string {
 }
 
 export const priorityDigit = (code: string) => code.replace(/\D/g, '') || '?';
+
+/**
+ * Incident types whose code or name the typed words fit, best first, at most nine. Every word must begin a
+ * word of the code or of either language's name; the screen's own language weighs more.
+ */
+export function searchTypes(types: IncidentType[], typed: string): IncidentType[] {
+  const parts = fold(typed).split(/\s+/).filter(Boolean);
+  if (!parts.length) return [];
+  const other = words.lang === 'ro' ? 'en' : 'ro';
+  const split = (name: string) => fold(name).split(/[^\p{L}\p{N}]+/u);
+  const score = (type: IncidentType): number => {
+    const code = fold(type.code);
+    const own = split(type[words.lang]);
+    const foreign = split(type[other]);
+    let sum = 0;
+    for (const part of parts) {
+      if (code === part) sum += 20;
+      else if (code.startsWith(part)) sum += 8;
+      else if (own[0]?.startsWith(part)) sum += 6;
+      else if (own.some((w) => w.startsWith(part))) sum += 4;
+      else if (foreign.some((w) => w.startsWith(part))) sum += 2;
+      else return 0;
+    }
+    return sum;
+  };
+  return types
+    .map((type) => ({ type, score: score(type) }))
+    .filter((found) => found.score > 0)
+    .sort((a, b) => b.score - a.score || a.type.code.localeCompare(b.type.code))
+    .slice(0, 9)
+    .map((found) => found.type);
+}
