@@ -562,7 +562,9 @@ class Accounts:
     def create_token(self, role: str, name: str, districts: Iterable[str], unit: str | None = None) -> str:
         """A new token, shown this once. Raises BadAccount naming the field that cannot be."""
         name = _login_name(name)
-        kept_districts = _check_reach(role, districts, unit)
+        # A token may be made before its vehicle is known; until it names a unit, a crew's token opens
+        # next to nothing (see `missing`).
+        kept_districts = _check_reach(role, districts, unit, unit_needed=False)
         secret = "straja_" + self._secret()
         try:
             with self._engine.begin() as db:
@@ -781,7 +783,9 @@ def _check_password(name: str, password: str, demo: bool) -> str:
     return plain
 
 
-def _check_reach(role: str, districts: Iterable[str], unit: str | None) -> frozenset[str]:
+def _check_reach(
+    role: str, districts: Iterable[str], unit: str | None, *, unit_needed: bool = True
+) -> frozenset[str]:
     roles = [known.value for known in Role if known is not Role.SYSTEM]
     if role not in roles:
         raise BadAccount("role", f"one of {', '.join(roles)}")
@@ -790,7 +794,7 @@ def _check_reach(role: str, districts: Iterable[str], unit: str | None) -> froze
     kept = frozenset(districts)
     if any(not code or code.split() != [code] for code in kept):
         raise BadAccount("districts", "district codes without blanks")
-    if role == Role.FIELD and not unit:
+    if role == Role.FIELD and not unit and unit_needed:
         raise BadAccount("unit", "a field login belongs to one unit: give its call sign")
     if unit and role not in (Role.FIELD, Role.GATEWAY):
         raise BadAccount("unit", "only a field or gateway login is bound to a unit")

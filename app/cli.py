@@ -146,11 +146,25 @@ def run_token_create(config: Config, given: Namespace) -> None:
     from app.auth import BadAccount
 
     try:
-        secret = accounts(config).create_token(given.role, given.name, given.district, given.unit)
+        secret = accounts(config).create_token(role(given), given.name, districts(given), given.unit)
     except BadAccount as error:
         raise blamed(error) from None
-    up.say(f"token {given.name} ({given.role}); it is shown this once and stored nowhere:")
+    if role(given) == "field" and not given.unit:
+        up.say("note: without --unit this token belongs to no crew, so nearly every door is closed to it")
+    up.say(f"token {given.name} ({role(given)}); it is shown this once and stored nowhere:")
     up.say(secret)
+
+
+def run_token_list(config: Config, given: Namespace) -> None:
+    for token in accounts(config).tokens():
+        state = "revoked" if token.revoked_us is not None else "in use"
+        up.say(f"{token.name}: {token.role}, {reach_of(token.districts, token.unit)}, {state}")
+
+
+def run_token_revoke(config: Config, given: Namespace) -> None:
+    if not accounts(config).revoke_token(given.name):
+        raise Trouble(f"there is no token {given.name} in use", "`./straja token list` names them.")
+    up.say(f"token {given.name} is revoked; within 2 s every process refuses it")
 
 
 def run_user_create(config: Config, given: Namespace) -> None:
@@ -164,20 +178,66 @@ def run_user_create(config: Config, given: Namespace) -> None:
         password = sys.stdin.readline().rstrip("\n")
     try:
         made = accounts(config).create_account(
-            given.name, password, given.role, given.district, given.unit, given.display_name
+            given.name, password, role(given), districts(given), given.unit, given.display_name
         )
     except BadAccount as error:
         raise blamed(error) from None
     up.say(f"account {made.name} ({made.role}) was made")
 
 
+def run_user_list(config: Config, given: Namespace) -> None:
+    for one in accounts(config).accounts():
+        state = "disabled" if one.disabled else "demo" if one.demo else "in use"
+        up.say(f"{one.name}: {one.role}, {reach_of(one.districts, one.unit)}, {state}")
+
+
+def run_user_change(config: Config, given: Namespace) -> None:
+    from app.auth import BadAccount
+
+    known = accounts(config)
+    try:
+        if given.words == "user unlock":
+            known.unlock(given.name)
+        else:
+            known.set_disabled(given.name, given.words == "user disable")
+    except BadAccount as error:
+        raise blamed(error) from None
+    done = {"user unlock": "unlocked", "user disable": "disabled", "user enable": "enabled"}[given.words]
+    up.say(f"account {given.name} is {done}")
+
+
+def role(given: Namespace) -> str:
+    """The role as the program writes it: "drill controller" is drill_controller."""
+    return str(given.role).strip().lower().replace(" ", "_").replace("-", "_")
+
+
+def districts(given: Namespace) -> list[str]:
+    """The districts named; none named is all of them, which a crew's own login does not need."""
+    return list(given.district) or ([] if role(given) == "field" else ["*"])
+
+
+def reach_of(named: frozenset[str], unit: str | None) -> str:
+    where = "all districts" if "*" in named else ", ".join(sorted(named)) or "no district"
+    return where if unit is None else f"{where}, unit {unit}"
+
+
+def one_name(parser: ArgumentParser) -> None:
+    parser.add_argument("name", help="as `list` prints it")
+
+
 def reach(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--role", required=True, help="admin, supervisor, dispatcher, field, gateway, observer"
+        "--role",
+        required=True,
+        help="admin, supervisor, dispatcher, field, gateway, observer or drill_controller",
     )
     parser.add_argument("--name", required=True, help="who or what it is for, for example tablet-f21")
     parser.add_argument(
-        "--district", action="append", default=[], metavar="D", help="may be given several times"
+        "--district",
+        action="append",
+        default=[],
+        metavar="D",
+        help="may be given several times; without it, all districts",
     )
     parser.add_argument("--unit", help="call sign of the one unit it speaks for")
 
@@ -284,12 +344,18 @@ COMMANDS: tuple[Command, ...] = (
     Command("city import", "import a city from an OpenStreetMap extract", run_city_import, import_arguments),
     Command("city list", "list the imported cities", run_city_list),
     Command("token create", "make a token for a device or a program", run_token_create, reach),
+    Command("token list", "list the tokens, never their secrets", run_token_list),
+    Command("token revoke", "refuse a token from now on", run_token_revoke, one_name),
     Command(
         "user create",
         "make an account; the password is asked for, or read from standard input",
         run_user_create,
         user_arguments,
     ),
+    Command("user list", "list the accounts", run_user_list),
+    Command("user disable", "bar an account at once, its sessions too", run_user_change, one_name),
+    Command("user enable", "let a disabled account in again", run_user_change, one_name),
+    Command("user unlock", "end the lock after too many wrong passwords", run_user_change, one_name),
     Command("verify", "check every hash chain of the log", run_verify),
     Command("rebuild", "make the droppable tables anew from the log", run_rebuild),
     Command(
@@ -325,7 +391,7 @@ def parser() -> ArgumentParser:
             last, help=command.help, description=f"{command.help[0].upper()}{command.help[1:]}."
         )
         command.arguments(one)
-        one.set_defaults(run=command.run)
+        one.set_defaults(run=command.run, words=command.words)
     return top
 
 

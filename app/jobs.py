@@ -11,6 +11,7 @@ runs nothing else: whoever can write to Redis can name a listed job, not a funct
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,9 +109,24 @@ def enqueue(config: Config, job: Callable[..., Any], *ids: str | int | float) ->
         raise JobsUnavailable(f"no Redis answers at {config.redis_url}: {error}") from error
 
 
+def wait_for(connection: Redis) -> None:
+    """Return once Redis answers; it may be starting beside this worker, or be away for a while."""
+    told = False
+    while True:
+        try:
+            connection.ping()
+            return
+        except RedisError as error:
+            if not told:
+                log.warning("waiting for Redis: %s", error)
+                told = True
+            time.sleep(0.5)
+
+
 def work(config: Config, burst: bool = False) -> None:
     """Run jobs until stopped; with `burst`, until the queue is empty. Also runs what was scheduled."""
     connection = Redis.from_url(config.redis_url)
+    wait_for(connection)
     worker = Worker(
         [Queue(QUEUE, connection=connection, serializer=JSONSerializer, job_class=ListedJob)],
         connection=connection,

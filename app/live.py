@@ -41,7 +41,6 @@ class Scope:
     key: str
     actor: Actor
     sockets: set[str] = field(default_factory=set)
-    shown: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -80,6 +79,9 @@ class Live:
         self._core = core
         self._rows = rows
         self._at = core.picture.position
+        # The numbers of units in position frames hold for one process only, so a console that comes from
+        # another one must have a snapshot, even where it has missed nothing.
+        self._process = core.world.random.token(6).hex()
         self._lock = threading.RLock()
         self._peers: dict[str, Peer] = {}
         self._scopes: dict[str, Scope] = {}
@@ -150,7 +152,7 @@ class Live:
             self.pump()
             scope = self._scopes[peer.scope]
             picture = self._core.picture
-            position = self._core.log.position_of(cursor) if cursor else None
+            position = self._position_of(cursor)
             changed = picture.changed_since(position) if position is not None else None
             if changed is None:
                 incidents = [x for x in picture.now.incidents() if x.open]
@@ -161,7 +163,7 @@ class Live:
                 mode = "changes"
             answer = {
                 "mode": mode,
-                "cursor": self._core.log.cursor(self._at),
+                "cursor": self._cursor(self._at),
                 **self._built(scope, incidents, units),
                 "server_time": rfc3339(self._core.world.clock.now_us()),
             }
@@ -169,6 +171,13 @@ class Live:
                 peer.ready = True
                 join_room(scope.key, sid=sid, namespace="/")
             return answer
+
+    def _cursor(self, position: int) -> str:
+        return f"{self._core.log.cursor(position)}.{self._process}"
+
+    def _position_of(self, cursor: str | None) -> int | None:
+        text, _, process = (cursor or "").rpartition(".")
+        return self._core.log.position_of(text) if process == self._process else None
 
     # ---- what is sent
 
@@ -185,8 +194,8 @@ class Live:
                 return
             incidents, units = self._named(subjects)
             envelope = {
-                "from": self._core.log.cursor(self._at),
-                "to": self._core.log.cursor(to),
+                "from": self._cursor(self._at),
+                "to": self._cursor(to),
                 "server_time": rfc3339(self._core.world.clock.now_us()),
             }
             self._at = to
@@ -209,10 +218,15 @@ class Live:
                 if unit is not None and unit.registered:
                     units[subject_id] = unit
                     units |= {mate.id: mate for mate in crew_mates(state, unit)}
+                    # What a unit gives to its incident changes with its crew.
+                    on = state.incident(unit.incident) if unit.incident is not None else None
+                    if on is not None and on.reported:
+                        incidents[on.id] = on
         return list(incidents.values()), list(units.values())
 
     def _built(self, scope: Scope, incidents: list[Incident], units: list[Unit]) -> dict[str, Any]:
-        """Rows for one scope, and the ids of what it saw before and may see no more."""
+        """Rows for one scope, and the ids of what it may see no more: the incidents that its unit has left.
+        Told from the incident alone, so that a console that was away meanwhile hears of it too."""
         actor = scope.actor
         plain: list[Incident] = []
         personal: list[Incident] = []
@@ -220,11 +234,9 @@ class Live:
         for x in incidents:
             on_it = [a.unit for a in x.active()]
             if may(actor, "incident.read", district=x.district, unit=on_it):
-                scope.shown.add(x.id)
                 opened = may(actor, "personal.read", district=x.district, unit=on_it)
                 (personal if opened else plain).append(x)
-            elif x.id in scope.shown:
-                scope.shown.discard(x.id)
+            elif any(a.unit == actor.unit for a in x.assignments):
                 gone.append(x.id)
         return {
             "incidents": self._rows.incidents(personal, personal=True)
@@ -265,7 +277,7 @@ class Live:
             "pulse",
             {
                 "server_time": rfc3339(self._core.world.clock.now_us()),
-                "cursor": self._core.log.cursor(self._at),
+                "cursor": self._cursor(self._at),
                 "trouble": self._core.log.trouble,
             },
         )

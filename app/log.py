@@ -156,7 +156,9 @@ class _Statements:
         same = event.c.cause == given if dialect.name == "sqlite" else event.c.cause == func.any(given)
         later = _SELECT.where(event.c.position > bindparam("position")).order_by(event.c.position)
         self.after = Prepared(later, dialect)
-        self.cause = Prepared(select(event.c.cause, event.c.position, event.c.request_hash).where(same), dialect)
+        self.cause = Prepared(
+            select(event.c.cause, event.c.position, event.c.request_hash).where(same), dialect
+        )
         self.event = Prepared(insert(event), dialect, _COLUMNS)
         self.subject = Prepared(insert(event_subject), dialect, ("subject", "position"))
         self.private = Prepared(insert(private), dialect, ("id", "ciphertext"))
@@ -467,7 +469,7 @@ def _unreadable(envelope: Envelope) -> str | None:
 
 
 def _sealed_hashes(data: str) -> dict[str, str]:
-    """Id -> SHA-256 of all sealed values in an event's data, also of a type that this program does not know."""
+    """Id -> SHA-256 of all sealed values in an event's data, of types unknown to this program too."""
     found: dict[str, str] = {}
 
     def look(value: Any) -> None:
@@ -522,7 +524,10 @@ class Log:
         self._poll_s = poll_s
         self._queue: SimpleQueue[_Work | None] = SimpleQueue()
         self._sql = _Statements(engine.dialect)
-        self._broken = (SQLAlchemyError, cast("type[Exception]", getattr(engine.dialect.dbapi, "Error", OSError)))
+        self._broken = (
+            SQLAlchemyError,
+            cast("type[Exception]", getattr(engine.dialect.dbapi, "Error", OSError)),
+        )
         self._head = _Head()
         self._follower: Follower = _Nobody()
         self._started: Promise[None] = Promise()
@@ -557,6 +562,8 @@ class Log:
 
         Raises whatever `run` raised, or StorageError when the disk or the database refused.
         """
+        if self._stopping:
+            raise StorageError("storage-unavailable", "The log is being closed; nothing was kept.")
         promise: Promise[T] = Promise()
         self._queue.put(_Work(run, cause, promise))
         return promise.result()
@@ -585,7 +592,7 @@ class Log:
                 break
             try:
                 if connection is None:
-                    # What others recorded meanwhile is looked for: the count of a new connection says nothing.
+                    # The count of a new connection says nothing: look at what others recorded meanwhile.
                     connection, seen = self._connect(), -1
                 if works:
                     self._batch(connection, works)
@@ -1025,9 +1032,9 @@ class Log:
                     fault = _fault(envelope, last_hash)
                     if fault is not None:
                         report.faults.append(f"{origin}: {fault}")
-                    seq, last_hash = envelope.seq, envelope.hash
                     else:
                         expected |= _sealed_hashes(envelope.data)
+                    seq, last_hash = envelope.seq, envelope.hash
                     if report.events % 20_000 == 0:
                         progress(report.events)
                 report.heads[origin] = (seq, last_hash)

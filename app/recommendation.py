@@ -48,7 +48,9 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
     plan = recommend(columns, core.pack.needs(incident.type, incident.priority, incident.alarm_level))
     plan = replace(plan, not_chosen=tuple(_if_asked(core, why) for why in plan.not_chosen))
     waiting_for = tuple(r.unit for r in incident.requests if r.state == "asked")
-    return Recommendation(incident.id, plan, travel, waiting_for, fixes, (time.perf_counter() - started) * 1000)
+    return Recommendation(
+        incident.id, plan, travel, waiting_for, fixes, (time.perf_counter() - started) * 1000
+    )
 
 
 def _waits(unit: Unit) -> bool:

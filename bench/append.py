@@ -64,14 +64,15 @@ class Bare:
         prepare_sqlite(self._db, None)
         with sqlite3.connect(source) as model:
             for (ddl,) in model.execute(
-                "SELECT sql FROM sqlite_master WHERE tbl_name IN ('event', 'event_subject') AND sql IS NOT NULL"
+                "SELECT sql FROM sqlite_master"
+                " WHERE tbl_name IN ('event', 'event_subject') AND sql IS NOT NULL"
             ):
                 self._db.execute(ddl)
             row = model.execute("SELECT * FROM event WHERE type = 'IncidentReported' LIMIT 1")
             self._columns = [column[0] for column in row.description]
             self._row = list(row.fetchone())
         marks = ", ".join("?" * len(self._columns))
-        self._insert = f"INSERT INTO event ({', '.join(self._columns)}) VALUES ({marks})"  # noqa: S608
+        self._insert = f"INSERT INTO event ({', '.join(self._columns)}) VALUES ({marks})"
         self._n = 0
 
     def commit_for(self, seconds: float) -> float:

@@ -112,7 +112,8 @@ def _seed(config: Config) -> tuple[str, str]:
     try:
         for n in range(UNITS):
             core.door.submit(
-                c.RegisterUnit(id=f"unit-{n}", unit=f"U{n}", type="PL", station="S", district="d", crew=2), ADMIN
+                c.RegisterUnit(id=f"unit-{n}", unit=f"U{n}", type="PL", station="S", district="d", crew=2),
+                ADMIN,
             )
         return (
             core.accounts.create_token("dispatcher", "bench-console", ["*"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 import redis
+import requests
 from rq.job import Job
 
 from app import jobs, up
@@ -344,6 +346,13 @@ def test_up_starts_all_parts_starts_a_dead_one_again_and_leaves_nothing_behind(
     one.until("Ctrl-C")
     assert any("dispatcher" in line for line in one.said), "the demo's logins are not shown"
     assert one.parts().keys() == {"redis", "web", "keeper", "worker"}
+    assert not [line for line in one.said if line.startswith("[")], "a part complained while it was started"
+
+    # and its address shows the console, with all that the page asks for
+    page = requests.get(url, timeout=10).text
+    wanted = re.findall(r'(?:src|href)="(/[^"]+)"', page)
+    assert len(wanted) >= 2
+    assert [requests.get(url + path, timeout=10).status_code for path in wanted] == [200] * len(wanted)
 
     # when a part dies, then it is started again, and the person is told
     for name in ("keeper", "web"):

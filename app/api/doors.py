@@ -229,14 +229,24 @@ def wrong(field: str, code: str, detail: str, **extra: Any) -> Problem:
     return Problem(422, code, detail, errors=[{"field": field, "message": detail}], **extra)
 
 
-def observed(text: str | None, field: str) -> int | None:
-    """When it happened, for a time given in a body; a future one is refused, saying by how much."""
+def moment(text: str | None, field: str) -> int | None:
+    """A time given in a body, in microseconds since the epoch."""
     if text is None:
         return None
     try:
         at = parse_time(text)
     except (ValueError, OverflowError) as error:
         raise wrong(field, "bad-time", f"{field}: {error}") from None
+    if at < 0:
+        raise wrong(field, "bad-time", f"{field} lies before 1970.")
+    return at
+
+
+def observed(text: str | None, field: str) -> int | None:
+    """When it happened, for a time given in a body; a future one is refused, saying by how much."""
+    at = moment(text, field)
+    if at is None:
+        return None
     ahead_s = (at - core().world.clock.now_us()) / 1e6
     if ahead_s > 5:
         raise wrong(
@@ -294,6 +304,9 @@ def refused(error: Refused) -> Response:
             extra[name[:-3]] = rfc3339(value)
         elif name == "by":
             extra[name] = who(value)
+        elif name == "status":
+            # A problem's own `status` is that of the answer.
+            extra["unit_status"] = value
         else:
             extra[name] = value
     if error.field is not None:
@@ -304,11 +317,16 @@ def refused(error: Refused) -> Response:
 def invalid(error: ValidationError) -> Response:
     """422 naming every field that is wrong."""
     errors = [
-        {"field": ".".join(str(part) for part in fault["loc"]) or "body", "message": fault["msg"]}
+        {"field": _field(fault["loc"]), "message": fault["msg"]}
         for fault in error.errors(include_url=False, include_input=False, include_context=False)
     ]
     detail = "; ".join(f"{fault['field']}: {fault['message']}" for fault in errors[:5])
     return problem(422, "invalid", detail, errors=errors)
+
+
+def _field(path: tuple[int | str, ...]) -> str:
+    """The field at a path of pydantic's; what stands in brackets there only tells which kind was expected."""
+    return ".".join(str(part) for part in path if not str(part).startswith("(")) or "body"
 
 
 def register_errors(app: Flask) -> None:

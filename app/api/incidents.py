@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from flask import Response, jsonify
 from flask_openapi3 import Tag
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, field_validator, model_validator
+from pydantic import Tag as PydanticTag
 from sqlalchemy import select
 
 from app import recommendation
@@ -91,6 +92,13 @@ class AddressParts(Strict):
         return {name: value for name, value in self.model_dump().items() if value}
 
 
+Address = Annotated[
+    Annotated[Short, PydanticTag("(words)")] | Annotated[AddressParts, PydanticTag("(parts)")],
+    Discriminator(lambda given: "(words)" if isinstance(given, str) else "(parts)"),
+]
+"""An address as one text, or part by part."""
+
+
 class Caller(Strict):
     name: Annotated[str, Field(max_length=200)] | None = None
     phone: Annotated[str, Field(max_length=50)] | None = None
@@ -107,9 +115,16 @@ class NewIncident(Strict):
     priority: Literal["P1", "P2", "P3", "P4"] | None = None
     medical_code: str | None = Field(default=None, max_length=32)
     location: Location | None = None
-    address: Short | AddressParts | None = None
+    address: Address | None = None
     description: Text = ""
-    caller: Caller | Annotated[str, Field(max_length=200)] | None = Field(
+    caller: (
+        Annotated[
+            Annotated[Caller, PydanticTag("(parts)")]
+            | Annotated[str, Field(max_length=200), PydanticTag("(words)")],
+            Discriminator(lambda given: "(words)" if isinstance(given, str) else "(parts)"),
+        ]
+        | None
+    ) = Field(
         default=None, description="{name, phone}, or one text: a number is taken as the telephone."
     )
     case_numbers: list[CaseNumber] = Field(default_factory=list, max_length=20)
@@ -133,7 +148,7 @@ class ChangedIncident(Strict):
     priority: Literal["P1", "P2", "P3", "P4"] | None = None
     medical_code: str | None = Field(default=None, max_length=32)
     location: Location | None = None
-    address: Short | AddressParts | None = None
+    address: Address | None = None
     description: Text | None = None
     caller: Caller | None = None
     talkgroup: Annotated[str, Field(max_length=64)] | None = None
@@ -223,7 +238,8 @@ def locate(location: Location | None, address: str | AddressParts | None) -> c.P
         )
     found = offload(lambda: city.addresses.search(label, 1))
     best = found[0] if found else None
-    if best is None or best.match == "near":
+    if best is None or best.match != "exact":
+        # A guess may be offered to a person who looks at it; it may not send anybody anywhere.
         raise wrong(
             "address",
             "address-not-found",

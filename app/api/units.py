@@ -14,6 +14,7 @@ from app.api.doors import (
     actor,
     blueprint,
     core,
+    moment,
     observed,
     paged,
     request_id,
@@ -142,14 +143,6 @@ def _answer(unit_id: str, cursor: str) -> Response:
 )
 def post_status(path: UnitPath, body: NewStatus) -> Response:
     require_role("unit.status")
-    ready_us = None
-    if body.ready_at is not None:
-        try:
-            ready_us = parse_time(body.ready_at)
-        except ValueError as error:
-            raise Problem(
-                422, "bad-time", f"ready_at: {error}", errors=[{"field": "ready_at", "message": str(error)}]
-            ) from None
     command = c.ReportStatus(
         id=request_id(),
         source=source(),
@@ -158,7 +151,7 @@ def post_status(path: UnitPath, body: NewStatus) -> Response:
         status=body.status,
         reason=body.reason,
         hospital=body.hospital,
-        ready_us=ready_us,
+        ready_us=moment(body.ready_at, "ready_at"),
         force=body.force,
     )
     return _answer(path.unit_id, send(command))

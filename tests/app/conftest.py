@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from app.auth import Accounts
+from app.database import open_engine
+from app.ports import SystemClock, SystemRandom
 from tests.app.control_room import Room, open_room
 
 if TYPE_CHECKING:
-    from tests.conftest import FakeClock, PostgreSQL, SeededRandom
+    from tests.conftest import FakeClock, PostgreSQL, SeededRandom, Server
 
 OpenRoom = Callable[..., Room]
 
@@ -66,3 +69,35 @@ def open_another(
 def own_room(open_another: OpenRoom) -> Room:
     """A room of this test's own on a fresh database."""
     return open_another()
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def stations(
+    request: pytest.FixtureRequest, start_server: Callable[..., Server]
+) -> Iterator[tuple[Server, Server]]:
+    """Two web processes and two keepers on one database, with the demo; requests lapse after 5 s, and Redis
+    would be at `REDIS_URL`, where none runs."""
+    above: Any = request.config.pluginmanager.get_plugin(str(Path(__file__).parent.parent / "conftest.py"))
+    settings = {"STRAJA_ANSWER_S": "5", "REDIS_URL": f"redis://127.0.0.1:{above.free_port()}/0"}
+    if request.param == "sqlite":
+        first = start_server(**settings)
+        url = f"sqlite:///{first.var / 'straja.sqlite'}"
+        second = start_server(None, False, **settings, STRAJA_VAR=str(first.var))
+    else:
+        server: PostgreSQL = request.getfixturevalue("postgresql")
+        url = server.url(server.fresh())
+        first = start_server(url, **settings)
+        second = start_server(url, False, **settings)
+    for one in (first, second):
+        one.env["STRAJA_DATABASE_URL"] = url
+    yield first, second
+    for one in (first, second):
+        one.stop()
+
+
+@pytest.fixture(scope="session")
+def station_token(stations: tuple[Server, Server]) -> Iterator[str]:
+    """An admin's token for both stations."""
+    engine = open_engine(stations[0].env["STRAJA_DATABASE_URL"])
+    yield Accounts(engine, SystemClock(), SystemRandom()).create_token("admin", "stations", ["*"])
+    engine.dispose()

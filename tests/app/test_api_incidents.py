@@ -165,17 +165,19 @@ WRONG_REPORTS: list[tuple[dict[str, Any], str, str]] = [
     ({"location": None, "address": {}}, "address-not-found", "address"),
     ({"location": None, "address": "   "}, "address-not-found", "address"),
     ({"address": "x" * 501}, "invalid", "address"),
-    ({"address": {"street": "x" * 501}}, "invalid", "address"),
-    ({"address": {"strada": "Kaivokatu"}}, "invalid", "address"),
+    ({"address": {"street": "x" * 501}}, "invalid", "address.street"),
+    ({"address": {"strada": "Kaivokatu"}}, "invalid", "address.strada"),
+    ({"address": 7}, "invalid", "address"),
     ({"description": "ă" * 20_001}, "invalid", "description"),
     ({"description": "x" * 1_000_000}, "invalid", "description"),
     ({"description": "a\0b"}, "invalid", "description"),
     ({"description": "\ud800"}, "invalid", "description"),
     ({"description": None}, "invalid", "description"),
     ({"caller": {"name": "x" * 201}}, "invalid", "caller.name"),
+    ({"caller": "x" * 201}, "invalid", "caller"),
     ({"caller": {"phone": "0" * 51}}, "invalid", "caller.phone"),
     ({"caller": {"telefon": PHONE}}, "invalid", "caller.telefon"),
-    ({"caller": "Ioana"}, "invalid", "caller"),
+    ({"caller": 7}, "invalid", "caller"),
     ({"case_numbers": [{"agency": "STS112", "number": str(n)} for n in range(21)]}, "invalid", "case_numbers"),
     ({"case_numbers": [{"agency": "STS112", "number": "a\0b"}]}, "invalid", "case_numbers.0.number"),
     ({"case_numbers": [{"agency": "XYZ", "number": "1"}]}, "unknown-agency", "case_numbers.agency"),
@@ -183,7 +185,7 @@ WRONG_REPORTS: list[tuple[dict[str, Any], str, str]] = [
     ({"observed_at": "ieri"}, "bad-time", "observed_at"),
     ({"observed_at": "2026-11-23T03:00:00"}, "bad-time", "observed_at"),
     ({"observed_at": "0001-01-01T00:00:00+14:00"}, "bad-time", "observed_at"),
-    ({"observed_at": "9999-12-31T23:59:59-14:00"}, "bad-time", "observed_at"),
+    ({"observed_at": "9999-12-31T23:59:59-14:00"}, "time-in-future", "observed_at"),
     ({"observed_at": 1_795_402_800}, "invalid", "observed_at"),
     ({"priorty": "P1"}, "invalid", "priorty"),
     ({"number": "C1-1"}, "invalid", "number"),
@@ -461,7 +463,8 @@ def test_a_write_sent_again_with_its_key_is_done_once_and_answered_alike(shared_
         assert first.status_code in (200, 201), (path, first.text)
         position = room.core.log.position
         again = admin.call(method, path, body, idempotency_key=key)
-        assert (again.status_code, again.json) == (first.status_code, first.json), path
+        assert again.json == first.json, path
+        assert again.status_code == 200 if path == "/units" else first.status_code
         assert room.core.log.position == position, path
         # The key of one request does not serve for another
         other = admin.post(f"/incidents/{room.incident()['id']}/notes", {"text": "x"}, idempotency_key=key)
@@ -546,7 +549,7 @@ def test_units_that_cannot_go_are_refused_with_the_reason(shared_room: Room) -> 
     incident = room.incident()["id"]
     resting = room.unit(status=None)
     body = is_problem(room.send(incident, resting), 409, "unit-not-available", "units")
-    assert (body["unit"], body["status"]) == (resting, "off_duty")
+    assert (body["unit"], body["unit_status"]) == (resting, "off_duty")
     twice = room.unit()
     is_problem(room.send(incident, twice, twice), 422, "unit-named-twice", "units")
     crew = room.uuid()
@@ -678,13 +681,13 @@ def recommended(room: Room, incident: str, language: str = "en") -> dict[str, An
 def test_the_nearest_fit_unit_by_road_comes_first_and_says_why(own_room: Room) -> None:
     room = own_room
     # Given engines near and far, one without enough crew, one broken down, and a unit that is no use
-    near = room.unit("ASAS", at=RAILWAY_STATION)
+    near = room.unit("ASAS", at=(LON - 0.002, LAT))
     far = room.unit("ASAS", at=FAR_EAST)
     short = room.unit("ASAS", crew=2, at=RAILWAY_STATION)
     broken = room.unit("ASAS", at=RAILWAY_STATION)
     told = {"status": "out_of_service", "reason": "pană"}
     room.ana.post(f"/units/{broken}/status", told)
-    useless = room.unit("IL", crew=2, at=RAILWAY_STATION)
+    useless = room.unit("IL", crew=2, at=RAILWAY_STATION, turnout_s=0)
     police = room.unit("PN", crew=2, at=WEST)
     # When a car burns near the station
     incident = room.incident("F05", at=(LON + 0.001, LAT))["id"]
@@ -729,7 +732,7 @@ def test_an_older_position_is_said_to_be_old_and_a_missing_one_to_be_missing(own
     stale = room.unit("ASAS")
     room.seen(stale, WEST, seconds_ago=5 * 60)
     lost = room.unit("ASAS")
-    incident = room.incident("F05")["id"]
+    incident = room.incident("F01")["id"]
     found = recommended(room, incident)
     rows = {u["unit"]: u for u in (*found["units"], *found["not_chosen"])}
     assert set(rows) == {silent, stale, lost}
@@ -739,7 +742,7 @@ def test_an_older_position_is_said_to_be_old_and_a_missing_one_to_be_missing(own
     assert "no-fix" in {r["code"] for r in rows[silent]["reasons"]}
     # A unit of which no place is known at all is never said to arrive
     assert lost not in {u["unit"] for u in found["units"] if u["chosen"]}
-    assert rows[lost].get("eta_s") is None
+    assert rows[lost]["eta_s"] is None
     assert rows[lost]["why"]
 
 

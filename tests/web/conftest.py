@@ -1,4 +1,4 @@
-"""Dispatchers at real consoles: one server for this folder, and a real Chromium with a seat for each person."""
+"""Dispatchers at real consoles: one server for this folder, a real Chromium, a seat for each person."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, 
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_MS = 45_000
-"""A software-drawn map on a loaded machine may need many seconds; every wait is for a state, never for time."""
+"""A software-drawn map on a loaded machine may need many seconds; every wait is for a state, not for time."""
 CHROMIUM = [
     "--no-sandbox",
     "--use-angle=swiftshader",
@@ -116,7 +116,7 @@ SitDown = Callable[..., Seat]
 
 @pytest.fixture
 def sit(browser: Browser, room: Server) -> Iterator[SitDown]:
-    """Put somebody at a console: sit("ana"), sit("ana", language="en"), sit(None) only opens the login page."""
+    """Put somebody at a console: sit("ana"), sit("ana", language="en"); sit(None) only opens the login."""
     seats: list[Seat] = []
 
     def sit_down(
@@ -140,7 +140,7 @@ def sit(browser: Browser, room: Server) -> Iterator[SitDown]:
         )
         page.on(
             "console",
-            lambda m: "Content Security Policy" in m.text and seat.faults.append(f"refused by policy: {m.text}"),
+            lambda m: "Content Security Policy" in m.text and seat.faults.append(f"refused: {m.text}"),
         )
         page.goto(server.url)
         expect(seat.see("login")).to_be_visible()

@@ -21,7 +21,9 @@ type Fill = 'solid' | 'asked' | 'stale';
 export interface Theme {
   ink: string;
   halo: string;
-  ground: string;
+  /** Inside of a hollow mark, and its letter; null takes the status's own colour. */
+  hollow: string;
+  hollow_letter: string | null;
 }
 
 const VERTEX = `#version 300 es
@@ -130,7 +132,7 @@ class Atlas {
       ctx.lineWidth = side * 0.15;
       ctx.strokeStyle = '#0b0e12';
       ctx.stroke();
-      ctx.fillStyle = fill === 'solid' ? PALETTE[colour] : '#11151a';
+      ctx.fillStyle = fill === 'solid' ? PALETTE[colour] : this.theme.hollow;
       ctx.fill();
       if (fill !== 'solid') {
         ctx.lineWidth = side * (fill === 'asked' ? 0.09 : 0.05);
@@ -142,7 +144,7 @@ class Atlas {
       }
       ctx.font = `700 ${Math.round(side * (shape === 'triangle' ? 0.36 : 0.42))}px system-ui, sans-serif`;
       ctx.textAlign = 'center';
-      ctx.fillStyle = fill === 'solid' ? (colour === 'transporting' ? '#fff' : '#0b0e12') : PALETTE[colour];
+      ctx.fillStyle = fill === 'solid' ? (colour === 'transporting' ? '#fff' : '#0b0e12') : (this.theme.hollow_letter ?? PALETTE[colour]);
       ctx.fillText(letter, 0, side * (shape === 'triangle' ? 0.1 : 0.03));
       return 0;
     });

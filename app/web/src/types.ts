@@ -199,6 +199,7 @@ export interface NotChosen {
   unit: string;
   eta_s: number | null;
   why: string[];
+  reasons: { code: string }[];
 }
 
 export interface Recommendation {
