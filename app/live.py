@@ -284,7 +284,7 @@ class Live:
         for sid, peer in list(self._peers.items()):
             if not peer.still():
                 self._io.emit("revoked", {}, to=sid)
-                disconnect(sid, namespace="/")
+                self._io.server.disconnect(sid, namespace="/")
 
     def _cut_slow(self, scope: Scope) -> None:
         server = self._io.server
@@ -293,7 +293,7 @@ class Live:
             waiting = server.eio.sockets.get(eio_sid)
             if waiting is not None and waiting.queue.qsize() > BACKLOG_MAX:
                 log.warning("a console that cannot keep up is cut off")
-                disconnect(sid, namespace="/")
+                self._io.server.disconnect(sid, namespace="/")
 
 
 def attach(app: Flask, core: Core, rows: Rows) -> tuple[SocketIO, Live]:

@@ -282,13 +282,12 @@ def build_console(force: bool = False, check: bool = False) -> None:
         if check:
             raise Trouble(f"`{what}` found faults in app/web (above)") from None
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.is_file() else ""
-        offline = re.search(r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH", tail)
-        raise Trouble(
-            f"the console could not be built: `{what}` failed\n{tail}",
-            "Connect this computer to the Internet once and run again."
-            if offline
-            else f"The whole log is {log}",
-        ) from None
+        remedy = f"The whole log is {log}"
+        if re.search(r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH", tail):
+            remedy = "Connect this computer to the Internet once and run again."
+        elif "CERT" in tail:
+            remedy = "Behind a proxy that opens TLS, set NODE_EXTRA_CA_CERTS to its certificate file."
+        raise Trouble(f"the console could not be built: `{what}` failed\n{tail}", remedy) from None
     stamp.write_text(sources)
 
 

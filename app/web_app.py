@@ -88,21 +88,23 @@ def build(config: Config, core: Core | None = None) -> Flask:
 def _files(app: Flask) -> None:
     """The console: a page and its built parts."""
 
-    @app.get("/")
-    @app.get("/login")
     def console() -> Response | tuple[str, int]:
         if not (STATIC / "console" / "index.html").exists():
             return "The console is not built yet: run ./straja build-console, then load this page again.", 503
         return send_from_directory(STATIC / "console", "index.html", max_age=0)
 
-    @app.get("/static/<path:name>")
     def static_file(name: str) -> Response:
         hashed = "/assets/" in f"/{name}"
         return send_from_directory(STATIC, name, conditional=True, max_age=31_536_000 if hashed else 0)
 
-    @app.get("/favicon.ico")
     def icon() -> Any:
         return redirect("/static/console/icon.svg")
+
+    # Not through the API's own decorators: these are pages, not part of what OpenAPI describes.
+    app.add_url_rule("/", "console", console)
+    app.add_url_rule("/login", "login", console)
+    app.add_url_rule("/static/<path:name>", "static_file", static_file)
+    app.add_url_rule("/favicon.ico", "icon", icon)
 
     @app.after_request
     def guard(answer: Response) -> Response:

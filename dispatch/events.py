@@ -38,7 +38,7 @@ class Event:
 
     def subjects(self) -> tuple[str, ...]:
         """What the fact is about: one "kind:id" for each independent fold it belongs to."""
-        raise NotImplementedError
+        return ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -255,6 +255,15 @@ def register(state: State, cmd: c.RegisterUnit, ctx: Context) -> tuple[e.Event, 
         )
     if cmd.crew < 0 or cmd.crew > 99:
         raise Refused("bad-crew", "A crew has 0 to 99 people.", field="crew")
+    known = state.unit(cmd.unit)
+    if known is not None and known.incident is not None and known.crew_id != cmd.crew_id:
+        raise Refused(
+            "unit-out",
+            f"{cmd.unit} is out with its crew; who shares the crew can change when it is back.",
+            kind="conflict",
+            field="crew_id",
+            unit=cmd.unit,
+        )
     registered = e.UnitRegistered(
         unit=cmd.unit,
         type=cmd.type,

@@ -130,12 +130,19 @@ class Remote:
         return answer
 
 
+def new_client(origin: str | None = None) -> socketio.Client:
+    """A socket as a browser's page at `origin` opens it, or a program that has none."""
+    options = {"origin": origin} if origin else {"suppress_origin": True}
+    return socketio.Client(reconnection=False, handle_sigint=False, websocket_extra_options=options)
+
+
 class FarConsole(Board):
     """A console on a real socket to a real server; every frame is taken as it comes, as the browser does."""
 
     def __init__(self, url: str, **login: Any) -> None:
         super().__init__()
         self.url, self.login = url, login
+        self.origin = login.pop("origin", None)
         self.lock = threading.RLock()
         self.waiting: list[dict[str, Any]] | None = None
         self.frames: list[tuple[float, bytes]] = []
@@ -146,7 +153,7 @@ class FarConsole(Board):
 
     def connect(self) -> None:
         self.cut.clear()
-        client = socketio.Client(reconnection=False, handle_sigint=False)
+        client = new_client(self.origin)
         client.on("changes", self._changes)
         client.on("positions", lambda frame: self.frames.append((time.monotonic(), frame)))
         client.on("pulse", self.pulses.append)

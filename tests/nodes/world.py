@@ -8,6 +8,7 @@ import hashlib
 import random
 import shutil
 import sqlite3
+import threading
 import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from sqlalchemy import event as sqlalchemy_event
 from app.database import create_tables, open_engine
 from app.log import Envelope, Log, Merged, Verified
 from app.picture import Picture
-from app.ports import Clock, Disk, Random, SystemDisk, World
+from app.ports import Clock, Disk, Random, SystemClock, SystemDisk, SystemRandom, World
 from app.submit import Answer, Door
 from app.tables import erased, event, event_subject, lineage, private, quarantine
 from app.vault import Blob, Vault
@@ -120,9 +121,7 @@ class Node:
         return incident
 
     def unit_on_duty(self, unit: str, type: str = "PL") -> str:
-        self.submit(
-            c.RegisterUnit, unit=unit, type=type, station=self.station, district="centru", crew=4
-        )
+        self.submit(c.RegisterUnit, unit=unit, type=type, station=self.station, district="centru", crew=4)
         self.submit(c.ReportStatus, unit=unit, status="available")
         return unit
 
@@ -213,7 +212,9 @@ class Tally:
     new_origins: int = 0
 
     def __add__(self, other: Tally) -> Tally:
-        return Tally(*(a + b for a, b in zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)))
+        return Tally(
+            *(a + b for a, b in zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True))
+        )
 
 
 class Simulation:
@@ -343,7 +344,10 @@ class Simulation:
         closed = dice.choice(sorted(done) or self.incidents)
         kind, fields = dice.choice(
             [
-                (c.ReportIncident, {"incident": incident, "type": dice.choice(["F01", "G01"]), "place": PLACE}),
+                (
+                    c.ReportIncident,
+                    {"incident": incident, "type": dice.choice(["F01", "G01"]), "place": PLACE},
+                ),
                 (
                     c.ReportIncident,
                     {"incident": dice.uuid(), "type": "M01", "place": PLACE, "caller": {"name": "Ioana"}},
@@ -514,7 +518,9 @@ class Simulation:
         assert not any(ids & gone[0] for ids in blobs), f"{where}: what was erased is back"
         self.tally.erased += len(gone[0])
         state = first.picture.now
-        incidents = [state.incident(s.partition(":")[2]) for s in first.subjects() if s.startswith("incident:")]
+        incidents = [
+            state.incident(s.partition(":")[2]) for s in first.subjects() if s.startswith("incident:")
+        ]
         for unit in state.units():
             on = [x.id for x in incidents if x and any(a.unit == unit.id for a in x.active())]
             told = {k.kind for k in unit.conflicts}
@@ -532,9 +538,7 @@ class Simulation:
             assert len(incident.notes) == len(once), f"{where}: a request counted twice on {incident.id}"
 
     def _check_chains(self, report: Verified, where: str) -> None:
-        faults = [
-            fault for fault in report.faults if not any(ident in fault for ident in self.ever_erased)
-        ]
+        faults = [fault for fault in report.faults if not any(ident in fault for ident in self.ever_erased)]
         assert not faults, f"{where}: {faults}"
 
     def run(self, steps: int) -> Tally:
@@ -575,3 +579,22 @@ def origin_of(database: Path) -> str:
 
 
 __all__ = ["ADMIN", "ANA", "Dice", "Node", "Simulation", "Tally", "WallClock", "naive_picture", "shared"]
+
+
+def storm(url: str, folder: Path, threads: int, said: Any) -> None:
+    """Runs in a process of its own until that is killed: `threads` dispatchers write notes and tell `said`,
+    the end of a pipe, the id of each one that was acknowledged."""
+    node = Node(url, folder, SystemClock(), SystemRandom())
+    node.picture.now.incident("I1") or node.call("I1")
+    lock = threading.Lock()
+
+    def dispatcher() -> None:
+        while True:
+            ident = str(uuid.uuid4())
+            node.submit(c.AddNote, id=ident, incident="I1", text="notă")
+            with lock:
+                said.send(ident)
+
+    for _ in range(threads):
+        threading.Thread(target=dispatcher, daemon=True).start()
+    threading.Event().wait()

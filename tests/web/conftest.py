@@ -10,7 +10,16 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_MS = 45_000
@@ -131,17 +140,19 @@ def sit(browser: Browser, room: Server) -> Iterator[SitDown]:
         seat = Seat(page, context, server.url)
         seats.append(seat)
         home = urlsplit(server.url).netloc
+
+        def refuse_outside(request: Request) -> None:
+            where = urlsplit(request.url)
+            if where.scheme in ("http", "https", "ws", "wss") and where.netloc != home:
+                seat.faults.append(f"asked outside: {request.url}")
+
+        def refuse_breach(message: ConsoleMessage) -> None:
+            if "Content Security Policy" in message.text:
+                seat.faults.append(f"against the policy: {message.text}")
+
+        page.on("request", refuse_outside)
+        page.on("console", refuse_breach)
         page.on("pageerror", lambda error: seat.faults.append(f"page error: {error}"))
-        page.on(
-            "request",
-            lambda r: urlsplit(r.url).scheme in ("http", "https", "ws", "wss")
-            and urlsplit(r.url).netloc != home
-            and seat.faults.append(f"asked outside: {r.url}"),
-        )
-        page.on(
-            "console",
-            lambda m: "Content Security Policy" in m.text and seat.faults.append(f"refused: {m.text}"),
-        )
         page.goto(server.url)
         expect(seat.see("login")).to_be_visible()
         if name is not None:
