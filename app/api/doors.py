@@ -15,6 +15,7 @@ from flask_openapi3 import APIBlueprint
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from app.api.shapes import PROBLEMS
 from app.auth import BadLogin, Locked, could, csrf_matches, explain, may
 from app.core import Core
 from app.log import StorageError
@@ -30,7 +31,7 @@ from dispatch.unit import Unit
 COOKIE = "straja_session"
 log = logging.getLogger("straja.api")
 
-blueprint = APIBlueprint("api", __name__, url_prefix="/api/v1")
+blueprint = APIBlueprint("api", __name__, url_prefix="/api/v1", abp_responses=PROBLEMS)
 
 
 class Strict(BaseModel):

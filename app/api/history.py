@@ -9,6 +9,7 @@ from flask import Response
 from flask_openapi3 import Tag
 from pydantic import Field
 
+from app.api import shapes
 from app.api.doors import Problem, Strict, blueprint, core, paged, require_role, sees, sees_unit
 from app.log import Envelope
 from app.rows import rfc3339
@@ -24,7 +25,7 @@ class EventsQuery(Strict):
     limit: int = Field(default=200, ge=1, le=1000)
 
 
-@blueprint.get("/events", tags=[TAG], summary="Facts after a cursor")
+@blueprint.get("/events", tags=[TAG], summary="Facts after a cursor", responses={200: shapes.Events})
 def list_events(query: EventsQuery) -> Response:
     who_asks = require_role("event.read")
     log = core().log

@@ -13,6 +13,7 @@ from pydantic import Tag as PydanticTag
 from sqlalchemy import select
 
 from app import recommendation
+from app.api import shapes
 from app.api.doors import (
     Problem,
     Strict,
@@ -124,9 +125,7 @@ class NewIncident(Strict):
             Discriminator(lambda given: "(words)" if isinstance(given, str) else "(parts)"),
         ]
         | None
-    ) = Field(
-        default=None, description="{name, phone}, or one text: a number is taken as the telephone."
-    )
+    ) = Field(default=None, description="{name, phone}, or one text: a number is taken as the telephone.")
     case_numbers: list[CaseNumber] = Field(default_factory=list, max_length=20)
     source: str | None = Field(default=None, max_length=32, description="Where the call came from.")
     observed_at: str | None = Field(default=None, description="RFC 3339: when it happened.")
@@ -268,7 +267,12 @@ def _nearest_label(location: Location) -> str:
 # ---- reading
 
 
-@blueprint.get("/incidents", tags=[TAG], summary="Incidents: the open ones, the closed, or by number")
+@blueprint.get(
+    "/incidents",
+    tags=[TAG],
+    summary="Incidents: the open ones, the closed, or by number",
+    responses={200: shapes.Incidents},
+)
 def list_incidents(query: ListQuery) -> Response:
     who_asks = require_role("incident.read")
     state = core().picture.now
@@ -323,14 +327,19 @@ def _after(cursor: str) -> tuple[int, str]:
     return int(at), last
 
 
-@blueprint.get("/incidents/<incident_id>", tags=[TAG], summary="One incident")
+@blueprint.get(
+    "/incidents/<incident_id>", tags=[TAG], summary="One incident", responses={200: shapes.IncidentShape}
+)
 def get_incident(path: IncidentPath) -> Response:
     require_role("incident.read")
     return jsonify(incident_row(incident_or_404(path.incident_id)))
 
 
 @blueprint.get(
-    "/incidents/<incident_id>/recommendation", tags=[TAG], summary="Which units to send, and why those"
+    "/incidents/<incident_id>/recommendation",
+    tags=[TAG],
+    summary="Which units to send, and why those",
+    responses={200: shapes.RecommendationShape},
 )
 def get_recommendation(path: IncidentPath) -> Response:
     incident = incident_or_404(path.incident_id)
@@ -342,7 +351,12 @@ def get_recommendation(path: IncidentPath) -> Response:
     return jsonify(recommendation.as_json(result, pack(), words()))
 
 
-@blueprint.get("/incidents/<incident_id>/timeline", tags=[TAG], summary="All that was recorded about it")
+@blueprint.get(
+    "/incidents/<incident_id>/timeline",
+    tags=[TAG],
+    summary="All that was recorded about it",
+    responses={200: shapes.Timeline},
+)
 def get_timeline(path: IncidentPath) -> Response:
     incident = incident_or_404(path.incident_id)
     require_role("incident.read")
@@ -416,7 +430,9 @@ def _open(value: Any, opened: dict[str, Any]) -> Any:
 # ---- changing
 
 
-@blueprint.post("/incidents", tags=[TAG], summary="Take a call", responses={201: None})
+@blueprint.post(
+    "/incidents", tags=[TAG], summary="Take a call", responses={201: shapes.ChangedIncidentShape}
+)
 def post_incident(body: NewIncident) -> tuple[Response, int]:
     require_role("incident.report")
     place = locate(body.location, body.address)
@@ -449,7 +465,12 @@ def _changed(path: IncidentPath, command: c.Command) -> Response:
     return jsonify({**fresh_incident(path.incident_id), "log_position": cursor})
 
 
-@blueprint.patch("/incidents/<incident_id>", tags=[TAG], summary="Change what is known about it")
+@blueprint.patch(
+    "/incidents/<incident_id>",
+    tags=[TAG],
+    summary="Change what is known about it",
+    responses={200: shapes.ChangedIncidentShape},
+)
 def patch_incident(path: IncidentPath, body: ChangedIncident) -> Response:
     incident_or_404(path.incident_id)
     given = body.model_fields_set
@@ -471,13 +492,23 @@ def patch_incident(path: IncidentPath, body: ChangedIncident) -> Response:
     )
 
 
-@blueprint.post("/incidents/<incident_id>/acknowledge", tags=[TAG], summary="Somebody has seen it")
+@blueprint.post(
+    "/incidents/<incident_id>/acknowledge",
+    tags=[TAG],
+    summary="Somebody has seen it",
+    responses={200: shapes.ChangedIncidentShape},
+)
 def acknowledge_incident(path: IncidentPath) -> Response:
     incident_or_404(path.incident_id)
     return _changed(path, c.AcknowledgeIncident(id=request_id(), source=source(), incident=path.incident_id))
 
 
-@blueprint.post("/incidents/<incident_id>/notes", tags=[TAG], summary="Add a note")
+@blueprint.post(
+    "/incidents/<incident_id>/notes",
+    tags=[TAG],
+    summary="Add a note",
+    responses={200: shapes.ChangedIncidentShape},
+)
 def add_note(path: IncidentPath, body: NoteText) -> Response:
     incident_or_404(path.incident_id)
     return _changed(
@@ -485,7 +516,12 @@ def add_note(path: IncidentPath, body: NoteText) -> Response:
     )
 
 
-@blueprint.post("/incidents/<incident_id>/close", tags=[TAG], summary="Close it, with its outcome")
+@blueprint.post(
+    "/incidents/<incident_id>/close",
+    tags=[TAG],
+    summary="Close it, with its outcome",
+    responses={200: shapes.ChangedIncidentShape},
+)
 def close_incident(path: IncidentPath, body: Outcome) -> Response:
     incident_or_404(path.incident_id)
     return _changed(
@@ -494,7 +530,12 @@ def close_incident(path: IncidentPath, body: Outcome) -> Response:
     )
 
 
-@blueprint.post("/incidents/<incident_id>/reopen", tags=[TAG], summary="Open it again")
+@blueprint.post(
+    "/incidents/<incident_id>/reopen",
+    tags=[TAG],
+    summary="Open it again",
+    responses={200: shapes.ChangedIncidentShape},
+)
 def reopen_incident(path: IncidentPath, body: ReopenReason) -> Response:
     incident_or_404(path.incident_id)
     return _changed(
@@ -504,7 +545,10 @@ def reopen_incident(path: IncidentPath, body: ReopenReason) -> Response:
 
 
 @blueprint.post(
-    "/incidents/<incident_id>/case-numbers", tags=[TAG], summary="Tie an outside case number to it"
+    "/incidents/<incident_id>/case-numbers",
+    tags=[TAG],
+    summary="Tie an outside case number to it",
+    responses={200: shapes.ChangedIncidentShape},
 )
 def link_case_number(path: IncidentPath, body: CaseNumber) -> Response:
     incident_or_404(path.incident_id)
@@ -520,7 +564,12 @@ def link_case_number(path: IncidentPath, body: CaseNumber) -> Response:
     )
 
 
-@blueprint.post("/incidents/<incident_id>/alarm-level", tags=[TAG], summary="Raise or lower the alarm level")
+@blueprint.post(
+    "/incidents/<incident_id>/alarm-level",
+    tags=[TAG],
+    summary="Raise or lower the alarm level",
+    responses={200: shapes.ChangedIncidentShape},
+)
 def set_alarm_level(path: IncidentPath, body: Level) -> Response:
     incident_or_404(path.incident_id)
     return _changed(
@@ -528,7 +577,12 @@ def set_alarm_level(path: IncidentPath, body: Level) -> Response:
     )
 
 
-@blueprint.post("/incidents/<incident_id>/erase", tags=[TAG], summary="Destroy its personal data for good")
+@blueprint.post(
+    "/incidents/<incident_id>/erase",
+    tags=[TAG],
+    summary="Destroy its personal data for good",
+    responses={200: shapes.ChangedIncidentShape},
+)
 def erase_incident(path: IncidentPath, body: EraseReason) -> Response:
     incident_or_404(path.incident_id)
     return _changed(
@@ -537,7 +591,12 @@ def erase_incident(path: IncidentPath, body: EraseReason) -> Response:
     )
 
 
-@blueprint.post("/incidents/<incident_id>/resolve", tags=[TAG], summary="Say how a contradiction was settled")
+@blueprint.post(
+    "/incidents/<incident_id>/resolve",
+    tags=[TAG],
+    summary="Say how a contradiction was settled",
+    responses={200: shapes.ChangedIncidentShape},
+)
 def resolve_conflict(path: IncidentPath, body: Resolution) -> Response:
     incident_or_404(path.incident_id)
     command = c.ResolveConflict(
@@ -554,7 +613,10 @@ def resolve_conflict(path: IncidentPath, body: Resolution) -> Response:
 
 
 @blueprint.post(
-    "/incidents/<incident_id>/assignments", tags=[TAG], summary="Send owned units, ask for requested ones"
+    "/incidents/<incident_id>/assignments",
+    tags=[TAG],
+    summary="Send owned units, ask for requested ones",
+    responses={200: shapes.AssignedShape},
 )
 def post_assignments(path: IncidentPath, body: Assign) -> Response:
     incident_or_404(path.incident_id)
@@ -585,6 +647,7 @@ def post_assignments(path: IncidentPath, body: Assign) -> Response:
     "/incidents/<incident_id>/assignments/<unit_id>",
     tags=[TAG],
     summary="Recall a unit, or withdraw its request",
+    responses={200: shapes.ChangedIncidentShape},
 )
 def delete_assignment(path: IncidentUnitPath, query: RecallQuery) -> Response:
     incident_or_404(path.incident_id)
@@ -604,6 +667,7 @@ def delete_assignment(path: IncidentUnitPath, query: RecallQuery) -> Response:
     "/incidents/<incident_id>/requests/<unit_id>/answer",
     tags=[TAG],
     summary="What the agency answered, by name",
+    responses={200: shapes.ChangedIncidentShape},
 )
 def answer_request(path: IncidentUnitPath, body: RequestAnswer) -> Response:
     require_role("incident.answer_request")

@@ -8,6 +8,7 @@ from flask import Response, jsonify, request, send_from_directory
 from flask_openapi3 import Tag
 from pydantic import Field
 
+from app.api import shapes
 from app.api.doors import Problem, Strict, blueprint, core, pack, require
 from app.native import offload
 from gis.address import Place
@@ -37,7 +38,7 @@ def get_catalogue() -> Response:
     return answer
 
 
-@blueprint.get("/incident-types", tags=[TAG], summary="Incident types")
+@blueprint.get("/incident-types", tags=[TAG], summary="Incident types", responses={200: shapes.IncidentTypes})
 def list_incident_types() -> Response:
     require("catalogue.read")
     return jsonify(pack().catalogue()["incident_types"])
@@ -102,7 +103,12 @@ def _row(place: Place) -> dict[str, Any]:
     }
 
 
-@blueprint.get("/addresses", tags=[TAG], summary="Find an address, crossing, landmark or coordinates")
+@blueprint.get(
+    "/addresses",
+    tags=[TAG],
+    summary="Find an address, crossing, landmark or coordinates",
+    responses={200: shapes.Addresses},
+)
 def search_addresses(query: AddressQuery) -> Response:
     require("address.search")
     city = core().city
@@ -113,7 +119,9 @@ def search_addresses(query: AddressQuery) -> Response:
     return jsonify([_row(place) for place in found])
 
 
-@blueprint.get("/addresses/reverse", tags=[TAG], summary="What is at a point")
+@blueprint.get(
+    "/addresses/reverse", tags=[TAG], summary="What is at a point", responses={200: shapes.NearAddress}
+)
 def reverse_address(query: PointQuery) -> Response:
     require("address.search")
     city = core().city

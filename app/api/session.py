@@ -8,6 +8,7 @@ from flask import Response, g, jsonify, request
 from flask_openapi3 import Tag
 from pydantic import Field
 
+from app.api import shapes
 from app.api.doors import COOKIE, Problem, Strict, blueprint, core
 from app.demo import LOGINS
 from dispatch.commands import Actor
@@ -39,14 +40,14 @@ def demo_logins() -> list[dict[str, str]]:
     return [dict(login) for login in LOGINS if login["name"] in known]
 
 
-@blueprint.get("/session", tags=[TAG], summary="Who is signed in")
+@blueprint.get("/session", tags=[TAG], summary="Who is signed in", responses={200: shapes.SessionShape})
 def get_session() -> Response:
     if g.actor is None:
         raise Problem(401, "sign-in", "Nobody is signed in.", demo_logins=demo_logins())
     return jsonify({"user": _user(g.actor), "csrf": g.csrf})
 
 
-@blueprint.post("/session", tags=[TAG], summary="Sign in")
+@blueprint.post("/session", tags=[TAG], summary="Sign in", responses={200: shapes.SessionShape})
 def post_session(body: Login) -> Response:
     parts = core()
     session = parts.accounts.login(body.name, body.password, request.remote_addr or "")

@@ -8,6 +8,7 @@ from flask import Response, jsonify, request
 from flask_openapi3 import Tag
 from pydantic import Field, RootModel, TypeAdapter, ValidationError
 
+from app.api import shapes
 from app.api.doors import (
     Problem,
     Strict,
@@ -92,7 +93,7 @@ class Positions(RootModel[list[PositionIn]]):
 _position = TypeAdapter(PositionIn)
 
 
-@blueprint.get("/units", tags=[TAG], summary="The unit board")
+@blueprint.get("/units", tags=[TAG], summary="The unit board", responses={200: shapes.Units})
 def list_units(query: UnitsQuery) -> Response:
     who_asks = require_role("unit.read")
     found = sorted((u for u in core().picture.now.units() if sees_unit(who_asks, u)), key=lambda u: u.id)
@@ -103,13 +104,18 @@ def list_units(query: UnitsQuery) -> Response:
     return paged([rows().unit(u) for u in page], more)
 
 
-@blueprint.get("/units/<unit_id>", tags=[TAG], summary="One unit")
+@blueprint.get("/units/<unit_id>", tags=[TAG], summary="One unit", responses={200: shapes.UnitShape})
 def get_unit(path: UnitPath) -> Response:
     require_role("unit.read")
     return jsonify(rows().unit(unit_or_404(path.unit_id)))
 
 
-@blueprint.post("/units", tags=[TAG], summary="Bring a unit into service, or set its standing facts anew")
+@blueprint.post(
+    "/units",
+    tags=[TAG],
+    summary="Bring a unit into service, or set its standing facts anew",
+    responses={201: shapes.UnitShape},
+)
 def post_unit(body: NewUnit) -> tuple[Response, int]:
     require_role("unit.register")
     known = core().picture.now.unit(body.id) is not None
@@ -139,7 +145,10 @@ def _answer(unit_id: str, cursor: str) -> Response:
 
 
 @blueprint.post(
-    "/units/<unit_id>/status", tags=[TAG], summary="A status, pressed by the crew or told by radio"
+    "/units/<unit_id>/status",
+    tags=[TAG],
+    summary="A status, pressed by the crew or told by radio",
+    responses={200: shapes.ChangedUnitShape},
 )
 def post_status(path: UnitPath, body: NewStatus) -> Response:
     require_role("unit.status")
@@ -157,14 +166,24 @@ def post_status(path: UnitPath, body: NewStatus) -> Response:
     return _answer(path.unit_id, send(command))
 
 
-@blueprint.post("/units/<unit_id>/flags", tags=[TAG], summary="Raise or clear a flag, such as crew in danger")
+@blueprint.post(
+    "/units/<unit_id>/flags",
+    tags=[TAG],
+    summary="Raise or clear a flag, such as crew in danger",
+    responses={200: shapes.ChangedUnitShape},
+)
 def post_flag(path: UnitPath, body: NewFlag) -> Response:
     require_role("unit.flag")
     cursor = send(c.SetFlag(id=request_id(), source=source(), unit=path.unit_id, flag=body.flag, on=body.on))
     return _answer(path.unit_id, cursor)
 
 
-@blueprint.post("/units/<unit_id>/resolve", tags=[TAG], summary="Say how a contradiction was settled")
+@blueprint.post(
+    "/units/<unit_id>/resolve",
+    tags=[TAG],
+    summary="Say how a contradiction was settled",
+    responses={200: shapes.ChangedUnitShape},
+)
 def resolve_unit_conflict(path: UnitPath, body: Resolution) -> Response:
     require_role("conflict.resolve")
     unit_or_404(path.unit_id)
@@ -184,7 +203,7 @@ def resolve_unit_conflict(path: UnitPath, body: Resolution) -> Response:
     "/positions",
     tags=[TAG],
     summary="Positions of units: accepted now, on disk within a second",
-    responses={202: None},
+    responses={202: shapes.PositionsReceipt},
     openapi_extensions={
         "requestBody": {"content": {"application/json": {"schema": Positions.model_json_schema()}}}
     },

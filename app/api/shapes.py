@@ -1,0 +1,349 @@
+"""What the API answers, as pydantic models: they make the description of the API, and the tests hold every
+real answer against them. Handlers build plain dictionaries (`app.rows`), which is faster."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+
+Time = str
+"""RFC 3339, UTC, milliseconds."""
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class FieldFault(Shape):
+    field: str
+    message: str
+
+
+class ProblemShape(BaseModel):
+    """An error, RFC 9457; further members hold the facts behind it."""
+
+    model_config = ConfigDict(extra="allow", title="Problem")
+
+    type: str = Field(description="urn:straja:problem:CODE")
+    title: str
+    status: int
+    detail: str
+    code: str
+    instance: str
+    errors: list[FieldFault] | None = None
+
+
+class CaseNumberShape(Shape):
+    agency: str
+    number: str
+
+
+class PlanShape(Shape):
+    """Capability -> count."""
+
+    needs: dict[str, int]
+    filled: dict[str, int]
+    missing: dict[str, int]
+
+
+class AssignmentShape(Shape):
+    unit: str
+    status: str
+    since: Time
+    by: str
+    requested: bool
+    accepted_by: str | None
+    times: dict[str, Time]
+
+
+class RequestShape(Shape):
+    unit: str
+    state: Literal["asked", "accepted", "refused", "no_answer", "withdrawn"]
+    asked_at: Time
+    asked_by: str
+    answer_by: Time
+    name: str | None
+    via: str | None
+    reason: str | None
+    answered_at: Time | None
+
+
+class NoteShape(Shape):
+    at: Time
+    by: str
+    text: str | None
+
+
+class FactShape(Shape):
+    source: str
+    observed_at: Time
+    received_at: Time
+    by: str
+
+
+class ConflictShape(Shape):
+    id: str
+    kind: str
+    at: Time
+    about: dict[str, Any]
+    resolution: str | None
+
+
+class IncidentShape(Shape):
+    model_config = ConfigDict(extra="forbid", title="Incident")
+
+    id: str
+    number: str
+    type: str
+    priority: str
+    medical_code: str | None
+    state: Literal["open", "closed"]
+    alarm_level: int
+    lon: float | None
+    lat: float | None
+    location_precision: Literal["exact", "coarse"]
+    address: str | None
+    address_parts: dict[str, str]
+    description: str | None
+    caller: dict[str, str] | None
+    reported_at: Time
+    reported_by: str
+    acknowledged_at: Time | None
+    acknowledged_by: str | None
+    closed_at: Time | None
+    outcome: str | None
+    staging: bool
+    talkgroup: str | None
+    case_numbers: list[CaseNumberShape]
+    plan: PlanShape
+    assignments: list[AssignmentShape]
+    requests: list[RequestShape]
+    notes: list[NoteShape]
+    facts: dict[str, FactShape]
+    times: dict[str, Time]
+    conflicts: list[ConflictShape]
+    personal_data: Literal["kept", "erased"]
+    upgrade_needed: bool
+    district: str
+    station: str
+    rev: int
+
+
+class ChangedIncidentShape(IncidentShape):
+    model_config = ConfigDict(extra="forbid", title="ChangedIncident")
+
+    log_position: str
+
+
+class Incidents(RootModel[list[IncidentShape]]):
+    pass
+
+
+class Point(Shape):
+    lon: float
+    lat: float
+
+
+class FlagShape(Shape):
+    flag: str
+    since: Time
+
+
+class AskedShape(Shape):
+    incident: str
+    state: str
+    asked_at: Time
+    answer_by: Time
+
+
+class UnitShape(Shape):
+    model_config = ConfigDict(extra="forbid", title="Unit")
+
+    id: str
+    n: int = Field(description="Index in the position frames of this very connection.")
+    type: str
+    agency: str
+    command: Literal["owned", "requested"]
+    capabilities: list[str]
+    crew: int
+    crew_min: int
+    crew_id: str | None
+    district: str
+    station: str
+    status: str
+    status_since: Time
+    status_source: str
+    status_by: str
+    reason: str | None
+    hospital: str | None
+    ready_at: Time | None
+    flags: list[FlagShape]
+    incident: str | None
+    incident_number: str | None
+    request: AskedShape | None
+    blocked_by: str | None
+    talkgroup: str | None
+    turnout_s: int
+    lights: bool
+    profile: str
+    base: Point | None
+    custodian: str
+    epoch: int
+    lon: float | None
+    lat: float | None
+    fix_at: Time | None
+    fix_received_at: Time | None
+    speed_mps: float | None
+    heading_deg: float | None
+    accuracy_m: float | None
+    conflicts: list[ConflictShape]
+    upgrade_needed: bool
+    rev: int
+
+
+class ChangedUnitShape(UnitShape):
+    model_config = ConfigDict(extra="forbid", title="ChangedUnit")
+
+    log_position: str
+
+
+class Units(RootModel[list[UnitShape]]):
+    pass
+
+
+class PickShape(Shape):
+    unit: str
+    command: Literal["owned", "requested"]
+    chosen: bool
+    eta_s: int
+    drive_s: int
+    turnout_s: int
+    distance_m: int | None
+    travel: Literal["road", "straight"]
+    fix_age_s: float | None
+    fills: list[str]
+    why: list[str]
+    reasons: list[dict[str, Any]]
+
+
+class WhyNotShape(Shape):
+    unit: str
+    eta_s: int | None
+    why: list[str]
+    reasons: list[dict[str, Any]]
+
+
+class RecommendationShape(Shape):
+    model_config = ConfigDict(extra="forbid", title="Recommendation")
+
+    incident: str
+    travel: Literal["road", "straight"]
+    computed_ms: float
+    complete: bool
+    missing: dict[str, int]
+    waiting_for: list[str]
+    units: list[PickShape]
+    not_chosen: list[WhyNotShape]
+
+
+class AssignedShape(Shape):
+    model_config = ConfigDict(extra="forbid", title="Assigned")
+
+    incident: IncidentShape
+    assigned: list[str]
+    requested: list[str]
+    log_position: str
+
+
+class LineShape(Shape):
+    at: Time
+    observed_at: Time
+    received_at: Time
+    type: str
+    actor: str
+    source: str
+    words: str
+    data: dict[str, Any]
+
+
+class Timeline(RootModel[list[LineShape]]):
+    pass
+
+
+class RefusedPosition(Shape):
+    index: int
+    unit: str | None
+    code: str
+    detail: str
+
+
+class PositionsReceipt(Shape):
+    accepted: int
+    late: int
+    duplicates: int
+    refused: list[RefusedPosition]
+
+
+class EventShape(Shape):
+    model_config = ConfigDict(extra="forbid", title="Event")
+
+    position: str = Field(description="Opaque cursor of this event.")
+    origin: str
+    seq: int
+    lamport: int
+    recorded_at: Time
+    observed_at: Time
+    received_at: Time
+    type: str
+    version: int
+    subjects: list[str]
+    data: dict[str, Any]
+    source: str
+    cause: str
+    cause_index: int
+    actor: str
+    epoch: int
+    prev_hash: str
+    hash: str
+
+
+class Events(RootModel[list[EventShape]]):
+    pass
+
+
+class AddressShape(Shape):
+    label: str
+    kind: Literal["address", "street", "crossing", "landmark", "coordinates", "road_km"]
+    lon: float
+    lat: float
+    parts: dict[str, str]
+    match: Literal["exact", "prefix", "near"]
+
+
+class Addresses(RootModel[list[AddressShape]]):
+    pass
+
+
+class NearAddress(AddressShape):
+    distance_m: float
+
+
+class IncidentTypes(RootModel[list[dict[str, Any]]]):
+    pass
+
+
+class UserShape(Shape):
+    name: str
+    role: str
+    districts: list[str]
+    display_name: str
+    unit: str | None
+
+
+class SessionShape(Shape):
+    user: UserShape
+    csrf: str | None
+
+
+PROBLEMS: dict[int | str, Any] = dict.fromkeys((401, 403, 404, 409, 422, 503, 507), ProblemShape)
