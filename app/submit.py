@@ -22,6 +22,9 @@ from dispatch.commands import Actor, Context, Refused
 from dispatch.plans import Pack
 from dispatch.state import State, decide
 
+NAME_MAX = 100
+"""Characters of an id; the log's columns hold somewhat more, for what stands before it."""
+
 ACTIONS: Mapping[type[c.Command], str] = {
     c.ReportIncident: "incident.report",
     c.ChangeIncident: "incident.edit",
@@ -72,9 +75,13 @@ class Door:
     def submit(self, command: c.Command, actor: Actor) -> Answer:
         """Raises Refused when a rule forbids it and StorageError when it could not be kept; in both
         cases nothing has changed."""
+        for name in _named(command):
+            # Even to look for it would break the transaction for everybody in it.
+            if len(name) > NAME_MAX or "\0" in name:
+                raise _unkeepable(ValueError(f"an id has more than {NAME_MAX} characters or a NUL"))
         try:
             request_hash = hash_of(command)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise _unkeepable(error) from None
 
         def work(tx: Transaction) -> Answer:
@@ -109,6 +116,14 @@ class Door:
             return Answer(position, len(facts), False)
 
         return offload(lambda: self._log.transact(work, cause=command.id))
+
+
+def _named(command: c.Command) -> list[str]:
+    """Every id that the command gives: its own, and those of what it is about."""
+    found = [command.id, *(getattr(command, name, "") for name in ("incident", "unit", "subject"))]
+    if isinstance(command, c.AssignUnits):
+        found += command.units
+    return found
 
 
 def _unkeepable(error: Exception) -> Refused:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 from flask import Response, jsonify
@@ -382,8 +383,8 @@ def _secrets(fact: e.Event) -> list[e.Sealed]:
 def _line(rec: e.Recorded, opened: dict[str, Any], say: Words) -> dict[str, Any]:
     data: dict[str, Any] = {}
     if rec.event is not None:
-        for name in rec.event.__dataclass_fields__:
-            data[name] = _open(getattr(rec.event, name), opened)
+        for part in fields(rec.event):
+            data[part.name] = _open(getattr(rec.event, part.name), opened)
     unit = data.get("unit", "")
     args = {
         "unit": unit,
@@ -430,9 +431,7 @@ def _open(value: Any, opened: dict[str, Any]) -> Any:
 # ---- changing
 
 
-@blueprint.post(
-    "/incidents", tags=[TAG], summary="Take a call", responses={201: shapes.ChangedIncidentShape}
-)
+@blueprint.post("/incidents", tags=[TAG], summary="Take a call", responses={201: shapes.ChangedIncidentShape})
 def post_incident(body: NewIncident) -> tuple[Response, int]:
     require_role("incident.report")
     place = locate(body.location, body.address)

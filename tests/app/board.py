@@ -289,7 +289,12 @@ class Story:
         statuses = ("acknowledged", "en_route", "on_scene", "available", "returning", "out_of_service")
         again = {"id": unit, "type": "SV", "station": "Sud", "crew": random.randint(0, 6)}
         choices: list[tuple[int, str, str, Any]] = [
-            (6, "POST", f"{incident}/assignments", {"units": random.sample(self.units, random.randint(1, 2))}),
+            (
+                6,
+                "POST",
+                f"{incident}/assignments",
+                {"units": random.sample(self.units, random.randint(1, 2))},
+            ),
             (3, "DELETE", f"{incident}/assignments/{unit}", None),
             (4, "POST", f"{incident}/requests/{unit}/answer", {"answer": yes, "name": "x", "via": "api"}),
             (8, "POST", f"/units/{unit}/status", {"status": random.choice(statuses), "reason": "r"}),

@@ -85,11 +85,13 @@ class Room:
 
     def desk(self, role: str, districts: Sequence[str] = ("*",), unit: str | None = None) -> Desk:
         """Whoever has that role and reach, with a token; the same one each time."""
-        name = f"{role}-{'-'.join(d if d != '*' else 'all' for d in districts)}-{unit or ''}".lower().strip("-")
-        if name not in self.made:
+        who = "/".join((role, *districts, unit or ""))
+        if who not in self.made:
+            # Another room on the same database makes its own.
+            name = f"{role}-{self.uuid()[:8]}"
             token = self.core.accounts.create_token(role, name, districts, unit)
-            self.made[name] = Desk(self, token, name)
-        return self.made[name]
+            self.made[who] = Desk(self, token, name)
+        return self.made[who]
 
     @property
     def stranger(self) -> Desk:
@@ -111,7 +113,9 @@ class Room:
     def ago(self, seconds: float) -> str:
         return rfc3339(self.clock.now_us() - round(seconds * 1e6))
 
-    def incident(self, type: str = "F05", at: tuple[float, float] = RAILWAY_STATION, **more: Any) -> dict[str, Any]:
+    def incident(
+        self, type: str = "F05", at: tuple[float, float] = RAILWAY_STATION, **more: Any
+    ) -> dict[str, Any]:
         """A call taken by Ana; `more` goes into the report."""
         body = {
             "id": self.uuid(),
@@ -204,7 +208,9 @@ def open_room(
             link.symlink_to(city)
     config = Config.from_env({"STRAJA_VAR": str(var), "STRAJA_DATABASE_URL": database, **settings})
     core = open_core(config, World(clock, random, disk or GaugedDisk()))
-    cheap = Accounts(core.engine, clock, random, hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    cheap = Accounts(
+        core.engine, clock, random, hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    )
     object.__setattr__(core, "accounts", cheap)
     app = create_app(config, core)
     atexit.unregister(core.close)
@@ -243,7 +249,7 @@ def pages(desk: Desk, path: str) -> list[dict[str, Any]]:
 def is_problem(
     answer: TestResponse, status: int, code: str | None = None, field: str | None = None
 ) -> Mapping[str, Any]:
-    """The problem+json (RFC 9457) that every error must be, checked; with the code and the field it names."""
+    """The problem+json (RFC 9457) that every error must be, with that code and naming that field."""
     assert answer.status_code == status, f"{answer.status_code} {answer.text}"
     assert answer.mimetype == "application/problem+json", answer.text
     body: dict[str, Any] = json.loads(answer.data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -17,7 +18,7 @@ def test_a_program_follows_the_log_page_by_page_and_goes_on_later(shared_room: R
     assert pages(room.ana, "/events?limit=7") == whole
     assert [event["seq"] for event in whole] == list(range(1, len(whole) + 1))
     assert whole[-1]["subjects"] == [f"incident:{incident}", "station:C1"]
-    assert all(event["prev_hash"] == before["hash"] for before, event in zip(whole, whole[1:], strict=False))
+    assert all(event["prev_hash"] == before["hash"] for before, event in pairwise(whole))
     # When it has read everything, it keeps the cursor, and later gets only what is new
     last = room.ana.get("/events?limit=1000&after=" + whole[-1]["position"])
     assert (last.json, next_page(last)) == ([], None)

@@ -1,4 +1,4 @@
-"""Incidents over HTTP: taking calls, bad input, sending units, lists and their pages, what to send and why."""
+"""Incidents over HTTP: taking calls, bad input, sending units, lists, what to send and why."""
 
 from __future__ import annotations
 
@@ -105,7 +105,11 @@ def test_the_same_report_twice_is_one_incident_and_another_under_its_id_is_refus
     assert late.json["log_position"] == first.json["log_position"]
     assert len(late.json["notes"]) == 1
     # But another call may not take its place
-    for other in ({"description": "alt apel"}, {"type": "F01"}, {"location": {"lon": LON, "lat": LAT + 0.001}}):
+    for other in (
+        {"description": "alt apel"},
+        {"type": "F01"},
+        {"location": {"lon": LON, "lat": LAT + 0.001}},
+    ):
         is_problem(room.ana.post("/incidents", report | other), 409, "id-reused", "id")
     assert len(room.facts(report["id"], "IncidentReported")) == 1
 
@@ -178,7 +182,11 @@ WRONG_REPORTS: list[tuple[dict[str, Any], str, str]] = [
     ({"caller": {"phone": "0" * 51}}, "invalid", "caller.phone"),
     ({"caller": {"telefon": PHONE}}, "invalid", "caller.telefon"),
     ({"caller": 7}, "invalid", "caller"),
-    ({"case_numbers": [{"agency": "STS112", "number": str(n)} for n in range(21)]}, "invalid", "case_numbers"),
+    (
+        {"case_numbers": [{"agency": "STS112", "number": str(n)} for n in range(21)]},
+        "invalid",
+        "case_numbers",
+    ),
     ({"case_numbers": [{"agency": "STS112", "number": "a\0b"}]}, "invalid", "case_numbers.0.number"),
     ({"case_numbers": [{"agency": "XYZ", "number": "1"}]}, "unknown-agency", "case_numbers.agency"),
     ({"case_numbers": [{"agency": "STS112", "number": "  "}]}, "bad-case-number", "case_numbers.number"),
@@ -224,7 +232,9 @@ def test_swapped_coordinates_are_recognised_for_what_they_are(embedded_room: Roo
     assert "swapped" in body["detail"]
 
 
-def raw(room: Room, data: bytes, kind: str | None = "application/json", path: str = "/incidents") -> TestResponse:
+def raw(
+    room: Room, data: bytes, kind: str | None = "application/json", path: str = "/incidents"
+) -> TestResponse:
     headers = {"Authorization": f"Bearer {room.ana.token}"}
     client = room.app.test_client(use_cookies=False)
     return client.post(f"{AREA}{path}", data=data, content_type=kind, headers=headers)
@@ -760,7 +770,9 @@ def test_a_busy_unit_says_where_it_is_and_who_sent_it(own_room: Room) -> None:
     assert found["missing"]["fire_suppression"] == 1
 
 
-def test_a_unit_that_was_asked_is_not_offered_again_and_fills_nothing_before_it_accepts(own_room: Room) -> None:
+def test_a_unit_that_was_asked_is_not_offered_again_and_fills_nothing_before_it_accepts(
+    own_room: Room,
+) -> None:
     room = own_room
     asked = room.unit("ASAS", at=RAILWAY_STATION)
     incident = room.incident("F05")
@@ -854,6 +866,8 @@ def test_the_timeline_tells_the_story_in_the_readers_language(shared_room: Room)
     assert romanian[0]["words"] == "Raportat"
     assert romanian[1]["words"] == f"{unit} trimis"
     assert romanian[6]["words"] == "Notă: acces din spate"
+    assert set(english[0]["data"]) >= {"kind", "place", "caller"}
+    assert "VERSION" not in english[0]["data"]
     # Each line says when it happened, when it was heard of, and from whom
     late = english[5]
     assert (late["observed_at"], late["received_at"]) == (room.ago(20), room.ago(0))
@@ -879,7 +893,9 @@ def test_the_timeline_tells_the_story_in_the_readers_language(shared_room: Room)
         (";;,,;=", "Reported"),
     ],
 )
-def test_the_language_is_the_best_of_those_asked_for(embedded_room: Room, accept: str | None, said: str) -> None:
+def test_the_language_is_the_best_of_those_asked_for(
+    embedded_room: Room, accept: str | None, said: str
+) -> None:
     incident = embedded_room.incident()["id"]
     headers = {} if accept is None else {"accept_language": accept}
     [line] = embedded_room.ana.get(f"/incidents/{incident}/timeline", **headers).json

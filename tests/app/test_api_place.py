@@ -120,7 +120,9 @@ def test_a_point_on_the_map_is_put_in_words(embedded_room: Room) -> None:
         ("/addresses/reverse?lon=east&lat=60", "lon"),
     ],
 )
-def test_a_question_that_cannot_be_answered_names_the_field(embedded_room: Room, path: str, field: str) -> None:
+def test_a_question_that_cannot_be_answered_names_the_field(
+    embedded_room: Room, path: str, field: str
+) -> None:
     is_problem(embedded_room.ana.get(path), 422, "invalid", field)
 
 

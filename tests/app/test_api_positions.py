@@ -124,7 +124,8 @@ def test_a_thousand_positions_in_one_request(shared_room: Room) -> None:
     room = shared_room
     units = [room.unit() for _ in range(3)]
     rows = [
-        fix(room, units[n % 3], observed_at=room.ago(2000 - n), lat=round(LAT + n * 1e-6, 7)) for n in range(1000)
+        fix(room, units[n % 3], observed_at=room.ago(2000 - n), lat=round(LAT + n * 1e-6, 7))
+        for n in range(1000)
     ]
     assert room.desk("gateway").post("/positions", rows).json["accepted"] == 1000
     assert room.ana.get(f"/units/{units[999 % 3]}").json["lat"] == rows[999]["lat"]

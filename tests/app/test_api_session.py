@@ -40,7 +40,9 @@ def cookie_of(browser: FlaskClient) -> str:
     return f"straja_session={found.value}"
 
 
-def test_a_dispatcher_signs_in_works_and_signs_out(shared_room: Room, name: str, browser: FlaskClient) -> None:
+def test_a_dispatcher_signs_in_works_and_signs_out(
+    shared_room: Room, name: str, browser: FlaskClient
+) -> None:
     # Given a browser in which nobody is signed in
     is_problem(browser.get(f"{AREA}/session"), 401, "sign-in")
     # When Ana signs in

@@ -171,7 +171,9 @@ def test_what_is_said_of_an_unknown_unit_is_refused(shared_room: Room) -> None:
 
 def test_the_board_pages_through_every_unit_exactly_once(shared_room: Room) -> None:
     room = shared_room
-    made = {room.unit(call_sign=f"{mark}{room.uuid()[:6]}", status=None) for mark in ("Ș", "ț-", "z_", "%", "&#")}
+    made = {
+        room.unit(call_sign=f"{mark}{room.uuid()[:6]}", status=None) for mark in ("Ș", "ț-", "z_", "%", "&#")
+    }
     whole = room.ana.get("/units?limit=1000")
     names = [unit["id"] for unit in whole.json]
     assert next_page(whole) is None
@@ -193,3 +195,17 @@ def test_the_board_tells_the_age_of_everything(shared_room: Room) -> None:
     assert (row["fix_at"], row["fix_received_at"]) == (room.ago(40), room.ago(0))
     assert (row["speed_mps"], row["heading_deg"], row["accuracy_m"]) == (12.5, 270, 4)
     assert row["status_since"] == room.ago(0)
+
+
+def test_who_shares_a_crew_cannot_change_while_it_is_out(shared_room: Room) -> None:
+    room = shared_room
+    crew = room.uuid()
+    ladder, rescue = room.unit(crew_id=crew), room.unit(crew_id=crew)
+    incident = room.incident()["id"]
+    room.sent(incident, ladder)
+    alone = {"id": ladder, "type": "SV", "station": "Nord", "crew": 5}
+    is_problem(room.desk("admin").post("/units", alone), 409, "unit-out", "crew_id")
+    assert room.ana.get(f"/units/{rescue}").json["blocked_by"] == ladder
+    room.ana.delete(f"/incidents/{incident}/assignments/{ladder}")
+    assert room.desk("admin").post("/units", alone).json["crew_id"] is None
+    assert room.sent(incident, rescue)["assigned"] == [rescue]

@@ -16,10 +16,10 @@ import requests
 
 from app.up import redis_server, wait_until
 from tests.app.board import FarConsole, Remote
-from tests.app.control_room import RAILWAY_STATION, GaugedDisk, Room, is_problem
+from tests.app.control_room import RAILWAY_STATION, GaugedDisk, Room, is_problem, open_room
 
 if TYPE_CHECKING:
-    from tests.conftest import Server
+    from tests.conftest import FakeClock, SeededRandom, Server
 
 AT = dict(zip(("lon", "lat"), RAILWAY_STATION, strict=True))
 
@@ -223,11 +223,9 @@ def test_on_a_full_disk_nothing_is_acknowledged_nothing_is_lost_and_everything_i
     assert room.core.log.verify().faults == []
 
 
-def test_a_database_that_is_really_full_keeps_all_that_it_acknowledged(tmp_path: Path, request: Any) -> None:
-    from tests.app.conftest import _clock_and_random
-    from tests.app.control_room import open_room
-
-    clock, random = _clock_and_random(request)
+def test_a_database_that_is_really_full_keeps_all_that_it_acknowledged(
+    tmp_path: Path, clock: FakeClock, random: SeededRandom
+) -> None:
     with open_room(tmp_path, f"sqlite:///{tmp_path / 'straja.sqlite'}", clock, random, None) as room:
         log = room.core.log
 

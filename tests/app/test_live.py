@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -48,7 +49,9 @@ def settled(console: NearConsole) -> NearConsole:
 # ---- in one process
 
 
-def test_every_board_shows_what_a_fresh_one_shows_after_any_story(own_room: Room, random: SeededRandom) -> None:
+def test_every_board_shows_what_a_fresh_one_shows_after_any_story(
+    own_room: Room, random: SeededRandom
+) -> None:
     room = own_room
     story = Story(near_call(room.desk("admin")), random)
     story.make_units("U")
@@ -99,7 +102,7 @@ def test_frames_follow_one_another_without_gap_or_overlap(own_room: Room, random
     settled(console)
     assert console.misfits == 0
     assert console.applied[0][0] == begun
-    assert all(before[1] == after[0] for before, after in zip(console.applied, console.applied[1:], strict=False))
+    assert all(before[1] == after[0] for before, after in pairwise(console.applied))
     assert len({frame[1] for frame in console.applied}) == len(console.applied)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from werkzeug.test import TestResponse
@@ -26,9 +26,6 @@ from tests.app.control_room import (
     open_room,
     pages,
 )
-
-if TYPE_CHECKING:
-    from tests.conftest import FakeClock, SeededRandom
 
 CALLERS = ("stranger", *ROLES)
 #       stranger admin supervisor dispatcher field gateway observer drill_controller
@@ -186,9 +183,7 @@ def merge(given: Room, taken: Room) -> None:
 
 
 @pytest.fixture(scope="module")
-def scene(
-    embedded_room: Room, helsinki: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Scene]:
+def scene(embedded_room: Room, helsinki: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     var = tmp_path_factory.mktemp("neighbour")
     url = f"sqlite:///{var / 'straja.sqlite'}"
     with open_room(

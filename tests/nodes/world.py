@@ -307,7 +307,13 @@ class Simulation:
         self.tally.rolled_back += len(gone)
         self.tally.restores += 1
         if how == "whole":
-            # Nothing on this disk can tell; the first peer can. Such a node must hear one before it speaks.
+            # Nothing on this disk can tell; the first peer can. Such a node must hear one before it speaks,
+            # and what it had said that was still under way to all of them must be lost: else it would
+            # say something else under the same number, which is noticed and left to people.
+            self.delayed = [
+                (to, [x for x in envelopes if x.cause not in gone], blobs)
+                for to, envelopes, blobs in self.delayed
+            ]
             for m in range(len(self.nodes)):
                 if m != n:
                     while self.nodes[n].pull(self.nodes[m]).accepted:

@@ -1,0 +1,180 @@
+"""The door: who may ask, what is answered, and what it leaves in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from app.auth import PERMISSIONS
+from app.submit import ACTIONS, hash_of
+from dispatch import commands as c
+from dispatch.commands import SYSTEM, Actor, Refused
+from dispatch.state import DECIDE
+from tests.dispatch.story import PLACE
+from tests.nodes.world import Node
+
+if TYPE_CHECKING:
+    from tests.conftest import FakeClock, SeededRandom
+
+ALL = frozenset({"*"})
+ROLES = ("admin", "supervisor", "dispatcher", "field", "gateway", "observer", "drill_controller", "system")
+
+
+@pytest.fixture
+def node(database: str, tmp_path: Path, clock: FakeClock, random: SeededRandom) -> Iterator[Node]:
+    """Given an open incident, a crew on it, one asked for, and one free."""
+    node = Node(database, tmp_path / "var", clock, random)
+    node.call("I1")
+    for unit, kind in (("PL1", "PL"), ("AS1", "ASAS"), ("PL2", "PL")):
+        node.unit_on_duty(unit, kind)
+    node.submit(c.AssignUnits, incident="I1", units=("PL1", "AS1"))
+    yield node
+    node.close()
+
+
+ASKED: dict[type[c.Command], dict[str, Any]] = {
+    c.ReportIncident: {"incident": "I2", "type": "F01", "place": PLACE},
+    c.ChangeIncident: {"incident": "I1", "changes": {"priority": "P3"}},
+    c.AcknowledgeIncident: {"incident": "I1"},
+    c.AddNote: {"incident": "I1", "text": "x"},
+    c.LinkCaseNumber: {"incident": "I1", "agency": "ISU", "number": "7"},
+    c.SetAlarmLevel: {"incident": "I1", "level": 2},
+    c.CloseIncident: {"incident": "I1", "outcome": "x"},
+    c.ReopenIncident: {"incident": "I1", "reason": "x"},
+    c.RecordOffer: {"incident": "I1", "units": (("PL2", 9),), "missing": {}, "travel": "road", "fixes": {}},
+    c.ErasePersonalData: {"incident": "I1", "reason": "x"},
+    c.ResolveConflict: {"subject": "incident:I1", "conflict": "x", "resolution": "x"},
+    c.AssignUnits: {"incident": "I1", "units": ("PL2",)},
+    c.RecallUnit: {"incident": "I1", "unit": "PL1", "reason": "x"},
+    c.AnswerRequest: {"incident": "I1", "unit": "AS1", "answer": "accepted", "name": "R", "via": "api"},
+    c.LapseRequest: {"incident": "I1", "unit": "AS1"},
+    c.RegisterUnit: {"unit": "PL9", "type": "PL", "station": "C1", "district": "centru", "crew": 2},
+    c.ReportStatus: {"unit": "PL2", "status": "off_duty"},
+    c.SetFlag: {"unit": "PL2", "flag": "emergency", "on": True},
+    c.GrantCustody: {"unit": "PL2", "to": "C2"},
+}
+
+
+def test_every_command_has_a_permission_and_a_story_here() -> None:
+    assert ACTIONS.keys() == DECIDE.keys() == ASKED.keys()
+    assert set(ACTIONS.values()) <= PERMISSIONS.keys()
+
+
+def refusal_of(node: Node, kind: type[c.Command], by: Actor) -> Refused | None:
+    try:
+        node.submit(kind, by, **ASKED[kind])
+    except Refused as refusal:
+        return refusal
+    return None
+
+
+@pytest.mark.parametrize("kind", ASKED, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_who_has_not_the_role_is_refused_and_nothing_is_recorded(node: Node, kind: type[c.Command]) -> None:
+    granted = {str(role) for role in PERMISSIONS[ACTIONS[kind]]}
+    for role in ROLES:
+        before = node.log.position
+        refusal = refusal_of(node, kind, Actor("x", role, ALL))
+        forbidden = refusal is not None and refusal.code == "forbidden"
+        if role not in granted:
+            assert forbidden, role
+            assert refusal is not None
+            assert (refusal.kind, refusal.extra["action"]) == ("forbidden", ACTIONS[kind])
+            assert node.log.position == before
+        elif role != "field":
+            assert not forbidden, role
+
+
+@pytest.mark.parametrize("kind", [k for k in ASKED if k is not c.ReportIncident], ids=lambda k: k.__name__)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_another_districts_people_are_refused(node: Node, kind: type[c.Command]) -> None:
+    for role in ("admin", "supervisor", "dispatcher", "gateway"):
+        refusal = refusal_of(node, kind, Actor("x", role, frozenset({"nord"})))
+        assert refusal is not None
+        assert refusal.code == "forbidden"
+
+
+def test_a_crew_speaks_for_itself_alone(node: Node) -> None:
+    crew = Actor("echipaj", "field", ALL, unit="PL1")
+    node.submit(c.ReportStatus, crew, unit="PL1", status="en_route")
+    node.submit(c.SetFlag, crew, unit="PL1", flag="emergency", on=True)
+    for kind in (c.ReportStatus, c.SetFlag):
+        refusal = refusal_of(node, kind, crew)
+        assert refusal is not None
+        assert refusal.code == "forbidden"
+    unit = node.picture.now.unit("PL2")
+    assert unit is not None
+    assert (unit.status, dict(unit.flags)) == ("available", {})
+
+
+def test_the_log_tells_who_asked_by_which_door_and_when_it_was_seen(node: Node, clock: FakeClock) -> None:
+    seen_us = clock.now_us() - 5_000_000
+    ana = Actor("ana", "dispatcher", frozenset({"centru"}))
+    answer = node.submit(
+        c.SetAlarmLevel, ana, id="the-id", incident="I1", level=2, source="radio", observed_us=seen_us
+    )
+    (kept,) = node.log.read(after=answer.position - 1)
+    rec = kept.recorded()
+    assert (kept.actor, kept.cause, kept.cause_index, rec.source) == ("dispatcher:ana", "the-id", 0, "radio")
+    assert (kept.observed_at, kept.received_at) == (seen_us, clock.now_us())
+    assert kept.recorded_at >= clock.now_us()
+    assert kept.epoch == 0
+
+
+def test_facts_about_a_unit_carry_the_epoch_of_its_custody(node: Node) -> None:
+    node.submit(c.GrantCustody, unit="PL2", to="C2")
+    answer = node.submit(c.SetFlag, unit="PL2", flag="emergency", on=True)
+    (kept,) = node.log.read(after=answer.position - 1)
+    assert kept.epoch == 2
+
+
+def test_several_facts_of_one_command_stand_together(node: Node) -> None:
+    answer = node.submit(
+        c.AnswerRequest, incident="I1", unit="AS1", answer="accepted", name="Radu", via="phone"
+    )
+    assert answer.facts == 2
+    told = node.log.read(after=answer.position - 2)
+    assert [(x.type, x.cause_index) for x in told] == [("RequestAnswered", 0), ("UnitAssigned", 1)]
+    assert len({x.cause for x in told}) == 1
+
+
+def test_a_command_that_changes_nothing_leaves_nothing(node: Node) -> None:
+    before = node.log.position
+    answer = node.submit(c.AssignUnits, incident="I1", units=("PL1",))
+    assert (answer.facts, answer.replayed, answer.position) == (0, False, before)
+    assert node.log.position == before
+
+
+def test_a_refusal_says_what_is_missing_in_words(node: Node) -> None:
+    with pytest.raises(Refused, match="needs the role") as caught:
+        node.submit(c.AddNote, Actor("o", "observer", ALL), incident="I1", text="x")
+    assert caught.value.extra == {"action": "incident.note"}
+
+
+def test_the_system_itself_may_let_a_request_lapse_and_may_not_close_an_incident(
+    node: Node, clock: FakeClock
+) -> None:
+    clock.advance(121)
+    assert node.submit(c.LapseRequest, SYSTEM, incident="I1", unit="AS1").facts == 1
+    with pytest.raises(Refused, match="role"):
+        node.submit(c.CloseIncident, SYSTEM, incident="I1", outcome="x")
+
+
+def test_the_same_request_has_the_same_hash_and_any_other_another() -> None:
+    def note(**fields: Any) -> str:
+        return hash_of(c.AddNote(**{"id": "1", "incident": "I1", "text": "x", **fields}))
+
+    assert note() == note(id="2")
+    others = [note(text="y"), note(incident="I2"), note(source="radio"), note(observed_us=1)]
+    assert len({note(), *others}) == 5
+    reopen = c.ReopenIncident(id="1", incident="I1", reason="x")
+    assert hash_of(reopen) != hash_of(c.CloseIncident(id="1", incident="I1", outcome="x"))
+    place = c.Place(26.1, 44.4, "x", {"street": "y"})
+    report = c.ReportIncident(id="1", incident="I1", type="F01", place=place)
+    moved = c.ReportIncident(
+        id="1", incident="I1", type="F01", place=c.Place(26.1, 44.4, "x", {"street": "z"})
+    )
+    assert hash_of(report) != hash_of(moved)
