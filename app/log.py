@@ -36,6 +36,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
@@ -161,8 +162,8 @@ class _Statements:
         )
         self.event = Prepared(insert(event), dialect, _COLUMNS)
         self.subject = Prepared(insert(event_subject), dialect, ("subject", "position"))
-        self.private = Prepared(insert(private), dialect, ("id", "ciphertext"))
-        self.key = Prepared(insert(private_key), dialect, ("id", "key"))
+        self.private = Prepared(insert(private).inline(), dialect, ("id", "ciphertext"))
+        self.key = Prepared(insert(private_key).inline(), dialect, ("id", "key"))
 
 
 class Follower(Protocol):
@@ -405,8 +406,13 @@ class Transaction:
             sql.key.run(self.connection, [{"id": b.id, "key": b.key} for b in rows])
 
     def _erase(self, idents: list[str]) -> None:
-        self.connection.execute(delete(private).where(private.c.id.in_(idents)))
-        self.connection.execute(delete(private_key).where(private_key.c.id.in_(idents)))
+        for table, column in ((private, private.c.ciphertext), (private_key, private_key.c.key)):
+            ours = table.c.id.in_(idents)
+            if self._log.embedded:
+                zeros = func.zeroblob(func.length(column))
+                self.connection.execute(update(table).where(ours).values({column: zeros}))
+            else:
+                self.connection.execute(delete(table).where(ours))
         dialect = sqlite if self._log.embedded else postgresql
         self.connection.execute(
             dialect.insert(erased).on_conflict_do_nothing(),
@@ -1009,6 +1015,7 @@ class Log:
                     select(private.c.id, private.c.ciphertext, private_key.c.key)
                     .join(private_key, private_key.c.id == private.c.id)
                     .where(private.c.id.in_(ids[start : start + 500]))
+                    .where(private.c.id.not_in(select(erased.c.id)))
                 )
                 blobs += [Blob(*row) for row in rows]
         return found, blobs
@@ -1039,8 +1046,8 @@ class Log:
                         progress(report.events)
                 report.heads[origin] = (seq, last_hash)
             gone = set(connection.scalars(select(erased.c.id)))
-            held = {row.id: row.ciphertext for row in connection.execute(select(private))}
-            keys = set(connection.scalars(select(private_key.c.id)))
+            held = _not_zeroed(connection, private.c.id, private.c.ciphertext)
+            keys = _not_zeroed(connection, private_key.c.id, private_key.c.key)
         for ident, sha256 in expected.items():
             if ident in held:
                 report.sealed += 1
@@ -1099,6 +1106,11 @@ def _stream(connection: Connection, origin: str) -> Iterator[Envelope]:
             envelope = Envelope(*row)
             last = envelope.seq
             yield envelope
+
+
+def _not_zeroed(connection: Connection, ident: Any, value: Any) -> dict[str, bytes]:
+    """Value by id, of the rows that hold more than the zeros that an erasure left."""
+    return {row[0]: row[1] for row in connection.execute(select(ident, value)) if any(row[1])}
 
 
 def _roll_back(connection: Connection) -> None:

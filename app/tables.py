@@ -61,20 +61,23 @@ event_subject = Table(
     sqlite_with_rowid=False,
 )
 
+# Rows are only ever added at the end of these two and, on SQLite, erased in place by zeros of the same
+# length: a page that is split, or joined with its neighbour, would leave copies of its rows behind that no
+# later erasure finds.
 private = Table(
     "private",
     metadata,
-    Column("id", String(40), primary_key=True),
+    Column("n", _Serial, primary_key=True, autoincrement=True),
+    Column("id", String(40), nullable=False, unique=True),
     Column("ciphertext", LargeBinary, nullable=False),
-    sqlite_with_rowid=False,
 )
 
 private_key = Table(
     "private_key",
     metadata,
-    Column("id", String(40), primary_key=True),
+    Column("n", _Serial, primary_key=True, autoincrement=True),
+    Column("id", String(40), nullable=False, unique=True),
     Column("key", LargeBinary, nullable=False),
-    sqlite_with_rowid=False,
 )
 
 erased = Table(

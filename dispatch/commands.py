@@ -112,11 +112,15 @@ class ChangeIncident(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcknowledgeIncident(Command):
+    """Note that a dispatcher has seen it."""
+
     incident: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddNote(Command):
+    """Write `text` beside the incident, open or closed."""
+
     incident: str
     text: str
 
@@ -132,18 +136,24 @@ class LinkCaseNumber(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetAlarmLevel(Command):
+    """Raise or lower the alarm to a level of the pack."""
+
     incident: str
     level: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseIncident(Command):
+    """Close it with `outcome`; refused while units are on it or asked for."""
+
     incident: str
     outcome: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReopenIncident(Command):
+    """Open a closed incident again, for `reason`."""
+
     incident: str
     reason: str
 
@@ -196,6 +206,8 @@ class AssignUnits(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecallUnit(Command):
+    """Take the unit off the incident, or withdraw the request for it."""
+
     incident: str
     unit: str
     reason: str
@@ -255,6 +267,8 @@ class ReportStatus(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetFlag(Command):
+    """Set a flag beside the status on or off."""
+
     unit: str
     flag: str
     on: bool

@@ -129,17 +129,23 @@ class IncidentChanged(_IncidentEvent):
 
 @dataclass(frozen=True, slots=True)
 class IncidentAcknowledged(_IncidentEvent):
+    """A dispatcher has seen it; the first one counts."""
+
     incident: str
 
 
 @dataclass(frozen=True, slots=True)
 class NoteAdded(_IncidentEvent):
+    """Somebody wrote `text` beside the incident."""
+
     incident: str
     text: Secret
 
 
 @dataclass(frozen=True, slots=True)
 class CaseNumberLinked(_IncidentEvent):
+    """What `agency`, or a partner, calls the same case."""
+
     incident: str
     agency: str
     number: str
@@ -147,18 +153,24 @@ class CaseNumberLinked(_IncidentEvent):
 
 @dataclass(frozen=True, slots=True)
 class AlarmLevelSet(_IncidentEvent):
+    """The incident asks for what its type adds up to `level`."""
+
     incident: str
     level: int
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentClosed(_IncidentEvent):
+    """The work is over, with `outcome`."""
+
     incident: str
     outcome: Secret
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentReopened(_IncidentEvent):
+    """It was not over after all."""
+
     incident: str
     reason: Secret
 
@@ -176,6 +188,8 @@ class RecommendationOffered(_IncidentEvent):
 
 @dataclass(frozen=True, slots=True)
 class PersonalDataErased(_IncidentEvent):
+    """The sealed values `ids` are destroyed, here and wherever this fact comes."""
+
     incident: str
     ids: tuple[str, ...]
     reason: str
@@ -183,6 +197,8 @@ class PersonalDataErased(_IncidentEvent):
 
 @dataclass(frozen=True, slots=True)
 class ConflictResolved(Event):
+    """A person's word on a contradiction; `conflict` is the origin/seq of the fact that showed it."""
+
     subject: str
     conflict: str
     resolution: str
@@ -208,6 +224,8 @@ class UnitAssigned(_SendingEvent):
 
 @dataclass(frozen=True, slots=True)
 class UnitRecalled(_SendingEvent):
+    """The unit was taken off the incident, or the request for it withdrawn."""
+
     incident: str
     unit: str
     reason: str
@@ -215,6 +233,8 @@ class UnitRecalled(_SendingEvent):
 
 @dataclass(frozen=True, slots=True)
 class UnitRequested(_SendingEvent):
+    """The agency was asked for its unit and has until `answer_by_us`."""
+
     incident: str
     unit: str
     agency: str
@@ -223,6 +243,8 @@ class UnitRequested(_SendingEvent):
 
 @dataclass(frozen=True, slots=True)
 class RequestAnswered(_SendingEvent):
+    """`name` said `answer` ("accepted" or "refused") for the agency, `via` "phone" or "api"."""
+
     incident: str
     unit: str
     answer: str
@@ -233,6 +255,8 @@ class RequestAnswered(_SendingEvent):
 
 @dataclass(frozen=True, slots=True)
 class RequestLapsed(_SendingEvent):
+    """Nobody answered in time."""
+
     incident: str
     unit: str
 
@@ -281,6 +305,8 @@ class UnitStatusReported(Event):
 
 @dataclass(frozen=True, slots=True)
 class UnitFlagSet(_UnitEvent):
+    """A flag beside the status went on or off."""
+
     unit: str
     flag: str
     on: bool
@@ -288,6 +314,8 @@ class UnitFlagSet(_UnitEvent):
 
 @dataclass(frozen=True, slots=True)
 class CustodyGranted(_UnitEvent):
+    """Station `to` alone commands the unit from this epoch on."""
+
     unit: str
     to: str
     epoch: int

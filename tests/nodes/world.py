@@ -134,6 +134,12 @@ class Node:
         with self.engine.connect() as connection:
             return list(connection.scalars(select(column)))
 
+    def sealed(self) -> set[str]:
+        """Ids of the personal data that is still here."""
+        with self.engine.connect() as connection:
+            rows = connection.execute(select(private.c.id, private.c.ciphertext))
+            return {ident for ident, ciphertext in rows if any(ciphertext)}
+
     def causes(self) -> set[str]:
         return set(self.column(event.c.cause))
 
@@ -311,7 +317,7 @@ class Simulation:
             # and what it had said that was still under way to all of them must be lost: else it would
             # say something else under the same number, which is noticed and left to people.
             self.delayed = [
-                (to, [x for x in envelopes if x.cause not in gone], blobs)
+                (to, [x for x in envelopes if x.cause in kept], blobs)
                 for to, envelopes, blobs in self.delayed
             ]
             for m in range(len(self.nodes)):
@@ -517,7 +523,7 @@ class Simulation:
             for subject in node.subjects():
                 assert node.picture.get(subject) == naive.get(subject), f"{where}: {node.station} {subject}"
             self._check_chains(node.log.verify(), where)
-        blobs = [set(node.column(private.c.id)) - self.ever_erased for node in self.nodes]
+        blobs = [node.sealed() - self.ever_erased for node in self.nodes]
         gone = [set(node.column(erased.c.id)) for node in self.nodes]
         assert all(ids == blobs[0] for ids in blobs), f"{where}: sealed data differs"
         assert all(ids == gone[0] for ids in gone), f"{where}: not the same was erased everywhere"

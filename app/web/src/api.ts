@@ -109,6 +109,8 @@ export const api = {
   reverse: (lon: number, lat: number) =>
     call<Place>('GET', `/addresses/reverse?lon=${lon.toFixed(6)}&lat=${lat.toFixed(6)}`),
 
+  /** Incidents, open and closed, one of whose numbers contains the text; the newest twelve. */
+  find: (q: string) => call<Incident[]>('GET', `/incidents?state=all&limit=12&q=${at(q)}`),
   incident: (id: string) => call<Incident>('GET', `/incidents/${at(id)}`),
   report: (incident: NewIncident) => call<Incident>('POST', '/incidents', incident, incident.id),
   change: (id: string, change: IncidentChange) => call<Incident>('PATCH', `/incidents/${at(id)}`, change),
@@ -117,6 +119,10 @@ export const api = {
     call<Incident>('POST', `/incidents/${at(id)}/notes`, { text }, key),
   close: (id: string, outcome: string) => call<Incident>('POST', `/incidents/${at(id)}/close`, { outcome }),
   reopen: (id: string, reason: string) => call<Incident>('POST', `/incidents/${at(id)}/reopen`, { reason }),
+  linkCase: (id: string, agency: string, number: string) =>
+    call<Incident>('POST', `/incidents/${at(id)}/case-numbers`, { agency, number }),
+  settle: (id: string, conflict: string, resolution: string, key: string) =>
+    call<Incident>('POST', `/incidents/${at(id)}/resolve`, { conflict, resolution }, key),
   alarmLevel: (id: string, level: number) =>
     call<Incident>('POST', `/incidents/${at(id)}/alarm-level`, { level }),
   recommendation: (id: string) => call<Recommendation>('GET', `/incidents/${at(id)}/recommendation`),
@@ -135,6 +141,8 @@ export const api = {
 
   status: (unit: string, change: { status: string; reason?: string; hospital?: string; ready_at?: string }) =>
     call<Unit>('POST', `/units/${at(unit)}/status`, change),
+  settleUnit: (unit: string, conflict: string, resolution: string, key: string) =>
+    call<Unit>('POST', `/units/${at(unit)}/resolve`, { conflict, resolution }, key),
   flag: (unit: string, flag: string, on: boolean) =>
     call<Unit>('POST', `/units/${at(unit)}/flags`, { flag, on }),
 };

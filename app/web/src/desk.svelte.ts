@@ -1,4 +1,4 @@
-import type { Catalogue, City, IncidentType, Priority, Status, Unit, UnitType, User } from './types';
+import type { Catalogue, City, Conflict, IncidentType, Priority, Status, Unit, UnitType, User } from './types';
 
 /** What is fixed for a session: who sits here, which city, and the pack's words by code. */
 class Desk {
@@ -12,6 +12,8 @@ class Desk {
   readonly incident_types = $derived(index<IncidentType>(this.catalogue?.incident_types));
   readonly capabilities = $derived(index(this.catalogue?.capabilities));
   readonly agencies = $derived(index(this.catalogue?.agencies));
+  /** Those that give their calls case numbers of their own. */
+  readonly outside_agencies = $derived((this.catalogue?.agencies ?? []).filter((a) => a.command !== 'owned'));
   readonly flags = $derived(index(this.catalogue?.status_flags));
   readonly medical_codes = $derived(index(this.catalogue?.medical_codes));
 
@@ -41,6 +43,12 @@ class Desk {
     return this.priorities.get(priority)?.target_s || 1800;
   }
 }
+
+/** Since when the crew is in danger, null when it is not. */
+export const danger_since = (unit: Unit): string | null => unit.flags.find((f) => f.flag === 'emergency')?.since ?? null;
+
+/** What no person has settled yet. */
+export const unsettled = (row: { conflicts: Conflict[] }): Conflict[] => row.conflicts.filter((k) => k.resolution === null);
 
 function index<E extends { code: string }>(entries: E[] | undefined): ReadonlyMap<string, E> {
   return new Map((entries ?? []).map((entry) => [entry.code, entry]));

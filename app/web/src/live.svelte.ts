@@ -309,7 +309,10 @@ class Live {
 
   private replace(rows: Rows): void {
     this.fixes.clear();
+    const held = this.selected ? this.incidents.get(this.selected) : undefined;
     this.incidents = new Map(rows.incidents.map((row) => [row.id, row]));
+    // A snapshot has no incident closed long ago; the one that is being read stays.
+    if (held?.state === 'closed' && !this.incidents.has(held.id)) this.merge({ ...rows, incidents: [held], units: [] });
     this.units = new Map(rows.units.map((row) => [row.id, row]));
     for (const unit of rows.units) this.seed(unit);
   }

@@ -113,6 +113,15 @@ export interface Fact {
   by: string | null;
 }
 
+/** Facts from nodes that could not hear each other and that cannot both hold, until a person settles it. */
+export interface Conflict {
+  id: string;
+  kind: string;
+  at: string;
+  about: Record<string, unknown>;
+  resolution: string | null;
+}
+
 export interface Incident {
   id: string;
   number: string;
@@ -142,7 +151,7 @@ export interface Incident {
   notes: { at: string; by: string; text: string }[];
   facts: Record<string, Fact>;
   times: Record<string, string>;
-  conflicts: { id: string; kind: string; at: string }[];
+  conflicts: Conflict[];
   district: string | null;
   station: string | null;
   rev: number;
@@ -176,6 +185,7 @@ export interface Unit {
   fix_at: string | null;
   speed_mps: number | null;
   heading_deg: number | null;
+  conflicts: Conflict[];
   rev: number;
 }
 
