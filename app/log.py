@@ -853,7 +853,7 @@ class Log:
         if (
             "origin" not in stored
             or stored.get("fingerprint") != fingerprint
-            or not self._reaches_kept_head(connection)
+            or not self._reaches_kept_head(connection, stored["origin"])
         ):
             self._take_new_origin(connection)
             self._write_lineage(connection, "fingerprint", fingerprint)
@@ -876,13 +876,13 @@ class Log:
         except OSError as error:
             log_.warning("could not note how far the log has come: %s", error)
 
-    def _reaches_kept_head(self, connection: Connection) -> bool:
+    def _reaches_kept_head(self, connection: Connection, origin: str) -> bool:
         path = None if self._folder is None else self._folder / "head"
         if path is None or not path.exists():
             return True
         try:
-            position, origin, seq, last_hash = path.read_text().split()
-            kept = (int(position), origin, int(seq), last_hash)
+            position, name, seq, last_hash = path.read_text().split()
+            kept = (int(position), name, int(seq), last_hash)
         except ValueError:
             return True
         if (connection.scalar(select(func.max(event.c.position))) or 0) < kept[0]:
@@ -890,7 +890,8 @@ class Log:
         found = connection.scalar(
             select(event.c.hash).where(event.c.origin == kept[1], event.c.seq == kept[2])
         )
-        return kept[2] == 0 or found == kept[3]
+        # A name under which nothing was said yet is known by the database only if it is its own.
+        return found == kept[3] if kept[2] else origin == kept[1]
 
     def _take_new_origin(self, connection: Connection) -> None:
         self.origin = f"{self.station}#{self.world.random.token(6).hex()}"

@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core import Core
-from app.rows import Rows, who
+from app.rows import Rows
 from app.words import Words
+from dispatch.commands import who
 from dispatch.incident import Incident
 from dispatch.optimise import Candidates, Pick, Plan, Reason, WhyNot, recommend
 from dispatch.plans import Pack
 from dispatch.unit import Unit, crew_mate_out
-from gis.travel import straight_line
+from gis.travel import THERE_M, straight_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Recommendation:
     plan: Plan
     travel: str
     waiting_for: tuple[str, ...]
+    types: Mapping[str, str]
     fixes: Mapping[str, tuple[float, float, int]]
     computed_ms: float
 
@@ -48,9 +50,9 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
     plan = recommend(columns, core.pack.needs(incident.type, incident.priority, incident.alarm_level))
     plan = replace(plan, not_chosen=tuple(_if_asked(core, why) for why in plan.not_chosen))
     waiting_for = tuple(r.unit for r in incident.requests if r.state == "asked")
-    return Recommendation(
-        incident.id, plan, travel, waiting_for, fixes, (time.perf_counter() - started) * 1000
-    )
+    types = {unit.id: unit.type for unit in units}
+    computed_ms = (time.perf_counter() - started) * 1000
+    return Recommendation(incident.id, plan, travel, waiting_for, types, fixes, computed_ms)
 
 
 def _waits(unit: Unit) -> bool:
@@ -140,7 +142,9 @@ def _travel(
     for profile in sorted(set(profiles)):
         rows = np.flatnonzero(kinds == profile)
         if core.city is not None:
-            found = core.city.roads.nearest(lon, lat, lons[rows], lats[rows], profile, None)
+            found = core.city.roads.nearest(
+                lon, lat, lons[rows], lats[rows], profile, None, walk_within_m=THERE_M
+            )
         else:
             for row in rows:
                 drive_s[row], distance_m[row] = straight_line(lons[row], lats[row], lon, lat, profile)
@@ -163,16 +167,17 @@ def as_json(result: Recommendation, pack: Pack, words: Words) -> dict[str, Any]:
         "missing": plan.missing,
         "waiting_for": list(result.waiting_for),
         "units": [
-            *(_pick(pick, True, pack, words) for pick in plan.chosen),
-            *(_pick(pick, False, pack, words) for pick in plan.alternatives),
+            *(_pick(pick, True, result.types, pack, words) for pick in plan.chosen),
+            *(_pick(pick, False, result.types, pack, words) for pick in plan.alternatives),
         ],
-        "not_chosen": [_why_not(why, pack, words) for why in plan.not_chosen],
+        "not_chosen": [_why_not(why, result.types, pack, words) for why in plan.not_chosen],
     }
 
 
-def _pick(pick: Pick, chosen: bool, pack: Pack, words: Words) -> dict[str, Any]:
+def _pick(pick: Pick, chosen: bool, types: Mapping[str, str], pack: Pack, words: Words) -> dict[str, Any]:
     return {
         "unit": pick.unit,
+        "type": types[pick.unit],
         "command": pick.command,
         "chosen": chosen,
         "eta_s": round(pick.eta_s),
@@ -187,9 +192,10 @@ def _pick(pick: Pick, chosen: bool, pack: Pack, words: Words) -> dict[str, Any]:
     }
 
 
-def _why_not(why: WhyNot, pack: Pack, words: Words) -> dict[str, Any]:
+def _why_not(why: WhyNot, types: Mapping[str, str], pack: Pack, words: Words) -> dict[str, Any]:
     return {
         "unit": why.unit,
+        "type": types[why.unit],
         "eta_s": None if why.eta_s is None else round(why.eta_s),
         "why": [say(reason, pack, words) for reason in why.reasons],
         "reasons": [{"code": reason.code, **reason.args} for reason in why.reasons],

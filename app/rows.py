@@ -14,6 +14,7 @@ from typing import Any
 from app.picture import Picture
 from app.tracks import Tracks
 from app.vault import Vault
+from dispatch.commands import who
 from dispatch.events import Sealed, Secret
 from dispatch.incident import Conflict, Incident
 from dispatch.plans import Pack
@@ -35,11 +36,6 @@ def parse_time(text: str) -> int:
     if moment.tzinfo is None:
         raise ValueError("a time needs its UTC offset, such as Z or +02:00")
     return round(moment.timestamp() * 1_000_000)
-
-
-def who(label: str) -> str:
-    """The name in an actor's label: "dispatcher:ana" -> "ana"."""
-    return label.partition(":")[2] or label
 
 
 class Rows:

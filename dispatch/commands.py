@@ -27,11 +27,16 @@ class Actor:
 
     @property
     def label(self) -> str:
-        """How the log names the actor: "dispatcher:ana"."""
+        """How the log names the actor: "dispatcher:ana". `who` takes the name out again."""
         return f"{self.role}:{self.name}"
 
     def covers(self, district: str | None) -> bool:
         return district is None or "*" in self.districts or district in self.districts
+
+
+def who(label: str) -> str:
+    """The name in an actor's label: "dispatcher:ana" -> "ana"."""
+    return label.partition(":")[2] or label
 
 
 SYSTEM = Actor("straja", "system", frozenset({"*"}))

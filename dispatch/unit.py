@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dispatch import commands as c
 from dispatch import events as e
-from dispatch.commands import Context, Refused
+from dispatch.commands import Context, Refused, who
 from dispatch.incident import LEAVING, Conflict, must_be_open, must_exist
 
 if TYPE_CHECKING:
@@ -312,7 +312,7 @@ def assign(state: State, cmd: c.AssignUnits, ctx: Context) -> tuple[e.Event, ...
             number = other.number if other else unit.asked.incident
             raise Refused(
                 "unit-asked",
-                f"{unit_id} is already asked for incident {number} by {unit.asked.asked_by}.",
+                f"{unit_id} is already asked for incident {number} by {who(unit.asked.asked_by)}.",
                 kind="conflict",
                 field="units",
                 unit=unit_id,
@@ -348,7 +348,7 @@ def _must_be_free(state: State, unit: Unit, ctx: Context) -> None:
         number = other.number if other else unit.incident
         raise Refused(
             "unit-taken",
-            f"{unit.id} was sent to incident {number} by {unit.assigned_by}.",
+            f"{unit.id} was sent to incident {number} by {who(unit.assigned_by)}.",
             kind="conflict",
             field="units",
             unit=unit.id,

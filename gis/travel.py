@@ -30,6 +30,9 @@ UNIT_ACCESS_MPS: Final = 10 / 3.6
 SCENE_ACCESS_MPS: Final = 5 / 3.6
 """From the road to the incident: on foot with the kit, at 5 km/h."""
 
+THERE_M: Final = 60.0
+"""A unit this near may simply walk over, whatever the streets do: one yard, one square."""
+
 STRAIGHT_DETOUR: Final = 1.4
 """Road distance over straight distance where no road is known: Ballou, Rahardja and Sakai (2002,
 Transportation Research A 36:843) give about 1.2 to 1.6 for most countries. The caution is in the speeds."""
@@ -385,13 +388,14 @@ class RoadGraph:
     def nearest(
         self, lon: float, lat: float, unit_lon: ArrayLike, unit_lat: ArrayLike, profile: str,
         k: int | None = None,
-        *, straight: bool = True, snaps: Snaps | None = None,
+        *, straight: bool = True, snaps: Snaps | None = None, walk_within_m: float = 0.0,
     ) -> Travel:  # fmt: skip
         """Travel from n units of one profile to the incident at (lon, lat).
 
         With `k`, the search stops when the k nearest by road are settled; the rest are inf, NOT_SEARCHED.
         Units (or an incident) more than `REACH_M` from any road get a straight-line estimate with `road`
         False, or inf when `straight` is False. Units on a road that does not lead there are inf, UNREACHABLE.
+        Units within `walk_within_m` of the incident walk over when that is quicker (`THERE_M` is a yard).
         A position that is not one (NaN, out of range) is inf. `air` flies straight. Pass `snaps` (from `snap`
         with the same profile) for units that have not moved. Raises ValueError for an unknown profile or
         arrays of unequal length.
@@ -415,6 +419,14 @@ class RoadGraph:
             distance_m[settled] = driven_m[settled]
             how[on_road] = UNREACHABLE if settled.sum() < k_max else NOT_SEARCHED
             how[settled] = ROAD
+            # Who already stands there does not go out to the street and back in.
+            with np.errstate(invalid="ignore"):
+                on_foot_m = haversine_m(lon, lat, units.lon, units.lat)
+                there = on_road & (on_foot_m < walk_within_m)
+            quicker = there & (on_foot_m / SCENE_ACCESS_MPS < drive_s)
+            drive_s[quicker] = on_foot_m[quicker] / SCENE_ACCESS_MPS
+            distance_m[quicker] = on_foot_m[quicker]
+            how[quicker] = ROAD
         how[off_road] = OFF_ROAD
         if straight or profile == "air":
             crow_m = haversine_m(lon, lat, units.lon[off_road], units.lat[off_road])

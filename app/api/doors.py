@@ -21,9 +21,9 @@ from app.core import Core
 from app.log import StorageError
 from app.native import start_thread
 from app.recommendation import Recommendation
-from app.rows import Rows, parse_time, rfc3339, who
+from app.rows import Rows, parse_time, rfc3339
 from app.words import Words, pick_language, words_in
-from dispatch.commands import SYSTEM, Actor, Command, RecordOffer, Refused
+from dispatch.commands import SYSTEM, Actor, Command, RecordOffer, Refused, who
 from dispatch.incident import Incident
 from dispatch.plans import Pack
 from dispatch.unit import Unit
@@ -268,7 +268,8 @@ def request_id() -> str:
             "Idempotency-Key has 8 to 64 printable ASCII characters; a UUID is best.",
             errors=[{"field": "Idempotency-Key", "message": "8 to 64 printable ASCII characters"}],
         )
-    return key
+    # Set apart from the ids that incidents and the keeper's own requests go by.
+    return f"key:{key}"
 
 
 def send(command: Command) -> str:

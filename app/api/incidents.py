@@ -42,11 +42,12 @@ from app.api.doors import (
 from app.log import subject_facts
 from app.native import offload
 from app.picture import folded
-from app.rows import rfc3339, who
+from app.rows import rfc3339
 from app.tables import incident_index
 from app.words import Words
 from dispatch import commands as c
 from dispatch import events as e
+from dispatch.commands import who
 from dispatch.incident import Incident
 from gis.address import Place, parse_parts
 from gis.geometry import explain_outside
@@ -395,7 +396,7 @@ def _line(rec: e.Recorded, opened: dict[str, Any], say: Words) -> dict[str, Any]
         "number": data.get("number", ""),
         "reason": data.get("reason") if isinstance(data.get("reason"), str) else "",
         "answer": data.get("answer", ""),
-        "fields": ", ".join(sorted(data.get("changes", {}))) if isinstance(data.get("changes"), dict) else "",
+        "fields": _field_words(data.get("changes"), say),
         "status": _status_words(data.get("status"), say),
         "units": ", ".join(u for u, _ in data.get("units", ()))
         if rec.type == "RecommendationOffered"
@@ -411,6 +412,12 @@ def _line(rec: e.Recorded, opened: dict[str, Any], say: Words) -> dict[str, Any]
         "words": say.say(f"event-{rec.type}", args),
         "data": data,
     }
+
+
+def _field_words(changes: Any, say: Words) -> str:
+    # The coarse place changes with the exact one, and says nothing more.
+    names = sorted(set(changes) - {"coarse"}) if isinstance(changes, dict) else []
+    return ", ".join(say.say(f"field-{name}") for name in names)
 
 
 def _status_words(code: Any, say: Words) -> str:

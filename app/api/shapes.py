@@ -214,6 +214,7 @@ class Units(RootModel[list[UnitShape]]):
 
 class PickShape(Shape):
     unit: str
+    type: str
     command: Literal["owned", "requested"]
     chosen: bool
     eta_s: int
@@ -229,6 +230,7 @@ class PickShape(Shape):
 
 class WhyNotShape(Shape):
     unit: str
+    type: str
     eta_s: int | None
     why: list[str]
     reasons: list[dict[str, Any]]

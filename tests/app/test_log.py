@@ -669,6 +669,7 @@ def test_a_backup_put_back_takes_a_new_name_and_uses_no_number_twice(
     # Then what was lost, should it come back from a peer, finds its place free
     assert (lost.origin, lost.seq) not in names
     assert again.log.origin != lost.origin
+    second = closed_copy(again, tmp_path / "second.db")
     assert again.log.merge(over_the_wire([lost])).accepted == {lost.origin: 1}
     assert again.log.verify().heads.keys() == {lost.origin, again.log.origin}
     # and the same backup put back once more is once more another log
@@ -676,6 +677,10 @@ def test_a_backup_put_back_takes_a_new_name_and_uses_no_number_twice(
     put_back(backup, tmp_path / "straja.db")
     third = open_node()
     assert len({node.log.origin, again.log.origin, third.log.origin}) == 3
+    # and so is a copy of the second, put back before the third had said anything
+    third.close()
+    put_back(second, tmp_path / "straja.db")
+    assert open_node().log.origin not in {x.log.origin for x in (node, again, third)}
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

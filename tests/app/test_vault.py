@@ -148,17 +148,17 @@ def test_erasing_one_of_many_leaves_no_trace_where_pages_were_split_and_joined(
     open_node: Callable[[str], Node], random: SeededRandom
 ) -> None:
     node = open_node("C1")
-    for n in range(60):
-        node.call(f"I{n}", description="x" * random.randrange(3_000), caller={"name": SECRET})
+    for n in range(100):
+        node.call(f"I{n}", description="x" * random.randint(1, 3_000), caller={"name": SECRET})
         node.submit(c.CloseIncident, incident=f"I{n}", outcome="gata")
     everything = secrets_of(node)
-    victims = random.sample(range(60), 30)
+    victims = random.sample(range(100), 90)
     for n in victims:
         node.submit(c.ErasePersonalData, incident=f"I{n}", reason="cerere")
     gone = set(node.column(erased.c.id))
-    assert len(gone) == 4 * 30
+    assert len(gone) == 4 * 90
     assert leftovers(node, {ident: everything[ident] for ident in gone}) == []
-    assert len(secrets_of(node)) == 4 * 30
+    assert len(secrets_of(node)) == 4 * 10
 
 
 def test_a_reader_that_stands_in_the_way_delays_the_scrubbing_and_not_the_answer(node: Node) -> None:

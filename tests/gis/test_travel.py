@@ -20,6 +20,7 @@ from gis.travel import (
     SCENE_ACCESS_MPS,
     STRAIGHT,
     STRAIGHT_DETOUR,
+    THERE_M,
     UNIT_ACCESS_MPS,
     UNREACHABLE,
     RoadGraph,
@@ -412,3 +413,19 @@ def test_after_the_warm_up_no_request_compiles(helsinki):
     helsinki.nearest(np.float32(24.94), 60, lon.tolist(), lat.astype(np.float32), "foot")
     helsinki.route(24.94, 60.17, 24.95, 60.17, "ambulance")
     assert [len(kernel.signatures) for kernel in (travel._snap, travel._search)] == compiled
+
+
+def test_a_unit_in_the_same_yard_walks_over_instead_of_going_round_by_the_street(
+    helsinki: RoadGraph,
+) -> None:
+    # Given a yard about 90 m from the nearest street, with the incident and a unit 20 m apart in it
+    lon, lat = 24.9412, 60.1745
+    beside = lat + 20 / 111_195
+    # When the time is asked for with and without the right to walk over
+    round_trip = helsinki.nearest(lon, lat, [lon], [beside], "car")
+    across = helsinki.nearest(lon, lat, [lon], [beside], "car", walk_within_m=THERE_M)
+    # Then walking is the shorter way, and a unit out of that reach is not touched by it
+    assert across.drive_s[0] == pytest.approx(20 / SCENE_ACCESS_MPS, rel=0.01)
+    assert across.drive_s[0] < round_trip.drive_s[0]
+    far = helsinki.nearest(lon, lat, [24.95], [60.166], "car", walk_within_m=THERE_M)
+    assert far.drive_s[0] == helsinki.nearest(lon, lat, [24.95], [60.166], "car").drive_s[0]

@@ -7,11 +7,16 @@ import json
 import re
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Request, Route, expect
 
+from app.ports import SystemClock, SystemRandom
+from config import Config
+from dispatch import commands as c
+from tests.nodes.world import Node
 from tests.web.conftest import ROOT, Seat, Server, SitDown
 
 pytestmark = pytest.mark.web
@@ -159,6 +164,207 @@ def test_an_incident_is_corrected_noted_raised_and_closed_before_everybodys_eyes
     expect(bogdan.see("card-closed")).to_contain_text("Rezolvat la fața locului")
     for seat in (ana, bogdan):
         expect(seat.see("queue-row", number=number)).to_have_count(0)
+
+
+# ---- numbers
+
+
+def test_a_closed_incident_is_found_by_another_agencys_case_number_and_reopened(sit: SitDown) -> None:
+    # given an incident that the ambulance service calls by a number of its own
+    ana, bogdan = sit("ana"), sit("bogdan")
+    number = ana.take_call("Mikonkatu 8", "copac", "Creangă ruptă")
+    case = f"SAJ-{uuid.uuid4().hex[:8]}"
+    ana.see("link-case").click()
+    ana.see("case-agency").select_option("SAJ")
+    ana.see("case-number").fill(case)
+    ana.see("case-number").press("Enter")
+    expect(ana.see("case-numbers")).to_contain_text(f"Serviciul de Ambulanță Județean {case}")
+    expect(ana.see("link-case")).to_be_focused()
+    # and that was closed since
+    ana.see("close-incident").click()
+    ana.see("outcome").fill("Rezolvat la fața locului")
+    ana.see("close-confirm").click()
+    expect(bogdan.see("queue-row", number=number)).to_have_count(0)
+
+    # when the ambulance service calls Bogdan back, and he types the end of its number, without the mouse
+    keys = bogdan.page.keyboard
+    keys.press("/")
+    expect(bogdan.see("find")).to_be_focused()
+    keys.type(case[6:].upper())
+    hit = bogdan.see("find-hit", number=number)
+    expect(hit).to_contain_text(re.compile(r"închis la .*\d\d:\d\d:\d\d"))
+    expect(hit).to_contain_text("Mikonkatu 8")
+    expect(hit).to_contain_text(case)
+    axe(bogdan, "search with a find")
+    keys.press("Enter")
+
+    # then its card opens, to be read only
+    card = bogdan.see("incident-card", number=number)
+    expect(card).to_contain_text("Rezolvat la fața locului")
+    expect(bogdan.page.locator("#card-title")).to_be_focused()
+    for closed_to in ("note", "close-incident", "link-case", "alarm-level", "candidate"):
+        expect(bogdan.see(closed_to)).to_have_count(0)
+
+    # when he reopens it, saying why
+    bogdan.see("reopen").press("Enter")
+    expect(bogdan.see("reopen-reason")).to_be_focused()
+    keys.type("Mai este un rănit")
+    keys.press("Enter")
+
+    # then it is back in both queues
+    for seat in (ana, bogdan):
+        expect(seat.see("queue-row", number=number)).to_be_visible()
+    expect(bogdan.see("note")).to_be_visible()
+
+
+def test_the_search_forgets_says_nothing_found_and_leaves_slashes_to_those_who_type(sit: SitDown) -> None:
+    # given an open incident
+    ana = sit("ana")
+    number = ana.take_call("Mikonkatu 8", "copac", "Creangă")
+    find = ana.see("find")
+
+    # when a number that nobody has is searched for, it is said; Esc clears it
+    find.fill("nu-există-99")
+    expect(ana.see("queue")).to_contain_text("Niciun incident nu are acest număr.")
+    find.press("Escape")
+    expect(find).to_have_value("")
+    expect(ana.see("queue")).not_to_contain_text("Niciun incident nu are acest număr.")
+
+    # when hands are faster than the search, Enter still opens the incident whose number was typed
+    ana.page.keyboard.type(number.lower())
+    ana.page.keyboard.press("Enter")
+    expect(ana.see("incident-card", number=number)).to_be_visible()
+    expect(ana.see("queue-row", number=number)).to_be_focused()
+    expect(find).to_have_value("")
+
+    # and a slash typed in a note stays in the note
+    ana.see("note").focus()
+    ana.page.keyboard.type("bl. 3/4")
+    expect(ana.see("note")).to_have_value("bl. 3/4")
+
+
+# ---- a crew in danger
+
+
+def test_a_crew_in_danger_stands_on_every_board_until_it_is_safe(sit: SitDown) -> None:
+    # given a crew on its way
+    ana, bogdan = sit("ana"), sit("bogdan")
+    number = ana.take_call("Aleksanterinkatu 46", "tulburarea", "Ceartă în stradă")
+    unit = ana.see("candidate", chosen="true").first.get_attribute("data-unit")
+    assert unit
+    ana.see(f"send-{unit}").click()
+    expect(ana.see("assignment", unit=unit)).to_be_visible()
+
+    # when Bogdan hears its emergency call on the radio
+    bogdan.see("board-filter").fill(unit)
+    bogdan.see("unit-row", unit=unit).focus()
+    bogdan.page.keyboard.press("Enter")
+    bogdan.see("danger-set").click()
+
+    # then it stands on top of Ana's board, whatever she looks at, and is read out
+    ana.see("board-filter").fill("nothing is called so")
+    row = ana.see("danger-row", unit=unit)
+    expect(row).to_contain_text("ECHIPAJ ÎN PERICOL")
+    expect(row).to_contain_text(number)
+    expect(row).to_contain_text("Aleksanterinkatu 46")
+    spoken = ana.see("spoken-danger")
+    expect(spoken).to_have_attribute("aria-live", "assertive")
+    expect(spoken).to_have_text(f"Echipaj în pericol: {unit}, Aleksanterinkatu 46")
+
+    # and nothing is pushed off a small screen by it
+    for width, height in ((1920, 1080), (1366, 768), (960, 540)):
+        ana.page.set_viewport_size({"width": width, "height": height})
+        row.scroll_into_view_if_needed()
+        expect(row).to_be_in_viewport()
+        expect(row.get_by_test_id("danger-clear")).to_be_visible()
+        page = "document.documentElement"
+        assert ana.page.evaluate(f"() => {page}.scrollWidth <= {page}.clientWidth"), width
+    axe(ana, "crew in danger")
+
+    # and whoever sits down later is told too
+    matei = sit("matei", language="en")
+    expect(matei.see("danger-row", unit=unit)).to_contain_text("CREW IN DANGER")
+    expect(matei.see("spoken-danger")).to_contain_text(unit)
+    expect(matei.see("danger-clear")).to_have_count(0)
+
+    # when one key is pressed by mistake, nothing happens; pressed twice, the crew is safe again
+    clear = row.get_by_test_id("danger-clear")
+    clear.press("Enter")
+    expect(clear).to_contain_text("Sigur?")
+    expect(bogdan.see("danger-row", unit=unit)).to_be_visible()
+    clear.press("Enter")
+    for seat in (ana, bogdan, matei):
+        expect(seat.see("danger-row")).to_have_count(0)
+        expect(seat.see("spoken-danger")).to_have_text("")
+
+
+# ---- stations that could not hear each other
+
+
+def test_a_unit_sent_by_two_stations_is_shown_to_people_who_settle_it(
+    sit: SitDown, start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    # given two open incidents that two stations know of, and a crew of the city
+    server = start_server()
+    ana, bogdan = sit("ana", at=server), sit("bogdan", at=server, language="en")
+    theirs = ana.take_call("Aleksanterinkatu 52", "tulburarea", "Muzică tare")
+    ours = ana.take_call("Aleksanterinkatu 46", "tulburarea", "Ceartă în stradă")
+    unit = ana.see("candidate", chosen="true").first.get_attribute("data-unit")
+    assert unit
+    ids = {i["number"]: i["id"] for i in ana.held()["incidents"]}
+    url = Config.from_env(server.env).database_url
+    here = Node(url, server.var, SystemClock(), SystemRandom(), station="C1")
+    there = Node(f"sqlite:///{tmp_path / 'c2.sqlite'}", tmp_path, SystemClock(), SystemRandom(), station="C2")
+    try:
+        while there.pull(here).accepted:
+            pass
+
+        # when both send that crew while they cannot hear each other, and then can again
+        ana.see(f"send-{unit}").click()
+        expect(ana.see("assignment", unit=unit)).to_be_visible()
+        there.submit(c.AssignUnits, incident=ids[theirs], units=(unit,))
+        while here.pull(there).accepted:
+            pass
+    finally:
+        there.close()
+        here.close()
+
+    # then board, queue and card say so in words, and nobody was recalled
+    clash = ana.see("contradiction", kind="sent-twice")
+    expect(clash).to_contain_text("Trimis de două ori")
+    for word in (unit, ours, theirs, "nu recheamă pe nimeni"):
+        expect(clash).to_contain_text(word)
+    ana.see("board-filter").fill(unit)
+    expect(ana.see("unit-row", unit=unit).get_by_test_id("unit-clash")).to_contain_text("Trimis de două ori")
+    for number in (ours, theirs):
+        expect(ana.see("queue-row", number=number).get_by_test_id("queue-clash")).to_be_visible()
+        ana.see("queue-row", number=number).click()
+        expect(ana.see("assignment", unit=unit)).to_be_visible()
+        expect(clash).to_have_count(1)
+    ana.page.set_viewport_size({"width": 1366, "height": 768})
+    axe(ana, "contradiction on the card")
+
+    # when Bogdan opens the unit's menu with the keyboard and writes down what the two stations agreed
+    bogdan.see("board-filter").fill(unit)
+    expect(bogdan.see("unit-clash")).to_contain_text("Sent twice")
+    bogdan.see("unit-row", unit=unit).focus()
+    bogdan.page.keyboard.press("Enter")
+    menu = bogdan.see("status-menu")
+    expect(menu).to_contain_text("recalls nobody")
+    axe(bogdan, "contradiction in the menu")
+    menu.get_by_test_id("settle").press("Enter")
+    expect(menu.get_by_test_id("settle-how")).to_be_focused()
+    bogdan.page.keyboard.type("Agreed with C2: stays at the quarrel")
+    bogdan.page.keyboard.press("Enter")
+
+    # then the contradiction is gone from both consoles, and the crew is where it was
+    for seat in (ana, bogdan):
+        for chip in ("contradiction", "unit-clash", "queue-clash"):
+            expect(seat.see(chip)).to_have_count(0)
+    held = {u["id"]: u for u in ana.held()["units"]}[unit]
+    assert held["conflicts"][0]["resolution"] == "Agreed with C2: stays at the quarrel"
+    assert held["incident"] in (ids[ours], ids[theirs])
+    expect(ana.see("assignment", unit=unit)).to_be_visible()
 
 
 # ---- links break

@@ -67,3 +67,13 @@ event-UnitRegistered = { $unit } brought into service
 event-UnitStatusReported = { $unit }: { $status }
 event-UnitFlagSet = { $unit }: flag changed
 event-CustodyGranted = { $unit } handed over
+
+# --- the fields of an incident
+field-kind = type
+field-priority = priority
+field-medical_code = medical code
+field-place = place
+field-description = description
+field-caller = caller
+field-talkgroup = talkgroup
+field-staging = staging

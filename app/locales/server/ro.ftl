@@ -68,3 +68,13 @@ event-UnitRegistered = { $unit } pus în serviciu
 event-UnitStatusReported = { $unit }: { $status }
 event-UnitFlagSet = { $unit }: semnalizare schimbată
 event-CustodyGranted = { $unit } predat
+
+# --- câmpurile unui incident
+field-kind = tip
+field-priority = prioritate
+field-medical_code = cod medical
+field-place = loc
+field-description = descriere
+field-caller = apelant
+field-talkgroup = grup de convorbire
+field-staging = punct de așteptare

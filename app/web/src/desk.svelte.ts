@@ -1,4 +1,4 @@
-import type { Catalogue, City, Conflict, IncidentType, Priority, Status, Unit, UnitType, User } from './types';
+import type { Catalogue, City, Conflict, Incident, IncidentType, Priority, Status, Unit, UnitType, User } from './types';
 
 /** What is fixed for a session: who sits here, which city, and the pack's words by code. */
 class Desk {
@@ -45,10 +45,28 @@ class Desk {
 }
 
 /** Since when the crew is in danger, null when it is not. */
-export const danger_since = (unit: Unit): string | null => unit.flags.find((f) => f.flag === 'emergency')?.since ?? null;
+export const dangerSince = (unit: Unit): string | null => unit.flags.find((f) => f.flag === 'emergency')?.since ?? null;
 
 /** What no person has settled yet. */
 export const unsettled = (row: { conflicts: Conflict[] }): Conflict[] => row.conflicts.filter((k) => k.resolution === null);
+
+export interface Clash {
+  conflict: Conflict;
+  /** The unit that carries it; absent when the incident itself does. */
+  unit?: Unit;
+}
+
+/** Every unsettled contradiction that touches an incident: its own, and those of units sent to it or away from it. */
+export function clashes(incident: Incident, units: ReadonlyMap<string, Unit>): Clash[] {
+  const found: Clash[] = unsettled(incident).map((conflict) => ({ conflict }));
+  for (const unit of units.values()) {
+    for (const conflict of unsettled(unit)) {
+      const { first, second } = conflict.about;
+      if (first === incident.id || second === incident.id) found.push({ conflict, unit });
+    }
+  }
+  return found;
+}
 
 function index<E extends { code: string }>(entries: E[] | undefined): ReadonlyMap<string, E> {
   return new Map((entries ?? []).map((entry) => [entry.code, entry]));
