@@ -298,13 +298,13 @@ def test_a_crew_in_danger_stands_on_every_board_until_it_is_safe(sit: SitDown) -
         expect(seat.see("spoken-danger")).to_have_text("")
 
 
-# ---- stations that could not hear each other
+# ---- servers that could not hear each other
 
 
-def test_a_unit_sent_by_two_stations_is_shown_to_people_who_settle_it(
+def test_a_unit_sent_by_two_servers_is_shown_to_people_who_settle_it(
     sit: SitDown, start_server: Callable[..., Server], tmp_path: Path
 ) -> None:
-    # given two open incidents that two stations know of, and a crew of the city
+    # given two open incidents, a crew of the city, and the station's reserve laptop that knows of them all
     server = start_server()
     ana, bogdan = sit("ana", at=server), sit("bogdan", at=server, language="en")
     theirs = ana.take_call("Aleksanterinkatu 52", "tulburarea", "Muzică tare")
@@ -314,19 +314,21 @@ def test_a_unit_sent_by_two_stations_is_shown_to_people_who_settle_it(
     ids = {i["number"]: i["id"] for i in ana.held()["incidents"]}
     url = Config.from_env(server.env).database_url
     here = Node(url, server.var, SystemClock(), SystemRandom(), station="C1")
-    there = Node(f"sqlite:///{tmp_path / 'c2.sqlite'}", tmp_path, SystemClock(), SystemRandom(), station="C2")
+    laptop = Node(
+        f"sqlite:///{tmp_path / 'laptop.sqlite'}", tmp_path, SystemClock(), SystemRandom(), station="C1"
+    )
     try:
-        while there.pull(here).accepted:
+        while laptop.pull(here).accepted:
             pass
 
-        # when both send that crew while they cannot hear each other, and then can again
+        # when both servers send that crew while they cannot hear each other, and then can again
         ana.see(f"send-{unit}").click()
         expect(ana.see("assignment", unit=unit)).to_be_visible()
-        there.submit(c.AssignUnits, incident=ids[theirs], units=(unit,))
-        while here.pull(there).accepted:
+        laptop.submit(c.AssignUnits, incident=ids[theirs], units=(unit,))
+        while here.pull(laptop).accepted:
             pass
     finally:
-        there.close()
+        laptop.close()
         here.close()
 
     # then board, queue and card say so in words, and nobody was recalled
@@ -344,7 +346,7 @@ def test_a_unit_sent_by_two_stations_is_shown_to_people_who_settle_it(
     ana.page.set_viewport_size({"width": 1366, "height": 768})
     axe(ana, "contradiction on the card")
 
-    # when Bogdan opens the unit's menu with the keyboard and writes down what the two stations agreed
+    # when Bogdan opens the unit's menu with the keyboard and writes down what people agreed
     bogdan.see("board-filter").fill(unit)
     expect(bogdan.see("unit-clash")).to_contain_text("Sent twice")
     bogdan.see("unit-row", unit=unit).focus()
@@ -354,7 +356,7 @@ def test_a_unit_sent_by_two_stations_is_shown_to_people_who_settle_it(
     axe(bogdan, "contradiction in the menu")
     menu.get_by_test_id("settle").press("Enter")
     expect(menu.get_by_test_id("settle-how")).to_be_focused()
-    bogdan.page.keyboard.type("Agreed with C2: stays at the quarrel")
+    bogdan.page.keyboard.type("Agreed with the laptop: stays at the quarrel")
     bogdan.page.keyboard.press("Enter")
 
     # then the contradiction is gone from both consoles, and the crew is where it was
@@ -362,7 +364,7 @@ def test_a_unit_sent_by_two_stations_is_shown_to_people_who_settle_it(
         for chip in ("contradiction", "unit-clash", "queue-clash"):
             expect(seat.see(chip)).to_have_count(0)
     held = {u["id"]: u for u in ana.held()["units"]}[unit]
-    assert held["conflicts"][0]["resolution"] == "Agreed with C2: stays at the quarrel"
+    assert held["conflicts"][0]["resolution"] == "Agreed with the laptop: stays at the quarrel"
     assert held["incident"] in (ids[ours], ids[theirs])
     expect(ana.see("assignment", unit=unit)).to_be_visible()
 
