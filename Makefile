@@ -20,7 +20,7 @@ test: ## run every test; offers to install missing parts (PostGIS, Chromium) whe
 	@$(PYTHON) -m pytest $(ARGS)
 
 lint: ## check style, types, the direction of imports, and the front end's types
-	@./straja setup test build
+	@./straja setup test build bench
 	@echo "ruff"; $(PYTHON) -m ruff check .
 	@echo "mypy --strict dispatch gis devices"; $(PYTHON) -m mypy --strict dispatch gis devices
 	@echo "mypy app bench"; $(PYTHON) -m mypy app bench config.py

@@ -7,10 +7,14 @@ cursor to which it leads: a console that is not at `from` asks again, so nothing
 
 from __future__ import annotations
 
+import json
 import logging
+import socket
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 import numpy as np
@@ -31,6 +35,21 @@ FRAME_EVERY_S = 0.25
 PULSE_EVERY_S = 2.0
 BACKLOG_MAX = 500
 """Packets waiting for one console before it is cut off, to come back with its cursor."""
+PING_EVERY_S = 5
+PING_ANSWER_S = 5
+"""A console that does not answer a ping in time is gone: its place is given back, and it comes again."""
+HELLOS_MAX = 6
+HELLOS_WITHIN_S = 10.0
+"""A console asks where it stands when it connects or finds a gap; one that asks more often is cut off."""
+SNAPSHOT_FRESH_S = 1.0
+"""How long one snapshot serves all consoles of a scope, as after a restart when all come back at once."""
+EVICT_EVERY_S = 60.0
+STRANGERS_MAX = 100
+"""Sockets of callers that have not said who they are; further ones are turned away until some have."""
+STRANGER_S = 5.0
+"""Seconds in which a caller must say who it is."""
+DEAD_S = 20
+"""Seconds after which the kernel gives up a connection whose other side is silent."""
 log = logging.getLogger("straja.live")
 
 
@@ -50,6 +69,7 @@ class Peer:
     scope: str
     still: Callable[[], bool]
     ready: bool = False
+    hellos: deque[float] = field(default_factory=lambda: deque(maxlen=HELLOS_MAX))
 
 
 class Bell:
@@ -85,6 +105,9 @@ class Live:
         self._lock = threading.RLock()
         self._peers: dict[str, Peer] = {}
         self._scopes: dict[str, Scope] = {}
+        self._snapshots: dict[str, tuple[int, float, dict[str, Any]]] = {}
+        self._strangers: dict[str, float] = {}
+        self._evict_at_s = 0.0
         self._tick = 0
         self._bell = Bell()
         self._running = False
@@ -115,6 +138,8 @@ class Live:
         while self._running:
             self._io.sleep(PULSE_EVERY_S)
             self._guarded(self.pulse)
+            self._guarded(self.turn_out)
+            self._guarded(self.evict)
 
     def _guarded(self, call: Callable[[], None]) -> None:
         try:
@@ -141,6 +166,22 @@ class Live:
             scope.sockets.discard(sid)
             if not scope.sockets:
                 del self._scopes[peer.scope]
+                self._snapshots.pop(peer.scope, None)
+
+    def is_full(self) -> bool:
+        """Whether too many callers have not said who they are."""
+        return len(self._io.server.eio.sockets) - len(self._peers) >= STRANGERS_MAX
+
+    def welcome(self, sid: str) -> bool:
+        """Whether this socket may ask again where it stands; cut off when it asks without end."""
+        peer = self._peers.get(sid)
+        if peer is None or not peer.still():
+            return False
+        now_s = self._core.world.clock.monotonic_s()
+        if len(peer.hellos) == HELLOS_MAX and now_s - peer.hellos[0] < HELLOS_WITHIN_S:
+            return False
+        peer.hellos.append(now_s)
+        return True
 
     def hello(self, sid: str, cursor: str | None) -> dict[str, Any] | None:
         """What brings one console up to date, and a seat in its room; None for an unknown socket."""
@@ -155,22 +196,29 @@ class Live:
             position = self._position_of(cursor)
             changed = picture.changed_since(position) if position is not None else None
             if changed is None:
-                incidents = [x for x in picture.now.incidents() if x.open]
-                units = list(picture.now.units())
-                mode = "snapshot"
+                mode, rows = "snapshot", self._snapshot(scope)
             else:
-                incidents, units = self._named(changed[1])
-                mode = "changes"
+                mode, rows = "changes", self._built(scope, *self._named(changed[1]))
             answer = {
                 "mode": mode,
                 "cursor": self._cursor(self._at),
-                **self._built(scope, incidents, units),
+                **rows,
                 "server_time": rfc3339(self._core.world.clock.now_us()),
             }
             if not peer.ready:
                 peer.ready = True
                 join_room(scope.key, sid=sid, namespace="/")
             return answer
+
+    def _snapshot(self, scope: Scope) -> dict[str, Any]:
+        now_s = self._core.world.clock.monotonic_s()
+        kept = self._snapshots.get(scope.key)
+        if kept is not None and kept[0] == self._at and now_s - kept[1] < SNAPSHOT_FRESH_S:
+            return kept[2]
+        state = self._core.picture.now
+        rows = self._built(scope, [x for x in state.incidents() if x.open], list(state.units()))
+        self._snapshots[scope.key] = (self._at, now_s, rows)
+        return rows
 
     def _cursor(self, position: int) -> str:
         return f"{self._core.log.cursor(position)}.{self._process}"
@@ -201,7 +249,8 @@ class Live:
             self._at = to
             for scope in list(self._scopes.values()):
                 self._cut_slow(scope)
-                self._io.emit("changes", envelope | self._built(scope, incidents, units), to=scope.key)
+                frame = envelope | self._built(scope, incidents, units)
+                self._io.emit("changes", frame, to=scope.key)
 
     def _named(self, subjects: dict[str, None]) -> tuple[list[Incident], list[Unit]]:
         state = self._core.picture.now
@@ -238,12 +287,13 @@ class Live:
                 (personal if opened else plain).append(x)
             elif any(a.unit == actor.unit for a in x.assignments):
                 gone.append(x.id)
+        seen = [u for u in units if may(actor, "unit.read", district=u.district, unit=u.id)]
         return {
-            "incidents": self._rows.incidents(personal, personal=True)
-            + self._rows.incidents(plain, personal=False),
-            "units": [
-                self._rows.unit(u) for u in units if may(actor, "unit.read", district=u.district, unit=u.id)
+            "incidents": [
+                *_whole(personal, lambda x: self._rows.incident(x, personal=True)),
+                *_whole(plain, lambda x: self._rows.incident(x, personal=False)),
             ],
+            "units": _whole(seen, self._rows.unit),
             "gone": {"incidents": gone},
         }
 
@@ -286,6 +336,28 @@ class Live:
                 self._io.emit("revoked", {}, to=sid)
                 self._io.server.disconnect(sid, namespace="/")
 
+    def turn_out(self) -> None:
+        """Close the sockets of callers that have not said in time who they are."""
+        server = self._io.server
+        known = {server.manager.eio_sid_from_sid(sid, "/") for sid in list(self._peers)}
+        now_s = self._core.world.clock.monotonic_s()
+        before, self._strangers = self._strangers, {}
+        for eio_sid, waiting in list(server.eio.sockets.items()):
+            if eio_sid in known:
+                continue
+            since_s = before.get(eio_sid, now_s)
+            if now_s - since_s >= STRANGER_S:
+                waiting.close(wait=False, abort=True)
+            else:
+                self._strangers[eio_sid] = since_s
+
+    def evict(self) -> None:
+        """Let go of what was closed long ago."""
+        now_s = self._core.world.clock.monotonic_s()
+        if now_s >= self._evict_at_s:
+            self._evict_at_s = now_s + EVICT_EVERY_S
+            self._core.picture.evict()
+
     def _cut_slow(self, scope: Scope) -> None:
         server = self._io.server
         for sid in list(scope.sockets):
@@ -296,6 +368,83 @@ class Live:
                 self._io.server.disconnect(sid, namespace="/")
 
 
+def _whole(items: Iterable[Any], row: Callable[[Any], dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of all items that have one: what cannot be shown must not hide the rest."""
+    rows = []
+    for item in items:
+        try:
+            rows.append(row(item))
+        except Exception:
+            log.exception("the row of %s cannot be built", item.id)
+    return rows
+
+
+def _closes_promptly(base: Any) -> Any:
+    """Engine.IO's websocket, whose connection really ends when it is closed.
+
+    As it comes, closing only says goodbye: towards a laptop that has lost its network the reading side goes
+    on waiting for ever, and each such connection keeps a place on the server.
+    """
+
+    class Websocket(base):  # type: ignore[misc]
+        def __init__(self, handler: Callable[[Any], Any], server: Any) -> None:
+            def tuned(me: Any) -> Any:
+                # The kernel asks a silent peer, and gives up one that takes nothing off our hands.
+                sock = me.ws.sock
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                if hasattr(socket, "TCP_USER_TIMEOUT"):
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, DEAD_S // 2)
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_S * 1000)
+                return handler(me)
+
+            super().__init__(tuned, server)
+
+        def close(self) -> None:
+            try:
+                super().close()
+            finally:
+                try:
+                    self.ws.sock.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    log.debug("the connection had ended by itself")
+
+    return Websocket
+
+
+class Gate:
+    """In front of the sockets: known callers come in, strangers only while there are few of them."""
+
+    def __init__(self, inner: Callable[..., Any], live: Live, core: Core) -> None:
+        self._inner = inner
+        self._live = live
+        self._accounts = core.accounts
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        if not str(environ.get("PATH_INFO", "")).startswith("/socket.io"):
+            return self._inner(environ, start_response)
+        if not self._is_known(environ) and self._live.is_full():
+            body = json.dumps(
+                {"code": "too-many-strangers", "detail": "Too many callers; try again."}
+            ).encode()
+            start_response(
+                "503 Service Unavailable",
+                [("Content-Type", "application/problem+json"), ("Retry-After", str(round(STRANGER_S)))],
+            )
+            return [body]
+        return self._inner(environ, start_response)
+
+    def _is_known(self, environ: dict[str, Any]) -> bool:
+        scheme, _, secret = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
+        if scheme.lower() == "bearer":
+            return self._accounts.by_token(secret.strip()) is not None
+        try:
+            cookie = SimpleCookie(environ.get("HTTP_COOKIE", "")).get(COOKIE)
+        except CookieError:
+            return False
+        return cookie is not None and self._accounts.by_session(cookie.value) is not None
+
+
 def attach(app: Flask, core: Core, rows: Rows) -> tuple[SocketIO, Live]:
     """The Socket.IO server on `app`, websocket only, same origin only for cookies."""
     socketio = SocketIO(
@@ -304,13 +453,16 @@ def attach(app: Flask, core: Core, rows: Rows) -> tuple[SocketIO, Live]:
         transports=["websocket"],
         manage_session=False,
         cors_allowed_origins=None,
-        ping_interval=10,
-        ping_timeout=8,
+        ping_interval=PING_EVERY_S,
+        ping_timeout=PING_ANSWER_S,
         max_http_buffer_size=64_000,
         logger=False,
         engineio_logger=False,
     )
+    server = socketio.server.eio
+    server._async = {**server._async, "websocket": _closes_promptly(server._async["websocket"])}
     live = Live(socketio, core, rows)
+    app.wsgi_app = Gate(app.wsgi_app, live, core)  # type: ignore[method-assign]
     accounts = core.accounts
 
     @socketio.on("connect")
@@ -338,12 +490,11 @@ def attach(app: Flask, core: Core, rows: Rows) -> tuple[SocketIO, Live]:
         return True
 
     @socketio.on("hello")
-    def on_hello(data: Any = None) -> dict[str, Any]:
+    def on_hello(data: Any = None, *_: Any) -> dict[str, Any]:
         sid: str = request.sid  # type: ignore[attr-defined]
-        peer = live._peers.get(sid)
-        if peer is None or not peer.still():
+        if not live.welcome(sid):
             disconnect()
-            return {"error": "sign-in"}
+            return {"error": "sign-in-or-slow-down"}
         cursor = data.get("cursor") if isinstance(data, dict) else None
         answer = live.hello(sid, cursor if isinstance(cursor, str) and len(cursor) < 200 else None)
         return answer or {"error": "sign-in"}

@@ -399,6 +399,8 @@ def web_command(config: Config, fd: int | None = None) -> list[str]:
         "1",
         "--bind",
         address,
+        "--worker-connections",
+        "4000",
         "--graceful-timeout",
         "3",
         "--timeout",

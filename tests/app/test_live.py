@@ -11,9 +11,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 import socketio
+import websocket
 
 from app.auth import Accounts
 from app.database import open_engine
+from app.live import (
+    HELLOS_MAX,
+    PING_ANSWER_S,
+    PING_EVERY_S,
+    PULSE_EVERY_S,
+    STRANGER_S,
+    STRANGERS_MAX,
+)
 from app.ports import SystemClock, SystemRandom
 from app.up import wait_until
 from tests.app.board import (
@@ -461,3 +470,87 @@ def test_two_processes_on_one_database_show_the_same_board_within_a_second(
 
 def same_board(one: FarConsole, two: FarConsole) -> bool:
     return wait_until(lambda: one.shown() == two.shown(), 5)
+
+
+# ---- callers that mean no good, or are gone
+
+
+def raw_socket(url: str, token: str | None) -> websocket.WebSocket:
+    """A websocket that speaks Engine.IO by hand, and so never answers a ping unless told to."""
+    address = url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
+    line = websocket.create_connection(address, timeout=5, suppress_origin=True)
+    assert line.recv().startswith("0")
+    if token is not None:
+        line.send("40" + json.dumps({"token": token}))
+        assert line.recv().startswith("40")
+    return line
+
+
+def ended(line: websocket.WebSocket) -> bool:
+    """Whether the server has closed the connection itself, not only said goodbye."""
+    line.sock.settimeout(0.05)
+    try:
+        return line.sock.recv(65_536) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+def test_a_console_that_lost_its_network_gives_its_place_back(remote: Remote) -> None:
+    line = raw_socket(remote.url, remote.token)
+    # When it answers no ping any more, then its connection is closed, goodbye or not
+    assert wait_until(lambda: ended(line), PING_EVERY_S + PING_ANSWER_S + 8), "the dead console kept its place"
+
+
+def test_a_caller_that_does_not_say_who_it_is_is_turned_out(stations: tuple[Server, Server]) -> None:
+    line = raw_socket(stations[0].url, None)
+    assert wait_until(lambda: ended(line), STRANGER_S + 2 * PULSE_EVERY_S + 5)
+
+
+def test_a_crowd_of_strangers_does_not_keep_the_dispatchers_out(remote: Remote) -> None:
+    url, token = remote.url, remote.token
+    # Given more strangers than are let in
+    crowd = []
+    with pytest.raises(websocket.WebSocketBadStatusException) as refusal:
+        for _ in range(STRANGERS_MAX + 20):
+            crowd.append(raw_socket(url, None))
+    assert refusal.value.status_code == 503
+    # Then whoever is known still comes in, and the server still answers
+    address = url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
+    known = websocket.create_connection(
+        address, timeout=5, suppress_origin=True, header=[f"Authorization: Bearer {token}"]
+    )
+    assert known.recv().startswith("0")
+    assert requests.get(f"{url}/healthz", timeout=5).status_code == 200
+    for line in (*crowd, known):
+        line.close(timeout=1)
+
+
+def test_a_console_that_asks_without_end_is_cut_off(shared_room: Room) -> None:
+    room = shared_room
+    console = NearConsole(room, room.desk("observer"))
+    asked = 1
+    while console.client.is_connected() and asked < 10 * HELLOS_MAX:
+        console.client.emit("hello", {"cursor": None}, callback=True)
+        asked += 1
+    assert asked == HELLOS_MAX + 1
+
+
+def test_one_row_that_cannot_be_built_does_not_hide_the_others(
+    shared_room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = shared_room
+    good, bad = room.unit("PL"), room.unit("PL")
+    rows = room.app.extensions["straja_rows"]
+    whole = rows.unit
+
+    def broken(unit: Any) -> dict[str, Any]:
+        if unit.id == bad:
+            raise ValueError("a fact of another program")
+        return dict(whole(unit))
+
+    monkeypatch.setattr(type(rows), "unit", lambda self, unit: broken(unit))
+    seen = NearConsole(room, room.ana)
+    assert good in seen.units
+    assert bad not in seen.units
