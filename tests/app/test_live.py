@@ -500,7 +500,7 @@ def ended(line: websocket.WebSocket) -> bool:
 def test_a_console_that_lost_its_network_gives_its_place_back(remote: Remote) -> None:
     line = raw_socket(remote.url, remote.token)
     # When it answers no ping any more, then its connection is closed, goodbye or not
-    assert wait_until(lambda: ended(line), PING_EVERY_S + PING_ANSWER_S + 8), "the dead console kept its place"
+    assert wait_until(lambda: ended(line), PING_EVERY_S + PING_ANSWER_S + 8), "it kept its place"
 
 
 def test_a_caller_that_does_not_say_who_it_is_is_turned_out(stations: tuple[Server, Server]) -> None:
@@ -511,11 +511,15 @@ def test_a_caller_that_does_not_say_who_it_is_is_turned_out(stations: tuple[Serv
 def test_a_crowd_of_strangers_does_not_keep_the_dispatchers_out(remote: Remote) -> None:
     url, token = remote.url, remote.token
     # Given more strangers than are let in
-    crowd = []
-    with pytest.raises(websocket.WebSocketBadStatusException) as refusal:
-        for _ in range(STRANGERS_MAX + 20):
+    crowd: list[websocket.WebSocket] = []
+    turned_away = 0
+    for _ in range(STRANGERS_MAX + 20):
+        try:
             crowd.append(raw_socket(url, None))
-    assert refusal.value.status_code == 503
+        except websocket.WebSocketBadStatusException as refusal:
+            assert refusal.status_code == 503
+            turned_away += 1
+    assert turned_away > 0
     # Then whoever is known still comes in, and the server still answers
     address = url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
     known = websocket.create_connection(
