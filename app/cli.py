@@ -139,7 +139,7 @@ def accounts(config: Config) -> Accounts:
 def blamed(error: BadAccount) -> Trouble:
     """The refusal in the words of this command line."""
     option = {"districts": "--district", "password": "the password"}.get(error.field, f"--{error.field}")
-    return Trouble(f"{option}: {error.detail}", "Nothing was made; mend that and run it again.")
+    return Trouble(f"{option}: {error.detail}", "Nothing was changed; mend that and run it again.")
 
 
 def run_token_create(config: Config, given: Namespace) -> None:
@@ -170,19 +170,33 @@ def run_token_revoke(config: Config, given: Namespace) -> None:
 def run_user_create(config: Config, given: Namespace) -> None:
     from app.auth import BadAccount
 
-    if sys.stdin.isatty():
-        password = getpass.getpass(f"Password for {given.name}: ")
-        if getpass.getpass("Once more: ") != password:
-            raise Trouble("the two passwords differ", "Nothing was made; try again.")
-    else:
-        password = sys.stdin.readline().rstrip("\n")
     try:
         made = accounts(config).create_account(
-            given.name, password, role(given), districts(given), given.unit, given.display_name
+            given.name, password_for(given), role(given), districts(given), given.unit, given.display_name
         )
     except BadAccount as error:
         raise blamed(error) from None
     up.say(f"account {made.name} ({made.role}) was made")
+
+
+def run_user_password(config: Config, given: Namespace) -> None:
+    from app.auth import BadAccount
+
+    try:
+        accounts(config).set_password(given.name, password_for(given))
+    except BadAccount as error:
+        raise blamed(error) from None
+    up.say(f"account {given.name} has a new password; its sessions are ended")
+
+
+def password_for(given: Namespace) -> str:
+    """Asked for twice at a terminal, else the first line of standard input."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    password = getpass.getpass(f"Password for {given.name}: ")
+    if getpass.getpass("Once more: ") != password:
+        raise Trouble("the two passwords differ", "Nothing was changed; try again.")
+    return password
 
 
 def run_user_list(config: Config, given: Namespace) -> None:
@@ -352,6 +366,12 @@ COMMANDS: tuple[Command, ...] = (
         run_user_create,
         user_arguments,
     ),
+    Command(
+        "user password",
+        "give an account another password, asked for or read from standard input",
+        run_user_password,
+        one_name,
+    ),
     Command("user list", "list the accounts", run_user_list),
     Command("user disable", "bar an account at once, its sessions too", run_user_change, one_name),
     Command("user enable", "let a disabled account in again", run_user_change, one_name),
@@ -393,13 +413,6 @@ def parser() -> ArgumentParser:
         command.arguments(one)
         one.set_defaults(run=command.run, words=command.words)
     return top
-
-
-def parser_of(command: Command) -> ArgumentParser:
-    """The arguments of one command alone."""
-    one = ArgumentParser(prog=f"straja {command.words}")
-    command.arguments(one)
-    return one
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

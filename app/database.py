@@ -6,11 +6,11 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql import ClauseElement
 
-from app.tables import metadata
+from app.tables import incident_index, metadata
 
 
 def open_engine(url: str) -> Engine:
@@ -49,12 +49,18 @@ def prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def create_tables(engine: Engine) -> None:
-    """Make what is missing; harmless when two processes start at once."""
+    """Make what is missing; harmless when two processes start at once. An index of another form is dropped,
+    and filled again from the log."""
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(5746)")
+        found = inspect(connection)
+        if found.has_table(incident_index.name):
+            columns = {column["name"] for column in found.get_columns(incident_index.name)}
+            if columns != set(incident_index.c.keys()):
+                incident_index.drop(connection)
         metadata.create_all(connection)
         connection.commit()
 

@@ -293,7 +293,12 @@ class Live:
                 *_whole(personal, lambda x: self._rows.incident(x, personal=True)),
                 *_whole(plain, lambda x: self._rows.incident(x, personal=False)),
             ],
-            "units": _whole(seen, self._rows.unit),
+            "units": _whole(
+                seen,
+                lambda u: self._rows.unit(
+                    u, personal=may(actor, "personal.read", district=u.district, unit=u.id)
+                ),
+            ),
             "gone": {"incidents": gone},
         }
 

@@ -30,12 +30,15 @@ from sqlalchemy import (
     Connection,
     Dialect,
     Engine,
+    Select,
     String,
+    Table,
     bindparam,
     delete,
     func,
     insert,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -44,7 +47,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.database import Prepared
 from app.native import Empty, Promise, SimpleQueue, sleep, start_thread
 from app.ports import World
-from app.tables import erased, event, event_subject, lineage, private, private_key, quarantine
+from app.tables import answered, erased, event, event_subject, lineage, private, private_key, quarantine
 from app.vault import Blob, Vault
 from dispatch import events as e
 
@@ -52,6 +55,8 @@ HASH_VERSION = 1
 GENESIS = "0" * 64
 GROUP_MAX = 256
 """The most works that share one commit; a longer queue waits for the next."""
+ANSWERED_KEPT_US = 7 * 86_400_000_000
+"""How long the answer to a request that changed nothing is remembered."""
 LOCK_KEY = 0x57AA_1A
 """The PostgreSQL advisory lock that makes one writer of many processes."""
 
@@ -154,12 +159,14 @@ class _Statements:
 
     def __init__(self, dialect: Dialect) -> None:
         given: BindParameter[Any] = bindparam("cause")
-        same = event.c.cause == given if dialect.name == "sqlite" else event.c.cause == func.any(given)
+
+        def met(table: Table) -> Select[Any]:
+            same = table.c.cause == given if dialect.name == "sqlite" else table.c.cause == func.any(given)
+            return select(table.c.cause, table.c.position, table.c.request_hash).where(same)
+
         later = _SELECT.where(event.c.position > bindparam("position")).order_by(event.c.position)
         self.after = Prepared(later, dialect)
-        self.cause = Prepared(
-            select(event.c.cause, event.c.position, event.c.request_hash).where(same), dialect
-        )
+        self.cause = Prepared(union_all(met(event), met(answered)), dialect)
         self.event = Prepared(insert(event), dialect, _COLUMNS)
         self.subject = Prepared(insert(event_subject), dialect, ("subject", "position"))
         self.private = Prepared(insert(private).inline(), dialect, ("id", "ciphertext"))
@@ -217,6 +224,7 @@ class Transaction:
         self._subjects: list[dict[str, Any]] = []
         self._blobs: list[Blob] = []
         self._erased: list[str] = []
+        self._answered: list[dict[str, Any]] = []
         self.clear: dict[str, Any] = {}
         self.merged = False
 
@@ -227,6 +235,14 @@ class Transaction:
     def done(self, cause: str) -> Done | None:
         """What this cause already led to, at any node, in this transaction too."""
         return self._done.get(cause)
+
+    def remember(self, cause: str, request_hash: str) -> int:
+        """Note the answer to a request that changed nothing, lest it act when it is sent again later; the
+        position at which it was answered."""
+        row = {"cause": cause, "position": self.position, "request_hash": request_hash}
+        self._answered.append({**row, "at": self._log.world.clock.now_us()})
+        self._done[cause] = Done(self.position, request_hash)
+        return self.position
 
     def append(
         self,
@@ -390,6 +406,11 @@ class Transaction:
             self._write_blobs()
         if self._erased:
             self._erase(self._erased)
+        if self._answered:
+            old = self._log.world.clock.now_us() - ANSWERED_KEPT_US
+            self.connection.execute(delete(answered).where(answered.c.at < old))
+            self.connection.execute(insert(answered), self._answered)
+            self._answered = []
         self._events, self._subjects, self._blobs, self._erased = [], [], [], []
 
     def _write_blobs(self) -> None:
@@ -776,6 +797,11 @@ class Log:
             if cause not in done or position > done[cause].position:
                 done[cause] = Done(position, request_hash)
         return done
+
+    def met(self, cause: str) -> bool:
+        """Whether a request was answered before, as far as is on disk."""
+        with self.engine.connect() as connection:
+            return cause in self._causes_done(connection, [cause])
 
     def _data_version(self, connection: Connection | None) -> int:
         if connection is None or not self.embedded:

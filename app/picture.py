@@ -268,7 +268,7 @@ def _index_row(incident: Incident) -> dict[str, object]:
         "id": incident.id,
         "number": incident.number,
         "state": "open" if incident.open else "closed",
-        "reported_at": incident.reported_us,
+        "recorded_at": incident.recorded_us,
         "closed_at": incident.closed_us,
         "numbers": folded(" ".join(numbers)),
     }

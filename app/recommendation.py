@@ -21,7 +21,7 @@ from dispatch.commands import who
 from dispatch.incident import Incident
 from dispatch.optimise import Candidates, Pick, Plan, Reason, WhyNot, recommend
 from dispatch.plans import Pack
-from dispatch.unit import Unit, crew_mate_out
+from dispatch.unit import Unit, crew_mate_asked, crew_mate_out
 from gis.travel import THERE_M, straight_line
 
 
@@ -47,7 +47,12 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
     lon, lat, _ = rows.place_of(incident)
     now_us = core.world.clock.now_us()
     columns, travel, fixes = _candidates(core, incident, units, lon, lat, now_us)
-    plan = recommend(columns, core.pack.needs(incident.type, incident.priority, incident.alarm_level))
+    try:
+        needs = core.pack.needs(incident.type, incident.priority, incident.alarm_level)
+    except ValueError:
+        # The log may hold a type or level that the pack of today does not know: then nobody knows its needs.
+        needs = {}
+    plan = recommend(columns, needs)
     plan = replace(plan, not_chosen=tuple(_if_asked(core, why) for why in plan.not_chosen))
     waiting_for = tuple(r.unit for r in incident.requests if r.state == "asked")
     types = {unit.id: unit.type for unit in units}
@@ -62,12 +67,17 @@ def _waits(unit: Unit) -> bool:
 
 
 def _if_asked(core: Core, why: WhyNot) -> WhyNot:
-    unit = core.picture.now.unit(why.unit)
-    if unit is None or unit.asked is None or not _waits(unit):
+    state = core.picture.now
+    unit = state.unit(why.unit)
+    if unit is None:
         return why
-    other = core.picture.now.incident(unit.asked.incident)
-    args = {"by": who(unit.asked.asked_by), "incident": other.number if other else unit.asked.incident}
-    return WhyNot(why.unit, why.eta_s, (Reason("asked", args),))
+    asked = unit if _waits(unit) else crew_mate_asked(state, unit)
+    if asked is None or asked.asked is None:
+        return why
+    other = state.incident(asked.asked.incident)
+    args = {"by": who(asked.asked.asked_by), "incident": other.number if other else asked.asked.incident}
+    reason = Reason("asked", args) if asked is unit else Reason("crew-asked", {"unit": asked.id, **args})
+    return WhyNot(why.unit, why.eta_s, (reason,))
 
 
 def _candidates(
@@ -101,7 +111,9 @@ def _candidates(
             len(units), len(names)
         ),
         status=tuple(u.status for u in units),
-        sendable=tuple("never" if _waits(u) else core.pack.statuses[u.status].sendable for u in units),
+        sendable=tuple(
+            "never" if _waits(u) or crew_mate_asked(state, u) else core.pack.sendable(u.status) for u in units
+        ),
         crew=np.array([u.crew for u in units], dtype=np.int64),
         crew_min=np.array([u.crew_min for u in units], dtype=np.int64),
         crew_id=tuple(u.crew_id for u in units),

@@ -15,17 +15,22 @@ from app.picture import Picture
 from app.tracks import Tracks
 from app.vault import Vault
 from dispatch.commands import who
-from dispatch.events import Sealed, Secret
+from dispatch.events import Sealed, Secret, Words
 from dispatch.incident import Conflict, Incident
 from dispatch.plans import Pack
 from dispatch.state import State
 from dispatch.unit import Unit, crew_mate_out
+
+TIME_MAX_US = 253_402_300_799_999_999
+"""The last microsecond of the year 9999, which RFC 3339 can still write."""
 
 
 def rfc3339(us: int | None) -> str | None:
     """Microseconds since the epoch as "2026-11-23T04:05:06.789Z"."""
     if us is None:
         return None
+    # A time out of range (an old log, another node) must not make a whole board unreadable.
+    us = min(max(us, 0), TIME_MAX_US)
     moment = datetime.fromtimestamp(us // 1_000_000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{us // 1000 % 1000:03d}Z"
 
@@ -55,7 +60,14 @@ class Rows:
             secrets = [
                 secret
                 for x in listed
-                for secret in (x.place, x.description, x.caller, x.outcome, *(note.text for note in x.notes))
+                for secret in (
+                    x.place,
+                    x.description,
+                    x.caller,
+                    x.outcome,
+                    *(note.text for note in x.notes),
+                    *(request.reason for request in x.requests),
+                )
             ]
             opened = self._vault.open(s for s in secrets if isinstance(s, Sealed))
         return [self._incident(incident, opened) for incident in listed]
@@ -140,7 +152,7 @@ class Rows:
                     "answer_by": rfc3339(r.answer_by_us),
                     "name": r.name or None,
                     "via": r.via or None,
-                    "reason": r.reason or None,
+                    "reason": _said(r.reason, opened),
                     "answered_at": rfc3339(r.answered_us),
                 }
                 for r in x.requests
@@ -164,8 +176,10 @@ class Rows:
             "rev": x.position,
         }
 
-    def unit(self, unit: Unit, state: State | None = None) -> dict[str, Any]:
+    def unit(self, unit: Unit, state: State | None = None, *, personal: bool = True) -> dict[str, Any]:
+        """Without `personal`, a reason that is about an incident stays closed."""
         state = state or self._picture.now
+        opened = self._vault.open([unit.reason]) if personal and isinstance(unit.reason, Sealed) else {}
         incident = state.incident(unit.incident) if unit.incident else None
         mate = crew_mate_out(state, unit)
         asked = unit.asked
@@ -186,7 +200,7 @@ class Rows:
             "status_since": rfc3339(unit.status_us),
             "status_source": unit.status_source,
             "status_by": who(unit.status_by),
-            "reason": unit.reason or None,
+            "reason": _said(unit.reason, opened),
             "hospital": unit.hospital,
             "ready_at": rfc3339(unit.ready_us),
             "flags": [{"flag": flag, "since": rfc3339(us)} for flag, us in unit.flags.items()],
@@ -219,6 +233,13 @@ class Rows:
             "upgrade_needed": unit.parked,
             "rev": unit.position,
         }
+
+
+def _said(words: Words, opened: dict[str, Any]) -> Any:
+    """What free text says, None where there is none or it is not for this reader."""
+    if isinstance(words, Sealed):
+        return opened.get(words.id)
+    return words if isinstance(words, str) and words else None
 
 
 def _conflict(k: Conflict) -> dict[str, Any]:

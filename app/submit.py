@@ -22,6 +22,8 @@ from dispatch.commands import Actor, Context, Refused
 from dispatch.plans import Pack
 from dispatch.state import State, decide
 
+KEYED = "key:"
+"""How the ids of requests begin that came with a key of the sender's own, and so may come again."""
 NAME_MAX = 100
 """Characters of an id; the log's columns hold somewhat more, for what stands before it."""
 
@@ -72,33 +74,37 @@ class Door:
         self.station = station
         self.district = district
 
-    def submit(self, command: c.Command, actor: Actor) -> Answer:
+    def submit(self, command: c.Command, actor: Actor, asked: Any = None) -> Answer:
         """Raises Refused when a rule forbids it and StorageError when it could not be kept; in both
-        cases nothing has changed."""
+        cases nothing has changed. `asked` is the place as the sender gave it, where the command holds what
+        was found for it: the same request stays the same when the map changes."""
         for name in _named(command):
             # Even to look for it would break the transaction for everybody in it.
             if len(name) > NAME_MAX or "\0" in name:
                 raise _unkeepable(ValueError(f"an id has more than {NAME_MAX} characters or a NUL"))
         try:
-            request_hash = hash_of(command)
+            request_hash = hash_of(command, actor, asked)
         except (TypeError, ValueError) as error:
             raise _unkeepable(error) from None
 
         def work(tx: Transaction) -> Answer:
+            state = self._picture.use(tx.connection)
+            authorise(state, command, actor, self.district)
             earlier = tx.done(command.id)
             if earlier is not None:
                 if earlier.request_hash != request_hash:
                     raise Refused(
                         "id-reused",
-                        "This id was already used for a request with other contents; nothing was changed.",
+                        "This id was already used by another sender or for a request with other contents; "
+                        "nothing was changed.",
                         kind="conflict",
                         field="id",
                     )
                 return Answer(earlier.position, 0, True)
-            state = self._picture.use(tx.connection)
-            authorise(state, command, actor, self.district)
             ctx = Context(self._clock.now_us(), actor, self.station, self.district, self.pack)
             facts = decide(state, command, ctx)
+            if not facts and command.id.startswith(KEYED):
+                return Answer(tx.remember(command.id, request_hash), 0, False)
             if not facts:
                 return Answer(tx.position, 0, False)
             try:
@@ -150,10 +156,11 @@ def authorise(state: State, command: c.Command, actor: Actor, district: str) -> 
     if unit_id is None and incident is not None and actor.unit is not None:
         # A crew may add to the incident it is on.
         unit_id = next((a.unit for a in incident.active() if a.unit == actor.unit), None)
-    if not may(actor, action, district=where, unit=unit_id):
-        raise Refused(
-            "forbidden", explain(actor, action, district=where, unit=unit_id), kind="forbidden", action=action
-        )
+    # A unit that moves to another district is taken from one and given to the other.
+    for reached in (where, command.district) if isinstance(command, c.RegisterUnit) else (where,):
+        if not may(actor, action, district=reached, unit=unit_id):
+            why = explain(actor, action, district=reached, unit=unit_id)
+            raise Refused("forbidden", why, kind="forbidden", action=action)
 
 
 def _epochs(state: State) -> Callable[[e.Event], int]:
@@ -165,17 +172,21 @@ def _epochs(state: State) -> Callable[[e.Event], int]:
     return epoch_of
 
 
-def hash_of(command: c.Command) -> str:
-    """SHA-256 of what the command asks for, its id aside: tells a retry from another request."""
-    body = {f.name: _plain(getattr(command, f.name)) for f in fields(command) if f.name != "id"}
-    return hashlib.sha256(e.canonical([type(command).__name__, body]).encode()).hexdigest()
+def hash_of(command: c.Command, actor: Actor, asked: Any = None) -> str:
+    """SHA-256 of who asks for what, the id aside: tells a retry from another request. `asked` stands for
+    the place in it."""
+    body = {f.name: _plain(getattr(command, f.name), asked) for f in fields(command) if f.name != "id"}
+    parts = [type(command).__name__, actor.label, body]
+    return hashlib.sha256(e.canonical(parts).encode()).hexdigest()
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, asked: Any = None) -> Any:
+    if isinstance(value, c.Place) and asked is not None:
+        return _plain(asked)
     if isinstance(value, (str, int, float, bool)) or value is None:
         return value
     if is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        return {f.name: _plain(getattr(value, f.name), asked) for f in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value]
+        return {str(key): _plain(item, asked) for key, item in value.items()}
+    return [_plain(item, asked) for item in value]

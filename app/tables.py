@@ -103,6 +103,16 @@ lineage = Table(
     Column("value", Text, nullable=False),
 )
 
+# The answers to requests that changed nothing: no event remembers these, and a retry must not act later.
+answered = Table(
+    "answered",
+    metadata,
+    Column("cause", String(128), primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("request_hash", String(64), nullable=False),
+    Column("at", BigInteger, nullable=False, index=True),
+)
+
 account = Table(
     "account",
     metadata,
@@ -151,10 +161,10 @@ incident_index = Table(
     Column("id", String(64), primary_key=True),
     Column("number", String(64), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("reported_at", BigInteger, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
     Column("closed_at", BigInteger),
     Column("numbers", Text, nullable=False),
-    Index("incident_index_reported", "reported_at"),
+    Index("incident_index_recorded", "recorded_at"),
     Index("incident_index_open", "closed_at"),
     sqlite_with_rowid=False,
 )

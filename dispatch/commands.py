@@ -199,7 +199,8 @@ class ResolveConflict(Command):
 class AssignUnits(Command):
     """Send the city's own units; ask for those that only their agency can send.
 
-    All or none: one unit that cannot be sent refuses the whole command, and says which and why.
+    All or none: one unit that cannot be sent refuses the whole command, and says which and why. A unit
+    that is on its way elsewhere is diverted only with `override_reason`.
     `answer_s` is how long a requested agency has to answer.
     """
 
@@ -211,7 +212,7 @@ class AssignUnits(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecallUnit(Command):
-    """Take the unit off the incident, or withdraw the request for it."""
+    """Take the unit off the incident and withdraw the request for it, answered or not."""
 
     incident: str
     unit: str
@@ -260,7 +261,8 @@ class RegisterUnit(Command):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportStatus(Command):
     """A status pressed by the crew, told by radio or set by a dispatcher. `force` lets a dispatcher set
-    one that the usual order of statuses does not allow, with a reason."""
+    one that the usual order of statuses does not allow, with a reason. Seen before the unit's newest status
+    or order, it is late: it gives the case a time and changes nothing else."""
 
     unit: str
     status: str

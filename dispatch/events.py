@@ -31,6 +31,10 @@ class Sealed:
 Secret = Private | Sealed | None
 """Fields of this kind are `Sealed` or None in everything read from the log."""
 
+Words = Secret | str
+"""Free text beside a fact: sealed where it is about an incident, and in clear where it is about a unit alone
+(or was recorded before it was sealed)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -213,32 +217,38 @@ class ConflictResolved(Event):
 @dataclass(frozen=True, slots=True)
 class UnitAssigned(_SendingEvent):
     """`followed` tells whether the unit stood in the plan last offered; `accepted_by` names who accepted
-    for the agency of a requested unit."""
+    for the agency of a requested unit. `crew_with` is the other unit that its crew was out with when the
+    agency accepted all the same."""
 
     incident: str
     unit: str
     followed: bool | None
-    override_reason: str | None
+    override_reason: Words
     accepted_by: str | None
+    crew_with: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class UnitRecalled(_SendingEvent):
-    """The unit was taken off the incident, or the request for it withdrawn."""
+    """The unit was taken off the incident, or the request for it withdrawn. `to` is the incident that it was
+    sent on to by the same order."""
 
     incident: str
     unit: str
-    reason: str
+    reason: Words
+    to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class UnitRequested(_SendingEvent):
-    """The agency was asked for its unit and has until `answer_by_us`."""
+    """The agency was asked for its unit and has until `answer_by_us`; `override_reason` as in
+    `UnitAssigned`."""
 
     incident: str
     unit: str
     agency: str
     answer_by_us: int
+    override_reason: Words = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +260,7 @@ class RequestAnswered(_SendingEvent):
     answer: str
     name: str
     via: str
-    reason: str
+    reason: Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,15 +298,17 @@ class UnitRegistered(_UnitEvent):
 
 @dataclass(frozen=True, slots=True)
 class UnitStatusReported(Event):
-    """`incident` is the one the unit was on when it reported, so that the case gets its time stamps."""
+    """`incident` is the one the unit was on when it reported, so that the case gets its time stamps. `late`:
+    it was seen before the unit's newest status or order, so it gives a time stamp and changes nothing."""
 
     unit: str
     status: str
     incident: str | None
-    reason: str
+    reason: Words
     hospital: str | None
     ready_us: int | None
     forced: bool
+    late: bool = False
 
     def subjects(self) -> tuple[str, ...]:
         own = f"unit:{self.unit}"

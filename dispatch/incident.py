@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 DESCRIPTION_MAX = 20_000
 """Characters of one description or note; a longer text is refused, never cut."""
 
+REASON_MAX = 500
+"""Characters of one reason."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -51,6 +54,10 @@ class Assignment:
     ended_us: int | None = None
     ended_by: str = ""
 
+    def lasted(self, at_us: int) -> bool:
+        """Whether the unit was on the incident at that time."""
+        return self.times.get("assigned", 0) <= at_us and (self.ended_us is None or at_us <= self.ended_us)
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -63,8 +70,10 @@ class Request:
     answer_by_us: int
     name: str = ""
     via: str = ""
-    reason: str = ""
+    reason: e.Words = ""
     answered_us: int | None = None
+    diverts: bool = False
+    """Asked for with a reason although the unit was on its way elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,8 @@ class Incident:
     talkgroup: str | None = None
     case_numbers: tuple[tuple[str, str], ...] = ()
     reported_us: int = 0
+    recorded_us: int = 0
+    """When its report was recorded, which may be long after it was observed."""
     reported_by: str = ""
     acknowledged_us: int | None = None
     acknowledged_by: str = ""
@@ -167,6 +178,7 @@ def _reported(was: Incident, rec: e.Recorded, f: e.IncidentReported) -> Incident
         staging=f.staging,
         talkgroup=f.talkgroup,
         reported_us=rec.observed_us,
+        recorded_us=rec.recorded_us,
         reported_by=rec.actor,
         facts=_known(was, rec, *names),
     )
@@ -263,7 +275,7 @@ def _recalled(was: Incident, rec: e.Recorded, f: e.UnitRecalled) -> Incident:
         now,
         requests=tuple(
             replace(r, state="withdrawn", answered_us=rec.observed_us, reason=f.reason)
-            if r.unit == f.unit and r.state == "asked"
+            if r.unit == f.unit and r.state in WITHDRAWABLE
             else r
             for r in now.requests
         ),
@@ -271,6 +283,19 @@ def _recalled(was: Incident, rec: e.Recorded, f: e.UnitRecalled) -> Incident:
 
 
 def _status(was: Incident, rec: e.Recorded, f: e.UnitStatusReported) -> Incident:
+    if f.late:
+        return replace(
+            was,
+            assignments=tuple(
+                replace(
+                    a,
+                    times={**a.times, f.status: min(a.times.get(f.status, rec.observed_us), rec.observed_us)},
+                )
+                if a.unit == f.unit and a.lasted(rec.observed_us)
+                else a
+                for a in was.assignments
+            ),
+        )
     if f.status in LEAVING:
         was = _leave(was, f.unit, rec)
     return replace(
@@ -290,7 +315,8 @@ def _status(was: Incident, rec: e.Recorded, f: e.UnitStatusReported) -> Incident
 
 
 def _requested(was: Incident, rec: e.Recorded, f: e.UnitRequested) -> Incident:
-    new = Request(f.unit, "asked", rec.observed_us, rec.actor, f.answer_by_us)
+    diverts = f.override_reason is not None
+    new = Request(f.unit, "asked", rec.observed_us, rec.actor, f.answer_by_us, diverts=diverts)
     return replace(was, requests=(*(r for r in was.requests if r.unit != f.unit), new))
 
 
@@ -339,6 +365,9 @@ _APPLY: dict[type[Any], Callable[[Incident, e.Recorded, Any], Incident]] = {
 LEAVING = frozenset({"available", "returning", "recovering", "off_duty", "out_of_service"})
 """Statuses with which a unit is no longer on its incident."""
 
+WITHDRAWABLE = frozenset({"asked", "no_answer", "accepted"})
+"""States of a request that a recall ends."""
+
 
 # ---- decide
 
@@ -366,20 +395,22 @@ def must_be_open(state: State, incident_id: str, ctx: Context) -> Incident:
     return incident
 
 
-def _text(value: str, name: str, *, required: bool = False) -> str:
+def text_of(value: str, name: str, *, required: bool = False, longest: int = DESCRIPTION_MAX) -> str:
+    """The text without the space around it, or the refusal that names its field."""
     value = value.strip()
     if required and not value:
         raise Refused("empty-text", f"{name} must not be empty.", field=name)
-    if len(value) > DESCRIPTION_MAX:
+    if len(value) > longest:
         raise Refused(
             "text-too-long",
-            f"{name} has {len(value)} characters; {DESCRIPTION_MAX} are the most that is kept.",
+            f"{name} has {len(value)} characters; {longest} are the most that is kept.",
             field=name,
         )
     return value
 
 
-def _private(value: Any) -> e.Secret:
+def private(value: Any) -> e.Secret:
+    """The value on its way to be sealed; nothing for an empty one."""
     return e.Private(value) if value else None
 
 
@@ -413,7 +444,7 @@ def _place(place: c.Place) -> tuple[tuple[float, float], e.Private]:
     exact = {
         "lon": round(place.lon, 7),
         "lat": round(place.lat, 7),
-        "label": _text(place.label, "address"),
+        "label": text_of(place.label, "address"),
         "parts": dict(place.parts),
     }
     return (round(place.lon, 3), round(place.lat, 3)), e.Private(exact)
@@ -455,8 +486,8 @@ def report(state: State, cmd: c.ReportIncident, ctx: Context) -> tuple[e.Event, 
             medical_code=_medical_code(cmd.medical_code or kind.medical_code, ctx),
             coarse=coarse,
             place=place,
-            description=_private(_text(cmd.description, "description")),
-            caller=_private({k: _text(v, f"caller.{k}") for k, v in (cmd.caller or {}).items() if v}),
+            description=private(text_of(cmd.description, "description")),
+            caller=private({k: text_of(v, f"caller.{k}") for k, v in (cmd.caller or {}).items() if v}),
             case_numbers=tuple(_case_number(agency, number, ctx) for agency, number in cmd.case_numbers),
             staging=bool(kind.stage),
             talkgroup=None,
@@ -482,11 +513,11 @@ def change(state: State, cmd: c.ChangeIncident, ctx: Context) -> tuple[e.Event, 
         elif name == "place":
             new["coarse"], new["place"] = _place(value)
         elif name == "description":
-            new["description"] = _private(_text(value, "description"))
+            new["description"] = private(text_of(value, "description"))
         elif name == "caller":
-            new["caller"] = _private({k: _text(v, f"caller.{k}") for k, v in (value or {}).items() if v})
+            new["caller"] = private({k: text_of(v, f"caller.{k}") for k, v in (value or {}).items() if v})
         elif name == "talkgroup":
-            new["talkgroup"] = _text(value, "talkgroup") or None if value is not None else None
+            new["talkgroup"] = text_of(value, "talkgroup") or None if value is not None else None
         elif name == "staging":
             new["staging"] = bool(value)
         else:
@@ -503,7 +534,7 @@ def acknowledge(state: State, cmd: c.AcknowledgeIncident, ctx: Context) -> tuple
 
 def note(state: State, cmd: c.AddNote, ctx: Context) -> tuple[e.Event, ...]:
     must_exist(state, cmd.incident, ctx)
-    return (e.NoteAdded(cmd.incident, e.Private(_text(cmd.text, "text", required=True))),)
+    return (e.NoteAdded(cmd.incident, e.Private(text_of(cmd.text, "text", required=True))),)
 
 
 def link_case(state: State, cmd: c.LinkCaseNumber, ctx: Context) -> tuple[e.Event, ...]:
@@ -542,14 +573,14 @@ def close(state: State, cmd: c.CloseIncident, ctx: Context) -> tuple[e.Event, ..
             kind="conflict",
             units=waiting,
         )
-    return (e.IncidentClosed(cmd.incident, _private(_text(cmd.outcome, "outcome", required=True))),)
+    return (e.IncidentClosed(cmd.incident, private(text_of(cmd.outcome, "outcome", required=True))),)
 
 
 def reopen(state: State, cmd: c.ReopenIncident, ctx: Context) -> tuple[e.Event, ...]:
     incident = must_exist(state, cmd.incident, ctx)
     if incident.open:
         return ()
-    return (e.IncidentReopened(cmd.incident, _private(_text(cmd.reason, "reason", required=True))),)
+    return (e.IncidentReopened(cmd.incident, private(text_of(cmd.reason, "reason", required=True))),)
 
 
 def offer(state: State, cmd: c.RecordOffer, ctx: Context) -> tuple[e.Event, ...]:
@@ -569,7 +600,7 @@ def erase(state: State, cmd: c.ErasePersonalData, ctx: Context) -> tuple[e.Event
         )
     left = tuple(sorted(incident.sealed - incident.erased))
     return (
-        (e.PersonalDataErased(cmd.incident, left, _text(cmd.reason, "reason", required=True)),)
+        (e.PersonalDataErased(cmd.incident, left, text_of(cmd.reason, "reason", required=True)),)
         if left
         else ()
     )

@@ -1,8 +1,8 @@
 """Which units to send, and why those: arrays in, Plan out. No clock, no I/O, no hidden randomness.
 
 ``recommend`` is exact. Units that break a hard rule are out; among the rest it takes, in this order,
-(1) the smallest shortfall (needed capabilities left unfilled), (2) the fewest units whose position is over an
-hour old or unknown, (3) the smallest
+(1) the smallest shortfall (needed capabilities left unfilled), (2) the fewest doubtful units, whose position
+is over an hour old or unknown or who should have been free some time ago, (3) the smallest
 ``sum of ETAs + FIRST_DUE_WEIGHT * earliest ETA + UNIT_WEIGHT_S * units``. Each step is a mixed-integer
 programme for HiGHS (scipy.optimize.milp, gap 0), the earlier ones held.
 
@@ -20,10 +20,13 @@ On a unit that is offered (``Pick``)
     straight-line{}             the travel time is not from the road network
     request-only{agency}        the agency decides; the ETA counts from its acceptance
     ready-in{ready_in_s}        it becomes free after that time, which is in the ETA
+    ready-overdue{late_s}       it should have been free that long ago; over ``OVERDUE_S``: used last
+    too-far{eta_s}              later than ``far_s``: only a person may choose it
+    beyond-needs{}              the needs are covered without it
     divert{incident}            it is on its way to that incident
     confirm{}                   only a person may choose it
     faster-alternative{unit,gain_s}  it would arrive that much before the chosen unit that fills the same
-On a unit that was not chosen (``WhyNot``), besides divert, confirm, old-fix and no-fix
+On a unit that was not chosen (``WhyNot``), besides divert, confirm, too-far, ready-overdue, old-fix, no-fix
     not-needed{}                gives nothing that the incident still needs
     covered{capabilities,units} the chosen units already fill all that it could
     crew-short{crew,crew_min}   too few people aboard for its capabilities to count
@@ -34,8 +37,6 @@ On a unit that was not chosen (``WhyNot``), besides divert, confirm, old-fix and
     ready-unknown{}             nobody has said when it will be free
     out-of-zone{district}       its district has no competence here
     unreachable{}               no travel time: no way there, or no known place to start from
-On a set of units that was refused (``Fault``), besides those
-    unknown-unit{}  listed-twice{}  already-assigned{}
 """
 
 from __future__ import annotations
@@ -54,6 +55,9 @@ FIRST_DUE_WEIGHT = 1.0
 UNIT_WEIGHT_S = 60.0
 STALE_S = 120.0
 OLD_S = 3600.0
+# A crew that said when it would be free is often a few minutes late; much later it may not come at all.
+OVERDUE_S = 300.0
+FAR_S = 7200.0
 ROLLING = frozenset({"returning", "en_route", "staged"})
 SENDABLE = ("now", "divert", "soon", "never")
 
@@ -185,16 +189,6 @@ class Plan:
     complete: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why a set of units may not be sent as it is. ``override``: a person may send it all the same, with a
-    reason that is recorded; without it nobody may."""
-
-    unit: str
-    reason: Reason
-    override: bool
-
-
 def recommend(
     candidates: Candidates,
     needs: Mapping[str, int],
@@ -202,28 +196,35 @@ def recommend(
     top: int = 5,
     stale_s: float = STALE_S,
     old_s: float = OLD_S,
+    far_s: float = FAR_S,
 ) -> Plan:
     """The best units for ``needs`` (capability -> how many units must have it, the incident's whole need).
 
     What the ``already`` assigned units give is counted first and they are not chosen again. ``top`` limits
-    the alternatives. Raises ValueError for a capability that is no column of ``candidates`` or a negative
-    count.
+    the alternatives; when nothing is missing they come from the whole ``needs``, for whoever wants one more.
+    Nobody farther than ``far_s`` is chosen. Raises ValueError for a capability that is no column of
+    ``candidates`` or a negative count.
     """
     column = _columns(candidates, needs)
     at_work = candidates.gives[candidates.already & (candidates.crew >= candidates.crew_min)]
     left = {name: count - int(at_work[:, column[name]].sum()) for name, count in needs.items()}
     remaining = {name: count for name, count in left.items() if count > 0}
-    names = tuple(remaining)
+    # Once all is covered the alternatives still answer to the whole need.
+    names = tuple(remaining or (name for name, count in needs.items() if count > 0))
     wanted: Bools = candidates.gives[:, [column[name] for name in names]]
     useful: Bools = np.asarray(wanted.any(axis=1))
 
     eta_s = candidates.eta_s()
+    soon: Bools = np.array([word == "soon" for word in candidates.sendable], dtype=bool)
     old: Bools = ~(candidates.fix_age_s <= old_s)
+    doubtful: Bools = old | (soon & (candidates.ready_in_s < -OVERDUE_S))
+    far: Bools = eta_s > far_s
     offer = [row for row in _by_eta(candidates, eta_s) if not candidates.already[row]]
     barriers = {row: _barriers(candidates, row) for row in offer}
     possible = [row for row in offer if useful[row] and not barriers[row]]
-    sendable = [row for row in possible if candidates.sendable[row] != "divert"]
-    chosen = _choose(candidates, sendable, wanted, np.array(list(remaining.values())), eta_s, old)
+    sendable = [row for row in possible if candidates.sendable[row] != "divert" and not far[row]]
+    needed = np.array(list(remaining.values()))
+    chosen = _choose(candidates, sendable, wanted, needed, eta_s, doubtful) if remaining else []
 
     missing = dict(remaining)
     fills: dict[int, tuple[str, ...]] = {}
@@ -244,8 +245,11 @@ def recommend(
             reasons.append(Reason("straight-line"))
         if candidates.command[row] == "requested":
             reasons.append(Reason("request-only", {"agency": candidates.agencies[row]}))
-        if candidates.sendable[row] == "soon":
-            reasons.append(Reason("ready-in", {"ready_in_s": max(0.0, float(candidates.ready_in_s[row]))}))
+        reasons += readiness(row)
+        if far[row]:
+            reasons.append(Reason("too-far", {"eta_s": float(eta_s[row])}))
+        if not remaining:
+            reasons.append(Reason("beyond-needs"))
         age_s = float(candidates.fix_age_s[row])
         return Pick(
             unit=candidates.ids[row],
@@ -259,6 +263,14 @@ def recommend(
             fills=counted,
             reasons=(*reasons, *extra),
         )
+
+    def readiness(row: int) -> list[Reason]:
+        ready_in_s = float(candidates.ready_in_s[row])
+        if candidates.sendable[row] != "soon":
+            return []
+        if ready_in_s < 0:
+            return [Reason("ready-overdue", {"late_s": -ready_in_s})]
+        return [Reason("ready-in", {"ready_in_s": ready_in_s})]
 
     def crew_taken(row: int) -> list[Reason]:
         other = chosen_crew.get(candidates.crew_id[row])
@@ -280,8 +292,12 @@ def recommend(
             reasons.insert(0, Reason("not-needed"))
         elif not reasons:
             reasons = [*_diverting(candidates, row), *crew_taken(row)]
+            if far[row]:
+                reasons.append(Reason("too-far", {"eta_s": float(eta_s[row])}))
             if old[row]:
                 reasons.append(_position(candidates, row, stale_s, old_s))
+            if doubtful[row] and not old[row]:
+                reasons += readiness(row)
             filled = [name for name in _given(names, wanted[row]) if name not in missing]
             by = [candidates.ids[one] for one in chosen if set(fills[one]) & set(filled)]
             if by:
@@ -293,7 +309,7 @@ def recommend(
     slowest_s = float(eta_s[chosen[-1]]) if chosen else -np.inf
     expected = (eta_s < slowest_s) | lacking | (useful & np.isnan(eta_s))
     others = [row for row in possible if row not in chosen and not crew_taken(row)]
-    others.sort(key=lambda row: bool(old[row]))
+    others.sort(key=lambda row: bool(doubtful[row]))
     return Plan(
         chosen=tuple(pick(row, fills[row], ()) for row in chosen),
         alternatives=tuple(alternative(row) for row in others[: max(top, 0)]),
@@ -301,46 +317,6 @@ def recommend(
         missing=missing,
         complete=not missing,
     )
-
-
-def check(units: Sequence[str], candidates: Candidates, needs: Mapping[str, int]) -> tuple[Fault, ...]:
-    """Every hard rule that sending ``units`` together would break, whoever chose them; () = may be sent.
-
-    It does not ask whether the set is the best or complete. ValueError as in ``recommend``.
-    """
-    column = _columns(candidates, needs)
-    row_of = {unit: row for row, unit in enumerate(candidates.ids)}
-    wanted = [column[capability] for capability, count in needs.items() if count > 0]
-    crew_of: dict[str, str] = {}
-    seen: set[str] = set()
-    faults: list[Fault] = []
-    for unit in units:
-        if unit not in row_of or unit in seen:
-            code = "listed-twice" if unit in seen else "unknown-unit"
-            faults.append(Fault(unit, Reason(code), override=False))
-            seen.add(unit)
-            continue
-        seen.add(unit)
-        row = row_of[unit]
-        if candidates.already[row]:
-            faults.append(Fault(unit, Reason("already-assigned"), override=False))
-            continue
-        broken = [*_barriers(candidates, row), *_diverting(candidates, row)[:1]]
-        if not candidates.gives[row, wanted].any():
-            broken.append(Reason("not-needed"))
-        crew = candidates.crew_id[row]
-        if crew is not None:
-            if crew in crew_of:
-                broken.append(Reason("crew-shared", {"unit": crew_of[crew]}))
-            crew_of.setdefault(crew, unit)
-        faults += [Fault(unit, reason, reason.code in _OVERRIDABLE) for reason in broken]
-    return tuple(faults)
-
-
-# A person may know better about these; about a crew that is elsewhere or off duty nobody can.
-_OVERRIDABLE = frozenset(
-    {"not-needed", "crew-short", "out-of-zone", "unreachable", "ready-unknown", "divert"}
-)
 
 
 def _columns(candidates: Candidates, needs: Mapping[str, int]) -> dict[str, int]:
@@ -410,10 +386,10 @@ def _barriers(candidates: Candidates, row: int) -> list[Reason]:
 
 
 def _choose(
-    candidates: Candidates, sendable: list[int], wanted: Bools, needed: Ints, eta_s: Floats, old: Bools
+    candidates: Candidates, sendable: list[int], wanted: Bools, needed: Ints, eta_s: Floats, doubtful: Bools
 ) -> list[int]:
     """Rows of the best set, by ETA. ``sendable`` is sorted by ETA; each row gives something needed."""
-    rows = _undominated(candidates, sendable, wanted, needed, old)
+    rows = _undominated(candidates, sendable, wanted, needed, doubtful)
     if not rows:
         return []
     many, kinds = len(rows), len(needed)
@@ -439,7 +415,7 @@ def _choose(
     first_due = np.concatenate([zero_x, np.ones(many), zero_s])[np.newaxis]
     objectives = [
         np.concatenate([zero_x, zero_x, np.ones(kinds)]),
-        np.concatenate([old[rows].astype(float), zero_x, zero_s]),
+        np.concatenate([doubtful[rows].astype(float), zero_x, zero_s]),
         np.concatenate([cost_s + UNIT_WEIGHT_S, FIRST_DUE_WEIGHT * cost_s, zero_s]),
     ]
     sent = zero_x
@@ -468,11 +444,11 @@ def _choose(
 
 
 def _undominated(
-    candidates: Candidates, sendable: list[int], wanted: Bools, needed: Ints, old: Bools
+    candidates: Candidates, sendable: list[int], wanted: Bools, needed: Ints, doubtful: Bools
 ) -> list[int]:
     """The units that an optimal plan can need: of those that give exactly the same and have a crew of their
-    own, no more than the largest count any of it is needed in, the fresher and sooner first. A plan with
-    another can be exchanged for one without it that is no worse, so the result stays exact."""
+    own, no more than the largest count any of it is needed in, the less doubtful and sooner first. A plan
+    with another can be exchanged for one without it that is no worse, so the result stays exact."""
     crews: dict[str, int] = {}
     for row in sendable:
         crew = candidates.crew_id[row]
@@ -480,7 +456,7 @@ def _undominated(
             crews[crew] = crews.get(crew, 0) + 1
     taken: dict[bytes, int] = {}
     kept: list[int] = []
-    for row in sorted(sendable, key=lambda row: bool(old[row])):
+    for row in sorted(sendable, key=lambda row: bool(doubtful[row])):
         crew = candidates.crew_id[row]
         if crew is None or crews[crew] == 1:
             pattern = wanted[row].tobytes()

@@ -238,6 +238,14 @@ class Pack:
                         needed[capability] = needed.get(capability, 0) + count
         return needed
 
+    def sendable(self, status: str) -> str:
+        """How a unit in this status may be sent; never in one that a newer program wrote."""
+        return self.statuses[status].sendable if status in self.statuses else "never"
+
+    def following(self, status: str) -> tuple[str, ...]:
+        """The statuses that normally follow; none after one that a newer program wrote."""
+        return self.statuses[status].next if status in self.statuses else ()
+
     def command(self, unit_type: str) -> str:
         """owned | requested: whether the city orders units of this type or asks their agency for them."""
         return self.agencies[self.unit_types[unit_type].agency].command

@@ -13,10 +13,25 @@ from typing import TYPE_CHECKING, Any
 from dispatch import commands as c
 from dispatch import events as e
 from dispatch.commands import Context, Refused, who
-from dispatch.incident import LEAVING, Conflict, must_be_open, must_exist
+from dispatch.incident import (
+    LEAVING,
+    REASON_MAX,
+    Conflict,
+    Incident,
+    must_be_open,
+    must_exist,
+    private,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from dispatch.state import State
+
+READY_MAX_US = 7 * 86_400 * 1_000_000
+"""How far from now the time may lie at which a unit says that it will be ready."""
+
+HOSPITAL_MAX = 128
+"""Characters of a hospital's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +69,7 @@ class Unit:
     status_us: int = 0
     status_by: str = ""
     status_source: str = ""
-    reason: str = ""
+    reason: e.Words = ""
     hospital: str | None = None
     ready_us: int | None = None
     flags: Mapping[str, int] = field(default_factory=dict)
@@ -130,11 +145,16 @@ def _assigned(was: Unit, rec: e.Recorded, f: e.UnitAssigned) -> Unit:
         return _conflict(was, rec, "sent-twice", first=was.incident, second=f.incident, by=rec.actor)
     now = _with_status(was, rec, "assigned")
     asked = was.asked if was.asked is None or was.asked.incident == f.incident else None
-    return replace(now, incident=f.incident, assigned_by=rec.actor, assigned_us=rec.observed_us, asked=asked)
+    now = replace(now, incident=f.incident, assigned_by=rec.actor, assigned_us=rec.observed_us, asked=asked)
+    if f.crew_with is not None:
+        return _conflict(now, rec, "crew-sent-twice", first=f.crew_with, second=f.unit, by=rec.actor)
+    return now
 
 
 def _freed(was: Unit) -> Unit:
-    return replace(was, incident=None, assigned_by="", assigned_us=None, asked=None)
+    """Off its incident; what it is asked for elsewhere stays."""
+    asked = was.asked if was.asked is not None and was.asked.incident != was.incident else None
+    return replace(was, incident=None, assigned_by="", assigned_us=None, asked=asked)
 
 
 def _recalled(was: Unit, rec: e.Recorded, f: e.UnitRecalled) -> Unit:
@@ -147,6 +167,8 @@ def _recalled(was: Unit, rec: e.Recorded, f: e.UnitRecalled) -> Unit:
 
 
 def _status(was: Unit, rec: e.Recorded, f: e.UnitStatusReported) -> Unit:
+    if f.late:
+        return was
     now = replace(_with_status(was, rec, f.status), reason=f.reason, hospital=f.hospital, ready_us=f.ready_us)
     if f.status not in LEAVING or was.incident is None:
         return now
@@ -256,14 +278,20 @@ def register(state: State, cmd: c.RegisterUnit, ctx: Context) -> tuple[e.Event, 
     if cmd.crew < 0 or cmd.crew > 99:
         raise Refused("bad-crew", "A crew has 0 to 99 people.", field="crew")
     known = state.unit(cmd.unit)
-    if known is not None and known.incident is not None and known.crew_id != cmd.crew_id:
-        raise Refused(
-            "unit-out",
-            f"{cmd.unit} is out with its crew; who shares the crew can change when it is back.",
-            kind="conflict",
-            field="crew_id",
-            unit=cmd.unit,
-        )
+    if known is not None and known.registered:
+        _must_be_held(known, ctx)
+        _must_be_covered(known.id, known.district, ctx)
+        _must_be_covered(known.id, cmd.district, ctx)
+        if known.incident is not None or _is_asked(known):
+            for name in ("type", "district", "crew_id"):
+                if getattr(known, name) != getattr(cmd, name):
+                    raise Refused(
+                        "unit-out",
+                        f"{cmd.unit} is out or asked for; its {name} can change when it is back.",
+                        kind="conflict",
+                        field=name,
+                        unit=cmd.unit,
+                    )
     registered = e.UnitRegistered(
         unit=cmd.unit,
         type=cmd.type,
@@ -286,11 +314,14 @@ def register(state: State, cmd: c.RegisterUnit, ctx: Context) -> tuple[e.Event, 
 
 
 def assign(state: State, cmd: c.AssignUnits, ctx: Context) -> tuple[e.Event, ...]:
+    """Nobody is sent twice: a unit that is done elsewhere, or on its way there and diverted with a reason,
+    is recalled from the one incident and sent to the other by the same facts."""
     incident = must_be_open(state, cmd.incident, ctx)
     if not cmd.units:
         raise Refused("no-units", "Name at least one unit.", field="units")
     if len(set(cmd.units)) != len(cmd.units):
         raise Refused("unit-named-twice", "A unit is named twice.", field="units")
+    reason = text_of(cmd.override_reason or "", "override_reason", longest=REASON_MAX) or None
     facts: list[e.Event] = []
     crews: dict[str, str] = {}
     for unit_id in cmd.units:
@@ -298,18 +329,10 @@ def assign(state: State, cmd: c.AssignUnits, ctx: Context) -> tuple[e.Event, ...
         if unit.incident == incident.id:
             continue
         _must_be_held(unit, ctx)
-        if not ctx.actor.covers(unit.district):
-            raise Refused(
-                "out-of-district",
-                f"{unit_id} belongs to district {unit.district}, which {ctx.actor.name} does not command.",
-                kind="forbidden",
-                unit=unit_id,
-            )
-        _must_be_free(state, unit, ctx)
-        waiting = unit.asked is not None and unit.asked.state == "asked"
-        if waiting and unit.asked is not None and unit.asked.incident != incident.id:
-            other = state.incident(unit.asked.incident)
-            number = other.number if other else unit.asked.incident
+        _must_be_covered(unit.id, unit.district, ctx)
+        _must_be_sendable(state, unit, reason, ctx)
+        if _is_asked(unit) and unit.asked is not None and unit.asked.incident != incident.id:
+            number = _number(state, unit.asked.incident)
             raise Refused(
                 "unit-asked",
                 f"{unit_id} is already asked for incident {number} by {who(unit.asked.asked_by)}.",
@@ -331,26 +354,54 @@ def assign(state: State, cmd: c.AssignUnits, ctx: Context) -> tuple[e.Event, ...
                 )
             crews[unit.crew_id] = unit_id
         if unit.command == "requested":
-            if waiting:
-                continue
-            facts.append(
-                e.UnitRequested(incident.id, unit_id, unit.agency, ctx.now_us + cmd.answer_s * 1_000_000)
-            )
+            if not _is_asked(unit):
+                answer_by_us = ctx.now_us + cmd.answer_s * 1_000_000
+                facts.append(
+                    e.UnitRequested(incident.id, unit_id, unit.agency, answer_by_us, private(reason))
+                )
         else:
-            followed = None if incident.offered is None else unit_id in incident.offered
-            facts.append(e.UnitAssigned(incident.id, unit_id, followed, cmd.override_reason, None))
+            if unit.incident is not None:
+                facts.append(e.UnitRecalled(unit.incident, unit_id, private(reason), to=incident.id))
+            facts.append(
+                e.UnitAssigned(incident.id, unit_id, _followed(incident, unit_id), private(reason), None)
+            )
     return tuple(facts)
 
 
-def _must_be_free(state: State, unit: Unit, ctx: Context) -> None:
-    if unit.incident is not None:
-        other = state.incident(unit.incident)
-        number = other.number if other else unit.incident
+def _followed(incident: Incident, unit_id: str) -> bool | None:
+    return None if incident.offered is None else unit_id in incident.offered
+
+
+def _number(state: State, incident_id: str) -> str:
+    incident = state.incident(incident_id)
+    return incident.number if incident else incident_id
+
+
+def _is_asked(unit: Unit) -> bool:
+    return unit.asked is not None and unit.asked.state == "asked"
+
+
+def _must_be_covered(unit_id: str, district: str, ctx: Context) -> None:
+    if not ctx.actor.covers(district):
         raise Refused(
-            "unit-taken",
-            f"{unit.id} was sent to incident {number} by {who(unit.assigned_by)}.",
+            "out-of-district",
+            f"{unit_id} belongs to district {district}, which {ctx.actor.name} does not command.",
+            kind="forbidden",
+            unit=unit_id,
+        )
+
+
+def _must_be_sendable(state: State, unit: Unit, reason: str | None, ctx: Context) -> None:
+    sendable = ctx.pack.sendable(unit.status)
+    if unit.incident is not None and not _may_go_on(unit, ctx, diverts=reason is not None):
+        number = _number(state, unit.incident)
+        divert = sendable == "divert"
+        hint = " To divert it, say why." if divert else ""
+        raise Refused(
+            "divert-needs-reason" if divert else "unit-taken",
+            f"{unit.id} was sent to incident {number} by {who(unit.assigned_by)}.{hint}",
             kind="conflict",
-            field="units",
+            field="override_reason" if divert else "units",
             unit=unit.id,
             by=unit.assigned_by,
             at_us=unit.assigned_us,
@@ -366,11 +417,21 @@ def _must_be_free(state: State, unit: Unit, ctx: Context) -> None:
             unit=unit.id,
             with_unit=mate.id,
         )
-    status = ctx.pack.statuses[unit.status]
-    if status.sendable == "never":
+    mate = crew_mate_asked(state, unit)
+    if mate is not None:
+        raise Refused(
+            "crew-asked",
+            f"The crew of {unit.id} is already asked for with {mate.id}.",
+            kind="conflict",
+            field="units",
+            unit=unit.id,
+            with_unit=mate.id,
+        )
+    if sendable == "never":
+        known = ctx.pack.statuses.get(unit.status)
         raise Refused(
             "unit-not-available",
-            f"{unit.id} is {status.names['en'].lower()} and cannot be sent.",
+            f"{unit.id} is {known.names['en'].lower() if known else unit.status} and cannot be sent.",
             kind="conflict",
             field="units",
             unit=unit.id,
@@ -379,28 +440,46 @@ def _must_be_free(state: State, unit: Unit, ctx: Context) -> None:
         )
 
 
+def _may_go_on(unit: Unit, ctx: Context, *, diverts: bool) -> bool:
+    """Whether a unit may go from its incident to another by one order. A unit that said it left and still
+    stands on one is a contradiction, which a person must settle first."""
+    if unit.status in LEAVING:
+        return False
+    sendable = ctx.pack.sendable(unit.status)
+    return sendable in ("now", "soon") or (sendable == "divert" and diverts)
+
+
 def crew_mate_out(state: State, unit: Unit) -> Unit | None:
     """The other unit that this unit's crew is out with, if any."""
+    return _crew_mate(state, unit, lambda other: other.incident is not None)
+
+
+def crew_mate_asked(state: State, unit: Unit) -> Unit | None:
+    """The other unit that this unit's crew is asked for with and that has no answer yet, if any."""
+    return _crew_mate(state, unit, _is_asked)
+
+
+def _crew_mate(state: State, unit: Unit, such: Callable[[Unit], bool]) -> Unit | None:
     if unit.crew_id is None:
         return None
-    for other in state.crew(unit.crew_id):
-        if other.id != unit.id and other.incident is not None:
-            return other
-    return None
+    return next((other for other in state.crew(unit.crew_id) if other.id != unit.id and such(other)), None)
 
 
 def recall(state: State, cmd: c.RecallUnit, ctx: Context) -> tuple[e.Event, ...]:
     incident = must_exist(state, cmd.incident, ctx)
     unit = must_be_known(state, cmd.unit)
     _must_be_held(unit, ctx)
+    reason = text_of(cmd.reason, "reason", longest=REASON_MAX)
     on_it = any(a.unit == unit.id for a in incident.active())
-    asked = any(r.unit == unit.id and r.state == "asked" for r in incident.requests)
+    asked = any(r.unit == unit.id and r.state in ("asked", "no_answer") for r in incident.requests)
     if not on_it and not asked:
         return ()
-    return (e.UnitRecalled(incident.id, unit.id, cmd.reason.strip()[:500]),)
+    return (e.UnitRecalled(incident.id, unit.id, private(reason)),)
 
 
 def answer(state: State, cmd: c.AnswerRequest, ctx: Context) -> tuple[e.Event, ...]:
+    """The agency decides, so its yes is always recorded, whatever this side believed of the unit; where it
+    contradicts another incident or crew, the fold shows a conflict."""
     incident = must_be_open(state, cmd.incident, ctx)
     unit = must_be_known(state, cmd.unit)
     request = next((r for r in incident.requests if r.unit == unit.id), None)
@@ -413,27 +492,32 @@ def answer(state: State, cmd: c.AnswerRequest, ctx: Context) -> tuple[e.Event, .
         raise Refused("bad-answer", 'An answer is "accepted" or "refused".', field="answer")
     if cmd.via not in ("api", "phone"):
         raise Refused("bad-answer", 'An answer comes via "api" or "phone".', field="via")
-    if not cmd.name.strip() or len(cmd.name) > 128:
+    name = cmd.name.strip()
+    if not name or len(name) > 128:
         raise Refused("name-needed", "Say by name who answered (1 to 128 characters).", field="name")
+    reason = text_of(cmd.reason, "reason", longest=REASON_MAX)
     if request.state == cmd.answer:
         return ()
-    if request.state not in ("asked", "no_answer"):
+    if request.state == "accepted":
         raise Refused(
             "already-answered",
-            f"The request for {unit.id} was already {request.state}"
-            + (f" by {request.name}." if request.name else "."),
+            f"The request for {unit.id} was already accepted by {request.name}; recall the unit instead.",
             kind="conflict",
             unit=unit.id,
         )
-    told = e.RequestAnswered(
-        incident.id, unit.id, cmd.answer, cmd.name.strip(), cmd.via, cmd.reason.strip()[:500]
-    )
+    told = e.RequestAnswered(incident.id, unit.id, cmd.answer, name, cmd.via, private(reason))
     if cmd.answer == "refused":
         return (told,)
-    if unit.incident != incident.id:
-        _must_be_free(state, unit, ctx)
-    followed = None if incident.offered is None else unit.id in incident.offered
-    return (told, e.UnitAssigned(incident.id, unit.id, followed, None, cmd.name.strip()))
+    facts: list[e.Event] = [told]
+    elsewhere = unit.incident not in (None, incident.id)
+    if unit.incident is not None and elsewhere and _may_go_on(unit, ctx, diverts=request.diverts):
+        facts.append(e.UnitRecalled(unit.incident, unit.id, None, to=incident.id))
+    mate = crew_mate_out(state, unit)
+    followed = _followed(incident, unit.id)
+    facts.append(
+        e.UnitAssigned(incident.id, unit.id, followed, None, name, crew_with=mate.id if mate else None)
+    )
+    return tuple(facts)
 
 
 def lapse(state: State, cmd: c.LapseRequest, ctx: Context) -> tuple[e.Event, ...]:
@@ -442,6 +526,19 @@ def lapse(state: State, cmd: c.LapseRequest, ctx: Context) -> tuple[e.Event, ...
     if request is None or request.state != "asked" or ctx.now_us < request.answer_by_us:
         return ()
     return (e.RequestLapsed(incident.id, cmd.unit),)
+
+
+LATE_SLACK_US = 60_000_000
+"""How far a crew's clock may run behind ours before its presses count as late."""
+
+
+def _is_late(unit: Unit, cmd: c.ReportStatus) -> bool:
+    """Whether the status tells of a time before the unit's newest status or order. A status that would take
+    it off its incident gets no slack for clocks: an old "available" must not undo a new order."""
+    if cmd.observed_us is None:
+        return False
+    slack_us = 0 if cmd.status in LEAVING else LATE_SLACK_US
+    return cmd.observed_us + slack_us < max(unit.status_us, unit.assigned_us or 0)
 
 
 def report_status(state: State, cmd: c.ReportStatus, ctx: Context) -> tuple[e.Event, ...]:
@@ -453,45 +550,65 @@ def report_status(state: State, cmd: c.ReportStatus, ctx: Context) -> tuple[e.Ev
             "unknown-status", f"{cmd.status!r} is not a status; use one of {allowed}.", field="status"
         )
     _must_be_held(unit, ctx)
-    if cmd.status == unit.status and not cmd.reason and cmd.hospital is None and cmd.ready_us is None:
+    reason = text_of(cmd.reason, "reason", longest=REASON_MAX)
+    hospital = text_of(cmd.hospital or "", "hospital", longest=HOSPITAL_MAX) or None
+    if cmd.ready_us is not None and abs(cmd.ready_us - ctx.now_us) > READY_MAX_US:
+        raise Refused("bad-ready-time", "The time to be ready lies within 7 days.", field="ready_at")
+    late = _is_late(unit, cmd)
+    if not late and cmd.status == unit.status and not reason and hospital is None and cmd.ready_us is None:
         return ()
     if cmd.status == "assigned":
         raise Refused("assign-instead", "A unit becomes assigned by an order only.", field="status")
-    allowed_next = ctx.pack.statuses[unit.status].next
-    if cmd.status not in allowed_next and cmd.status != unit.status:
-        if not cmd.force:
-            raise Refused(
-                "status-not-next",
-                f"{unit.id} is {unit.status}; next can be {', '.join(allowed_next) or 'nothing'}.",
-                kind="conflict",
-                field="status",
-                unit=unit.id,
-                status=unit.status,
-                allowed=list(allowed_next),
-            )
-        if ctx.actor.role == "field":
-            raise Refused(
-                "force-needs-dispatcher",
-                "Only a dispatcher can set a status out of order.",
-                kind="forbidden",
-                field="force",
-            )
-        if not cmd.reason.strip():
-            raise Refused("reason-needed", "A status out of order needs a reason.", field="reason")
-    if status.reason_required and not cmd.reason.strip():
+    forced = not late and cmd.status != unit.status and cmd.status not in ctx.pack.following(unit.status)
+    if forced:
+        _may_be_forced(unit, cmd, reason, ctx)
+    if status.reason_required and not reason:
         raise Refused("reason-needed", f"{cmd.status} needs a reason.", field="reason")
-    if status.needs_hospital and not (cmd.hospital or "").strip():
+    if status.needs_hospital and hospital is None:
         raise Refused("hospital-needed", f"{cmd.status} needs the hospital it drives to.", field="hospital")
+    on = _was_on(state, unit.id, cmd.observed_us) if late and cmd.observed_us is not None else unit.incident
     fact = e.UnitStatusReported(
         unit=unit.id,
         status=cmd.status,
-        incident=unit.incident,
-        reason=cmd.reason.strip()[:500],
-        hospital=cmd.hospital,
+        incident=on,
+        reason=private(reason) if on is not None else reason,
+        hospital=hospital,
         ready_us=cmd.ready_us,
-        forced=cmd.status not in allowed_next and cmd.status != unit.status,
+        forced=forced,
+        late=late,
     )
     return (fact,)
+
+
+def _may_be_forced(unit: Unit, cmd: c.ReportStatus, reason: str, ctx: Context) -> None:
+    allowed = ctx.pack.following(unit.status)
+    if not cmd.force:
+        raise Refused(
+            "status-not-next",
+            f"{unit.id} is {unit.status}; next can be {', '.join(allowed) or 'nothing'}.",
+            kind="conflict",
+            field="status",
+            unit=unit.id,
+            status=unit.status,
+            allowed=list(allowed),
+        )
+    if ctx.actor.role == "field":
+        raise Refused(
+            "force-needs-dispatcher",
+            "Only a dispatcher can set a status out of order.",
+            kind="forbidden",
+            field="force",
+        )
+    if not reason:
+        raise Refused("reason-needed", "A status out of order needs a reason.", field="reason")
+
+
+def _was_on(state: State, unit_id: str, at_us: int) -> str | None:
+    """The incident that the unit was on at that time, as far as it is in memory."""
+    for incident in state.incidents():
+        if any(a.unit == unit_id and a.lasted(at_us) for a in incident.assignments):
+            return incident.id
+    return None
 
 
 def set_flag(state: State, cmd: c.SetFlag, ctx: Context) -> tuple[e.Event, ...]:
@@ -505,7 +622,7 @@ def set_flag(state: State, cmd: c.SetFlag, ctx: Context) -> tuple[e.Event, ...]:
 def grant(state: State, cmd: c.GrantCustody, ctx: Context) -> tuple[e.Event, ...]:
     unit = must_be_known(state, cmd.unit)
     _must_be_held(unit, ctx)
-    if unit.incident is not None or (unit.asked is not None and unit.asked.state == "asked"):
+    if unit.incident is not None or _is_asked(unit):
         raise Refused(
             "unit-busy",
             f"{unit.id} is on an incident; hand it over when it is free.",

@@ -61,7 +61,8 @@ CREATE TABLE street_point(cell INT, street INT, lon_e7 INT, lat_e7 INT);
 CREATE TABLE crossing(a INT, b INT, lon_e7 INT, lat_e7 INT);
 CREATE TABLE landmark(id INTEGER PRIMARY KEY, name TEXT, sort TEXT, lon_e7 INT, lat_e7 INT, cell INT,
     street TEXT, number TEXT, district TEXT, city TEXT);
-CREATE TABLE name(id INTEGER PRIMARY KEY, folded TEXT, core TEXT, alt TEXT, street INT, landmark INT);
+CREATE TABLE name(id INTEGER PRIMARY KEY, folded TEXT, core TEXT, alt TEXT, old INT, street INT,
+    landmark INT);
 CREATE TABLE milestone(road TEXT, km REAL, lon_e7 INT, lat_e7 INT);
 CREATE TABLE road_point(road TEXT, lon_e7 INT, lat_e7 INT);
 CREATE TABLE word(word TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -133,6 +134,23 @@ _WEIGHTY: Final[Mapping[str, float]] = {
     "halt": 8,
 }  # fmt: skip
 
+_AREAS: Final = frozenset(
+    {
+        "city",
+        "town",
+        "village",
+        "hamlet",
+        "suburb",
+        "borough",
+        "quarter",
+        "neighbourhood",
+        "city_block",
+        "island",
+        "islet",
+        "locality",
+    }
+)
+
 
 def fold(text: str) -> str:
     """Lower case, no diacritics (ș and ş and s are one), punctuation to blanks, street kinds written out."""
@@ -182,7 +200,9 @@ class Place:
     `parts` has some of: street, number, block, staircase, floor, apartment, intercom, district, city,
     landmark, road, road_km. `match` is "exact", "prefix" (still being typed) or "near" (not what was asked,
     and `note` says why: "number_not_found", "typo", "swapped", "outside", "interpolated", "landmark": only
-    the landmark it is said to be by). `distance_m` is set by `reverse` only.
+    the landmark it is said to be by, "old_name": called so no longer, "elsewhere": not in the district or
+    city that was said, or something else was said that does not belong to it). The note "area" on a landmark
+    says that it is a whole neighbourhood or town. `distance_m` is set by `reverse` only.
     """
 
     label: str
@@ -196,6 +216,9 @@ class Place:
 
 
 # --- What a caller in a Romanian city says --------------------------------------------------------
+
+_POSTCODE: Final = re.compile(r"(?<=[\da-zA-Z])\s*,?\s+\d{5,6}(?=\s|,|$),?\s*")
+"""Five or six digits after a house number or a place: no European house number has as many."""
 
 _UNTIL: Final = (
     r"(?=\s*(?:,|;|$|"
@@ -356,7 +379,8 @@ def _degrees(match: re.Match[str], which: str) -> float:
 # --- Searching ------------------------------------------------------------------------------------
 
 _CROSSING: Final = re.compile(
-    r"\s+(?:x|×|&|\+|and|și|si|(?:(?:la )?col[tț] |intersec[tț]ie )?cu|kulma)\s+|\s*[&×]\s*|\s+/\s+",
+    r"\s+(?:x|×|&|\+|and|și|si|(?:(?:la )?col[tț] |intersec[tț]ie )?cu|kulma)\s+|\s*[&×]\s*|\s+/\s+"
+    r"|(?<=[^\W\d_]{3})/(?=[^\W\d_]{3})",
     re.IGNORECASE,
 )
 _CROSSING_LEAD: Final = re.compile(
@@ -370,15 +394,12 @@ _KIND_ORDER: Final[Mapping[str, int]] = {
     "crossing": 2,
     "landmark": 3,
 }
-_NUMBER_WORD: Final = re.compile(r"^\d{1,5}[a-z]?$")
-
-
-_NAMES_EQUAL: Final = "SELECT id, folded, core, alt, street, landmark FROM name WHERE core = ? LIMIT ?"
+_NAMES_EQUAL: Final = "SELECT id, folded, core, alt, old, street, landmark FROM name WHERE core = ? LIMIT ?"
 _NAMES_BEGUN: Final = (
-    "SELECT id, folded, core, alt, street, landmark FROM name WHERE core > ? AND core < ? LIMIT ?"
+    "SELECT id, folded, core, alt, old, street, landmark FROM name WHERE core > ? AND core < ? LIMIT ?"
 )
 _NAMES_WITH_WORDS: Final = """
-SELECT n.id, n.folded, n.core, n.alt, n.street, n.landmark FROM name n
+SELECT n.id, n.folded, n.core, n.alt, n.old, n.street, n.landmark FROM name n
 JOIN (SELECT rowid FROM name_words WHERE name_words MATCH ? ORDER BY rowid LIMIT ?) w ON w.rowid = n.id
 """
 _WORDS_AMONG: Final = "SELECT word FROM word WHERE word IN (SELECT value FROM json_each(?))"
@@ -388,7 +409,8 @@ WITH start(id) AS (SELECT value FROM json_each(?1)),
      met(start, other, lon_e7, lat_e7) AS (
         SELECT a, b, lon_e7, lat_e7 FROM crossing WHERE a IN start
         UNION ALL SELECT b, a, lon_e7, lat_e7 FROM crossing WHERE b IN start)
-SELECT met.start, met.other, met.lon_e7, met.lat_e7, name.core FROM met JOIN name ON name.street = met.other
+SELECT met.start, met.other, met.lon_e7, met.lat_e7, name.core, name.old
+FROM met JOIN name ON name.street = met.other
 """
 
 
@@ -400,6 +422,7 @@ class _Named:
     folded: str
     core: str
     alt: str | None
+    old: int
     street: int | None
     landmark: int | None
 
@@ -439,7 +462,8 @@ class AddressBook:
             return []
         if (point := parse_coordinates(text)) is not None:
             return self._coordinates(*point)
-        parts, rest = _spoken(text)
+        # Callers and other programs say the postcode too; it tells nothing that the number and city do not.
+        parts, rest = _spoken(_POSTCODE.sub(", ", text))
         with self._connection() as db:
             look = _Look(db, near if near and is_position(*near) else None)
             if (road := _road_km(rest)) is not None:
@@ -531,11 +555,11 @@ class _Look:
 
     def everything(self, text: str, parts: Mapping[str, str]) -> list[_Ranked]:
         hints = [fold(parts[key]) for key in ("district", "city") if key in parts]
-        found = self._crossings(text) + self._readings(text, parts, hints, self.names)
+        found = self._crossings(text, hints) + self._readings(text, parts, hints, self.names)
         if not found:
             found = self._readings(text, parts, hints, self.names_despite_typos)
             found = [((1.0, *rank[1:]), replace(p, match="near", note=p.note or "typo")) for rank, p in found]
-        return found
+        return [(rank, _honest(place, missed=rank[2])) for rank, place in found]
 
     def _readings(self, text: str, parts: Mapping[str, str], hints: list[str], find: _Find) -> list[_Ranked]:
         """Every way to read the text: as a name, or as a street with a number before, behind or between."""
@@ -593,6 +617,8 @@ class _Look:
             by_block = [row for row in hits if block and fold(row[5] or "").replace(" ", "") == block]
             for row in by_block or hits:
                 place = self.address(row[0], named.street)
+                if named.old:
+                    place = replace(place, label=f"{place.label} ({named.alt})", note="old_name")
                 rank = self._rank(named, said, place, same_name, hints)
                 as_said = -0.1 * (row[1:4] == (asked.n, asked.n_end, asked.tail))
                 level = (-1.0 if same_name else -0.8) + as_said
@@ -627,17 +653,13 @@ class _Look:
     def _rank(
         self, named: _Named, said: str, place: Place, exact: bool, hints: list[str]
     ) -> tuple[float, ...]:
-        where = fold(" ".join(place.parts.get(key, "") for key in ("district", "city"))).split()
-        missed = 0.0
-        for word in itertools.chain.from_iterable(hint.split() for hint in hints):
-            missed += 0.0 if word in where else 0.5 if any(w.startswith(word) for w in where) else 1.0
-        kind_differs = float(exact and named.folded != said)
+        kind_differs = float(exact and named.folded != said) + named.old
         starts = 0.0 if named.core.startswith(_core(said)) else 1.0
         away_m = metres_between(*self.near, place.lon, place.lat) if self.near else 0.0
         return (
             0.0,
             0.0 if exact else 1.0,
-            missed,
+            _missed(hints, place),
             _KIND_ORDER[place.kind],
             kind_differs,
             starts,
@@ -718,7 +740,8 @@ class _Look:
 
     def place(self, named: _Named) -> Place:
         place = self.street(named.street) if named.street is not None else self.landmark(named.landmark or 0)
-        return replace(place, label=f"{place.label} ({named.alt})") if named.alt else place
+        note = "old_name" if named.old else place.note
+        return replace(place, label=f"{place.label} ({named.alt})", note=note) if named.alt else place
 
     def street(self, street: int) -> Place:
         if (held := self._streets.get(street)) is not None:
@@ -740,8 +763,8 @@ class _Look:
         return Place(f"{name} {number}{rest}", "address", lon / 1e7, lat / 1e7, parts)
 
     def landmark(self, landmark: int) -> Place:
-        name, lon, lat, street, number, district, city = self.db.execute(
-            "SELECT name, lon_e7, lat_e7, street, number, district, city FROM landmark WHERE id = ?",
+        name, sort, lon, lat, street, number, district, city = self.db.execute(
+            "SELECT name, sort, lon_e7, lat_e7, street, number, district, city FROM landmark WHERE id = ?",
             (landmark,),
         ).fetchone()
         parts = _parts(landmark=name, street=street, number=number, district=district, city=city)
@@ -752,13 +775,16 @@ class _Look:
             lon / 1e7,
             lat / 1e7,
             parts,
+            note="area" if sort in _AREAS else "",
         )
 
-    def _crossings(self, text: str) -> list[_Ranked]:
+    def _crossings(self, text: str, hints: list[str]) -> list[_Ranked]:
         text = _CROSSING_LEAD.sub("", text)
         found: list[_Ranked] = []
         for cut in _CROSSING.finditer(text):
-            sides = (fold(text[: cut.start()]), fold(text[cut.end() :]))
+            behind, *tail = text[cut.end() :].split(",")
+            sides = (fold(text[: cut.start()]), fold(behind))
+            where = hints + [fold(segment) for segment in tail]
             named = [[n for n in self.names(said.split()) if n.street is not None] for said in sides]
             known = [
                 [n for n in side if n.core == _core(said)] for side, said in zip(named, sides, strict=True)
@@ -769,13 +795,16 @@ class _Look:
             other_words = _core(sides[1 - anchor]).split()
             if not other_words:
                 continue
-            starts = {n.street for n in (known[anchor] or named[anchor])[:NUMBERED_STREETS_MAX]}
+            starts = {n.street: n.old for n in (known[anchor] or named[anchor])[:NUMBERED_STREETS_MAX]}
             rows = self.db.execute(_CROSSED_BY, (json.dumps(sorted(starts, key=int)),)).fetchall()
             best: dict[tuple[int, int, int, int], bool] = {}
-            for start, crossed, lon_e7, lat_e7, core in rows:
+            old: set[tuple[int, int, int, int]] = set()
+            for start, crossed, lon_e7, lat_e7, core, is_old in rows:
                 if _holds(core.split(), other_words):
                     key = (start, crossed, lon_e7, lat_e7)
                     best[key] = best.get(key, False) or core.split() == other_words
+                    if starts[start] or (is_old and core.split() == other_words):
+                        old.add(key)
             for (start, crossed, lon_e7, lat_e7), in_full in best.items():
                 pair = (self.street(start), self.street(crossed))
                 first, second = pair if anchor == 0 else pair[::-1]
@@ -789,10 +818,12 @@ class _Look:
                     lat,
                     {**second.parts, **first.parts, "street": label},
                     "exact" if both else "prefix",
+                    "old_name" if (start, crossed, lon_e7, lat_e7) in old else "",
                 )
                 away_m = metres_between(*self.near, lon, lat) if self.near else 0.0
                 # A text that joins two streets asks for their crossing, before any name with those words.
-                found.append(((0.0, -0.5 if both else 0.4, 0.0, 2.0, 0.0, 0.0, away_m, float(start)), place))
+                level, missed = -0.5 if both else 0.4, _missed(where, place)
+                found.append(((0.0, level, missed, 2.0, 0.0, 0.0, away_m, float(start)), place))
         return found
 
     def road_km(self, road: str, km: float) -> list[Place]:
@@ -823,6 +854,25 @@ class _Look:
                 at = min(on_road, key=lambda p: metres_between(lon / 1e7, lat / 1e7, p[0] / 1e7, p[1] / 1e7))
                 return [Place(label, "road_km", at[0] / 1e7, at[1] / 1e7, parts, "near", "interpolated")]
         return []
+
+
+def _missed(hints: list[str], place: Place) -> float:
+    """How many words of the district and city that were said are not the place's; one half for each that
+    only begins so."""
+    where = fold(" ".join(place.parts.get(key, "") for key in ("district", "city"))).split()
+    missed = 0.0
+    for word in itertools.chain.from_iterable(hint.split() for hint in hints):
+        missed += 0.0 if word in where else 0.5 if any(w.startswith(word) for w in where) else 1.0
+    return missed
+
+
+def _honest(place: Place, missed: float) -> Place:
+    """The place, exact only if nothing that was said speaks against it."""
+    if place.match != "exact" or (not missed and place.note != "old_name"):
+        return place
+    if not missed:
+        return replace(place, match="near")
+    return replace(place, match="prefix") if missed < 1 else replace(place, match="near", note="elsewhere")
 
 
 def _parts(**parts: str | None) -> dict[str, str]:
@@ -905,6 +955,7 @@ class _House:
 class _Landmark:
     name: str
     others: tuple[str, ...]
+    old: frozenset[str]
     sort: str
     lon_e7: int
     lat_e7: int
@@ -922,6 +973,7 @@ class BookBuilder:
         self._way_names: list[int] = []
         self._names: dict[str, int] = {}
         self._others: defaultdict[str, set[str]] = defaultdict(set)
+        self._old: defaultdict[str, set[str]] = defaultdict(set)
         self._houses: list[_House] = []
         self._landmarks: list[_Landmark] = []
         self._zones: list[tuple[str, str, shapely.Polygon]] = []
@@ -960,6 +1012,7 @@ class BookBuilder:
                 self._sizes.append(len(known))
                 self._way_names.append(self._names.setdefault(name, len(self._names)))
                 self._others[name].update(_names(tags))
+                self._old[name].update(_old_names(tags))
                 for road in filter(None, (_road(ref) for ref in tags.get("ref", "").split(";"))):
                     self._roads.append((road, start, len(self._refs)))
             for ref in refs if self._milestones and "ref" in tags else ():
@@ -1026,7 +1079,8 @@ class BookBuilder:
         key = next((k for k in _LANDMARK_KEYS if tags.get(k, "no") != "no"), None)
         if name and key and tags.get("boundary") != "administrative":
             others = tuple(sorted(_names(tags) - {name}))
-            self._landmarks.append(_Landmark(name, others, tags[key], lon_e7, lat_e7, street, number))
+            old = frozenset(_old_names(tags))
+            self._landmarks.append(_Landmark(name, others, old, tags[key], lon_e7, lat_e7, street, number))
 
     def _add_milestone(self, node: int, tags: Mapping[str, str], lon_e7: int, lat_e7: int) -> None:
         for key in ("distance", "pk", "kilometre", "km", "name", "ref"):
@@ -1215,33 +1269,35 @@ class BookBuilder:
     def _write_names(
         self, db: sqlite3.Connection, street_name: list[str], weight: list[float], landmarks: list[_Landmark]
     ) -> None:
-        rows: list[tuple[float, str, str | None, int | None, int | None]] = []
+        rows: list[tuple[float, str, str | None, bool, int | None, int | None]] = []
         for street, spelling in enumerate(street_name):
             importance = 4 + math.log2(1 + weight[street])
-            rows.append((importance, spelling, None, street, None))
+            rows.append((importance, spelling, None, False, street, None))
             rows.extend(
-                (importance - 0.5, other, other, street, None)
+                (importance - 0.5, other, other, other in self._old[spelling], street, None)
                 for other in sorted(self._others.get(spelling, ()))
             )
         for number, mark in enumerate(landmarks):
             importance = _WEIGHTY.get(mark.sort, 4.0)
-            rows.append((importance, mark.name, None, None, number))
-            rows.extend((importance - 0.5, other, other, None, number) for other in mark.others)
+            rows.append((importance, mark.name, None, False, None, number))
+            rows.extend(
+                (importance - 0.5, other, other, other in mark.old, None, number) for other in mark.others
+            )
         seen: set[tuple[str, int | None, int | None]] = set()
         words: set[str] = set()
         names = []
-        for importance, spelling, alt, street_id, landmark in sorted(
+        for importance, spelling, alt, old, street_id, landmark in sorted(
             rows, key=lambda row: row[2] is not None
         ):
             folded = fold(spelling)
             if folded and (folded, street_id, landmark) not in seen:
                 seen.add((folded, street_id, landmark))
-                names.append((-importance, folded, alt, street_id, landmark))
+                names.append((-importance, folded, alt, old, street_id, landmark))
         names.sort(key=lambda row: (row[0], row[1]))
-        for i, (_, folded, alt, street_id, landmark) in enumerate(names, 1):
+        for i, (_, folded, alt, old, street_id, landmark) in enumerate(names, 1):
             db.execute(
-                "INSERT INTO name VALUES (?, ?, ?, ?, ?, ?)",
-                (i, folded, _core(folded), alt, street_id, landmark),
+                "INSERT INTO name VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (i, folded, _core(folded), alt, old, street_id, landmark),
             )
             db.execute("INSERT INTO name_words(rowid, folded) VALUES (?, ?)", (i, folded))
             words.update(folded.split())
@@ -1279,6 +1335,11 @@ def _names(tags: Mapping[str, str]) -> set[str]:
         for name in re.split(r"\s*;\s*", tags.get(key, ""))
         if len(name) > 1
     }
+
+
+def _old_names(tags: Mapping[str, str]) -> set[str]:
+    """Names that the tags give as no longer used, and under no other heading."""
+    return set(re.split(r"\s*;\s*", tags.get("old_name", ""))) - _names({**tags, "old_name": ""})
 
 
 def _middle(lon_e7: Sequence[int], lat_e7: Sequence[int]) -> tuple[int, int]:

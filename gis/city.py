@@ -37,7 +37,7 @@ from gis.geometry import Box, box_of
 from gis.roads import UNKNOWN_E7, RoadBuilder
 from gis.travel import RoadGraph
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 """Raised whenever the files of a city change shape; older cities are then imported again."""
 
 ATTRIBUTION: Final = "© OpenStreetMap contributors"

@@ -8,6 +8,7 @@ import dataclasses
 import inspect
 import re
 import subprocess
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -151,7 +152,8 @@ def test_every_command_and_each_of_its_options_is_documented(command: cli.Comman
     assert re.search(rf"straja {command.words}\b", page), (
         f"`straja {command.words}` is not in docs/running.md"
     )
-    parser = cli.parser_of(command)
+    parser = ArgumentParser()
+    command.arguments(parser)
     for option in parser._actions:
         for flag in option.option_strings:
             if flag not in ("-h", "--help"):

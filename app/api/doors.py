@@ -6,6 +6,7 @@ Errors are problem+json (RFC 9457) with a stable `code`; the type is `urn:straja
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from typing import Any, cast
 from urllib.parse import quote
@@ -22,6 +23,7 @@ from app.log import StorageError
 from app.native import start_thread
 from app.recommendation import Recommendation
 from app.rows import Rows, parse_time, rfc3339
+from app.submit import KEYED
 from app.words import Words, pick_language, words_in
 from dispatch.commands import SYSTEM, Actor, Command, RecordOffer, Refused, who
 from dispatch.incident import Incident
@@ -212,6 +214,11 @@ def incident_row(x: Incident) -> dict[str, Any]:
     return rows().incident(x, personal=sees_personal(actor(), x))
 
 
+def unit_row(x: Unit) -> dict[str, Any]:
+    opened = may(actor(), "personal.read", district=x.district, unit=x.id)
+    return rows().unit(x, personal=opened)
+
+
 def fresh_incident(incident_id: str) -> dict[str, Any]:
     """The row after a change just made: by its own committed state, whatever the actor may read."""
     found = core().picture.now.incident(incident_id)
@@ -230,30 +237,41 @@ def wrong(field: str, code: str, detail: str, **extra: Any) -> Problem:
     return Problem(422, code, detail, errors=[{"field": field, "message": detail}], **extra)
 
 
-def moment(text: str | None, field: str) -> int | None:
-    """A time given in a body, in microseconds since the epoch."""
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[-+]\d\d:\d\d)", re.ASCII)
+TIME_REACH_S = 7 * 86_400
+"""How far from now a time in a request may lie: beyond it some clock or program is wrong."""
+
+
+def parse_moment(text: str) -> int:
+    """Microseconds since the epoch. ValueError or OverflowError unless it is RFC 3339 with an offset."""
+    if not _RFC_3339.fullmatch(text):
+        raise ValueError("not RFC 3339, such as 2026-11-23T03:00:00Z or 2026-11-23T05:00:00+02:00")
+    return parse_time(text.upper())
+
+
+def moment(text: str | None, field: str, *, ahead_s: float = TIME_REACH_S) -> int | None:
+    """A time given in a body, in microseconds since the epoch, if it lies within a week of now and at most
+    `ahead_s` ahead; how far off it is otherwise is said."""
     if text is None:
         return None
     try:
-        at = parse_time(text)
+        at = parse_moment(text)
     except (ValueError, OverflowError) as error:
         raise wrong(field, "bad-time", f"{field}: {error}") from None
-    if at < 0:
-        raise wrong(field, "bad-time", f"{field} lies before 1970.")
+    off_s = (at - core().world.clock.now_us()) / 1e6
+    if off_s > ahead_s:
+        code = "time-in-future" if ahead_s < TIME_REACH_S else "time-too-far"
+        raise wrong(field, code, f"{field} is {off_s:.0f} s in the future of this station's clock.")
+    if off_s < -TIME_REACH_S:
+        raise wrong(
+            field, "time-too-old", f"{field} is {-off_s / 86_400:.0f} days ago by this station's clock."
+        )
     return at
 
 
 def observed(text: str | None, field: str) -> int | None:
-    """When it happened, for a time given in a body; a future one is refused, saying by how much."""
-    at = moment(text, field)
-    if at is None:
-        return None
-    ahead_s = (at - core().world.clock.now_us()) / 1e6
-    if ahead_s > 5:
-        raise wrong(
-            field, "time-in-future", f"{field} is {ahead_s:.0f} s in the future of this station's clock."
-        )
-    return at
+    """When it happened: a clock that is a little fast is forgiven, a future time is not."""
+    return moment(text, field, ahead_s=5)
 
 
 def request_id() -> str:
@@ -269,12 +287,12 @@ def request_id() -> str:
             errors=[{"field": "Idempotency-Key", "message": "8 to 64 printable ASCII characters"}],
         )
     # Set apart from the ids that incidents and the keeper's own requests go by.
-    return f"key:{key}"
+    return f"{KEYED}{key}"
 
 
-def send(command: Command) -> str:
-    """Submit, and answer with the cursor of the position that holds it."""
-    answer = core().door.submit(command, actor())
+def send(command: Command, asked: Any = None) -> str:
+    """Submit, and answer with the cursor of the position that holds it. `asked`: see Door.submit."""
+    answer = core().door.submit(command, actor(), asked)
     return core().log.cursor(answer.position)
 
 
@@ -376,7 +394,12 @@ def register_errors(app: Flask) -> None:
     @app.errorhandler(Exception)
     def _unforeseen(error: Exception) -> Response:
         log.exception("%s %s failed", request.method, request.path)
-        return problem(500, "internal", "Something went wrong here; it was logged. Nothing was acknowledged.")
+        return problem(
+            500,
+            "internal",
+            "Something went wrong here; it was logged. A change may have been recorded all the same: "
+            "send the same request again, with the same id or key.",
+        )
 
 
 def remember_offer(incident: Incident, result: Recommendation) -> None:

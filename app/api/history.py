@@ -49,21 +49,17 @@ def list_events(query: EventsQuery) -> Response:
 
 
 def _may_see(who_asks: Actor, envelope: Envelope) -> bool:
-    """An event is seen by those who see one of its subjects."""
+    """What happened in an incident is for those who see the incident, whoever sees its units; the rest for
+    those who see one of the units it is about."""
     if "*" in who_asks.districts and who_asks.unit is None:
         return True
     state = core().picture.now
-    for subject in json.loads(envelope.subjects):
-        kind, _, subject_id = subject.partition(":")
-        if kind == "incident":
-            incident = state.incident(subject_id)
-            if incident is not None and sees(who_asks, incident):
-                return True
-        elif kind == "unit":
-            unit = state.unit(subject_id)
-            if unit is not None and sees_unit(who_asks, unit):
-                return True
-    return False
+    about = [subject.partition(":")[::2] for subject in json.loads(envelope.subjects)]
+    incidents = [state.incident(ident) for kind, ident in about if kind == "incident"]
+    if incidents:
+        return all(x is not None and sees(who_asks, x) for x in incidents)
+    units = [state.unit(ident) for kind, ident in about if kind == "unit"]
+    return any(x is not None and sees_unit(who_asks, x) for x in units)
 
 
 def _row(x: Envelope) -> dict[str, Any]:

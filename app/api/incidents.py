@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import uuid
 from dataclasses import fields
@@ -50,11 +51,16 @@ from dispatch import events as e
 from dispatch.commands import who
 from dispatch.incident import Incident
 from gis.address import Place, parse_parts
-from gis.geometry import explain_outside
+from gis.geometry import explain_outside, metres_between
 
 TAG = Tag(name="Incidents", description="Calls and what was done about them.")
 OUTSIDE_MARGIN_M = 20_000
 """How far outside the imported streets an incident may lie: a city helps its neighbours."""
+ONE_SPOT_M = 100
+"""How far apart the hits for one address may lie and still be one place to drive to."""
+CANDIDATES_MAX = 8
+OWN_SOURCES = ("console", "keeper", "recommendation")
+"""What the station's own parts sign with; no program outside may."""
 
 Text = Annotated[str, Field(max_length=20_000)]
 Short = Annotated[str, Field(max_length=500)]
@@ -129,7 +135,9 @@ class NewIncident(Strict):
         | None
     ) = Field(default=None, description="{name, phone}, or one text: a number is taken as the telephone.")
     case_numbers: list[CaseNumber] = Field(default_factory=list, max_length=20)
-    source: str | None = Field(default=None, max_length=32, description="Where the call came from.")
+    source: str | None = Field(
+        default=None, pattern=r"^[a-z0-9_-]{1,32}$", description="Where the call came from, such as 112."
+    )
     observed_at: str | None = Field(default=None, description="RFC 3339: when it happened.")
 
     @field_validator("id")
@@ -153,7 +161,7 @@ class ChangedIncident(Strict):
     description: Text | None = None
     caller: Caller | None = None
     talkgroup: Annotated[str, Field(max_length=64)] | None = None
-    staging: bool | None = None
+    staging: bool | None = Field(default=None, strict=True)
 
 
 class NoteText(Strict):
@@ -169,7 +177,7 @@ class ReopenReason(Strict):
 
 
 class Level(Strict):
-    level: int
+    level: int = Field(strict=True)
 
 
 class Assign(Strict):
@@ -207,6 +215,22 @@ class ListQuery(Strict):
 # ---- where
 
 
+def locate_once(
+    request: str, location: Location | None, address: str | AddressParts | None
+) -> tuple[c.Place, dict[str, Any]]:
+    """The place of a call as found, and as it was asked for, by which a retry is known. A retry is answered
+    even if the map has changed so that its place is no longer found."""
+    said = address.given() if isinstance(address, AddressParts) else address
+    asked = {"location": None if location is None else location.model_dump(), "address": said}
+    try:
+        return locate(location, address), asked
+    except Problem:
+        if not core().log.met(request):
+            raise
+        # The log cannot hold this place, should the request prove to be another one after all.
+        return c.Place(math.nan, math.nan), asked
+
+
 def locate(location: Location | None, address: str | AddressParts | None) -> c.Place:
     """The place of a call. A point given is checked against the city; words alone are looked up. Raises
     Problem 422 that names the field, and says so when longitude and latitude look swapped."""
@@ -237,17 +261,43 @@ def locate(location: Location | None, address: str | AddressParts | None) -> c.P
         raise wrong(
             "location", "no-city", "No city is imported, so an address cannot be found; give a location."
         )
-    found = offload(lambda: city.addresses.search(label, 1))
-    best = found[0] if found else None
-    if best is None or best.match != "exact":
+    found = offload(lambda: city.addresses.search(_question(parts) or label, CANDIDATES_MAX))
+    best = _one_spot(found)
+    if best is None:
         # A guess may be offered to a person who looks at it; it may not send anybody anywhere.
-        raise wrong(
-            "address",
-            "address-not-found",
-            f"No such address: {label!r}." + (f" The nearest is {best.label}." if best else ""),
-            nearest=None if best is None else {"label": best.label, "lon": best.lon, "lat": best.lat},
-        )
+        candidates = [{"label": p.label, "kind": p.kind, "lon": p.lon, "lat": p.lat} for p in found]
+        if found and found[0].match == "exact":
+            code = "address-not-exact"
+            detail = f"{label!r} is no single spot: a whole street or area, or one of several. Say more."
+        else:
+            code = "address-not-found"
+            detail = f"No such address: {label!r}." + (f" The nearest is {found[0].label}." if found else "")
+        nearest = candidates[0] if candidates else None
+        raise wrong("address", code, detail, nearest=nearest, candidates=candidates)
     return c.Place(best.lon, best.lat, label, {**best.parts, **parts})
+
+
+def _one_spot(found: list[Place]) -> Place | None:
+    """The best hit, if all that fit exactly are one spot, and not a street or a whole neighbourhood."""
+    exact = [place for place in found if place.match == "exact"]
+    if not exact or any(place.kind == "street" or place.note == "area" for place in exact):
+        return None
+    best = exact[0]
+    apart = (metres_between(best.lon, best.lat, place.lon, place.lat) for place in exact)
+    return best if max(apart) <= ONE_SPOT_M else None
+
+
+def _question(parts: dict[str, str]) -> str:
+    """What to look up for an address given in parts. A landmark beside a street only helps the crew."""
+    if "road" in parts:
+        return f"{parts['road']} km {parts.get('road_km', '')}"
+    first = " ".join(parts[p] for p in ("street", "number") if p in parts)
+    if "crossing" in parts and "number" not in parts:
+        first = " x ".join(x for x in (first, parts["crossing"]) if x)
+    first = first or parts.get("landmark", "")
+    block = f"bl. {parts['block']}" if "block" in parts else ""
+    where = (parts.get("district"), parts.get("city"))
+    return ", ".join(x for x in (first, block, *where) if x) if first else ""
 
 
 def _label(parts: dict[str, str]) -> str:
@@ -281,14 +331,14 @@ def list_incidents(query: ListQuery) -> Response:
     if query.state == "open" and not query.q:
         found = sorted(
             (x for x in state.incidents() if x.open and sees(who_asks, x)),
-            key=lambda x: (x.reported_us, x.id),
+            key=lambda x: (x.recorded_us, x.id),
             reverse=True,
         )
         if query.after is not None:
             after = _after(query.after)
-            found = [x for x in found if (x.reported_us, x.id) < after]
+            found = [x for x in found if (x.recorded_us, x.id) < after]
         page = found[: query.limit]
-        more = f"{page[-1].reported_us}.{page[-1].id}" if len(found) > query.limit else None
+        more = f"{page[-1].recorded_us}.{page[-1].id}" if len(found) > query.limit else None
     else:
         page, more = _indexed(query)
         page = [x for x in page if sees(who_asks, x)]
@@ -298,7 +348,7 @@ def list_incidents(query: ListQuery) -> Response:
 
 def _indexed(query: ListQuery) -> tuple[list[Incident], str | None]:
     """Incidents by the search index, newest first; they may have left memory long ago."""
-    wanted = select(incident_index.c.id, incident_index.c.reported_at)
+    wanted = select(incident_index.c.id, incident_index.c.recorded_at)
     if query.state != "all":
         wanted = wanted.where(incident_index.c.state == query.state)
     if query.q:
@@ -307,21 +357,21 @@ def _indexed(query: ListQuery) -> tuple[list[Incident], str | None]:
     if query.after is not None:
         at, last = _after(query.after)
         wanted = wanted.where(
-            (incident_index.c.reported_at < at)
-            | ((incident_index.c.reported_at == at) & (incident_index.c.id < last))
+            (incident_index.c.recorded_at < at)
+            | ((incident_index.c.recorded_at == at) & (incident_index.c.id < last))
         )
-    wanted = wanted.order_by(incident_index.c.reported_at.desc(), incident_index.c.id.desc())
+    wanted = wanted.order_by(incident_index.c.recorded_at.desc(), incident_index.c.id.desc())
     with core().engine.connect() as connection:
         found = connection.execute(wanted.limit(query.limit + 1)).all()
     page = found[: query.limit]
     state = core().picture.now
     incidents = [x for row in page if (x := state.incident(row.id)) is not None]
-    more = f"{page[-1].reported_at}.{page[-1].id}" if len(found) > query.limit else None
+    more = f"{page[-1].recorded_at}.{page[-1].id}" if len(found) > query.limit else None
     return incidents, more
 
 
 def _after(cursor: str) -> tuple[int, str]:
-    """When the last incident of the page before was reported, and its id: a page goes on from there even if
+    """When the last incident of the page before was recorded, and its id: a page goes on from there even if
     that incident has left the list meanwhile."""
     at, _, last = cursor.partition(".")
     if not re.fullmatch(r"-?[0-9]{1,18}", at) or not last:
@@ -441,7 +491,9 @@ def _open(value: Any, opened: dict[str, Any]) -> Any:
 @blueprint.post("/incidents", tags=[TAG], summary="Take a call", responses={201: shapes.ChangedIncidentShape})
 def post_incident(body: NewIncident) -> tuple[Response, int]:
     require_role("incident.report")
-    place = locate(body.location, body.address)
+    if body.source in OWN_SOURCES and body.source != source():
+        raise wrong("source", "reserved-source", f"{body.source} is a part of this station itself.")
+    place, asked = locate_once(body.id, body.location, body.address)
     command = c.ReportIncident(
         id=body.id,
         source=body.source or source(),
@@ -455,19 +507,27 @@ def post_incident(body: NewIncident) -> tuple[Response, int]:
         caller=_caller(body.caller),
         case_numbers=tuple((case.agency, case.number) for case in body.case_numbers),
     )
-    cursor = send(command)
+    cursor = send(command, asked)
     return jsonify({**fresh_incident(body.id), "id": body.id, "log_position": cursor}), 201
 
 
+_PHONE = re.compile(r"(?<!\w)\+?\(?\d(?:[ ./()-]{0,2}\d){5,18}(?!\w)", re.ASCII)
+
+
 def _caller(given: Caller | str | None) -> dict[str, str] | None:
-    if isinstance(given, str):
-        digits = sum(ch.isdigit() for ch in given)
-        return {"phone" if digits >= 3 else "name": given.strip()} if given.strip() else None
-    return given.model_dump(exclude_none=True) if given is not None else None
+    if not isinstance(given, str):
+        return given.model_dump(exclude_none=True) if given is not None else None
+    phone = _PHONE.search(given)
+    if phone is None:
+        # An extension of the house, said alone.
+        alone = "phone" if re.fullmatch(r"[\d ]{3,50}", given.strip()) else "name"
+        return {alone: given.strip()} if given.strip() else None
+    name = " ".join((given[: phone.start()] + " " + given[phone.end() :]).split()).strip(" ,;:-()")
+    return {"phone": phone[0].strip(), **({"name": name} if name else {})}
 
 
-def _changed(path: IncidentPath, command: c.Command) -> Response:
-    cursor = send(command)
+def _changed(path: IncidentPath | IncidentUnitPath, command: c.Command, asked: Any = None) -> Response:
+    cursor = send(command, asked)
     return jsonify({**fresh_incident(path.incident_id), "log_position": cursor})
 
 
@@ -487,15 +547,15 @@ def patch_incident(path: IncidentPath, body: ChangedIncident) -> Response:
             raise wrong(name, "invalid", f"{name} cannot be emptied.")
     if "caller" in given:
         changes["caller"] = body.caller.model_dump(exclude_none=True) if body.caller else {}
+    asked, key = None, request_id()
     if body.location is not None or body.address:
-        changes["place"] = locate(body.location, body.address)
+        changes["place"], asked = locate_once(key, body.location, body.address)
     if not changes:
         raise Problem(
             422, "empty", "Name at least one field to change.", errors=[{"field": "body", "message": "empty"}]
         )
-    return _changed(
-        path, c.ChangeIncident(id=request_id(), source=source(), incident=path.incident_id, changes=changes)
-    )
+    command = c.ChangeIncident(id=key, source=source(), incident=path.incident_id, changes=changes)
+    return _changed(path, command, asked)
 
 
 @blueprint.post(
@@ -657,16 +717,14 @@ def post_assignments(path: IncidentPath, body: Assign) -> Response:
 )
 def delete_assignment(path: IncidentUnitPath, query: RecallQuery) -> Response:
     incident_or_404(path.incident_id)
-    cursor = send(
-        c.RecallUnit(
-            id=request_id(),
-            source=source(),
-            incident=path.incident_id,
-            unit=path.unit_id,
-            reason=query.reason,
-        )
+    command = c.RecallUnit(
+        id=request_id(),
+        source=source(),
+        incident=path.incident_id,
+        unit=path.unit_id,
+        reason=query.reason,
     )
-    return jsonify({**fresh_incident(path.incident_id), "log_position": cursor})
+    return _changed(path, command)
 
 
 @blueprint.post(
@@ -687,5 +745,4 @@ def answer_request(path: IncidentUnitPath, body: RequestAnswer) -> Response:
         via=body.via,
         reason=body.reason,
     )
-    cursor = send(command)
-    return jsonify({**fresh_incident(path.incident_id), "log_position": cursor})
+    return _changed(path, command)

@@ -18,17 +18,17 @@ from app.api.doors import (
     moment,
     observed,
     paged,
+    parse_moment,
     request_id,
     require_role,
-    rows,
     sees_unit,
     send,
     source,
     unit_or_404,
+    unit_row,
 )
 from app.api.incidents import Location, Resolution
 from app.auth import explain, may
-from app.rows import parse_time
 from app.tracks import Fix
 from dispatch import commands as c
 
@@ -51,7 +51,7 @@ class NewUnit(Strict):
     type: str = Field(max_length=32)
     station: str = Field(max_length=64)
     district: str | None = Field(default=None, max_length=64)
-    crew: int = Field(ge=0, le=99, description="People aboard.")
+    crew: int = Field(ge=0, le=99, strict=True, description="People aboard.")
     crew_id: str | None = Field(
         default=None,
         max_length=64,
@@ -59,7 +59,7 @@ class NewUnit(Strict):
     )
     talkgroup: str | None = Field(default=None, max_length=64)
     base: Location | None = None
-    turnout_s: int | None = Field(default=None, ge=0, le=7200)
+    turnout_s: int | None = Field(default=None, ge=0, le=7200, strict=True)
 
 
 class NewStatus(Strict):
@@ -68,12 +68,12 @@ class NewStatus(Strict):
     reason: Annotated[str, Field(max_length=500)] = ""
     hospital: str | None = Field(default=None, max_length=128)
     ready_at: str | None = None
-    force: bool = False
+    force: bool = Field(default=False, strict=True)
 
 
 class NewFlag(Strict):
     flag: str = Field(max_length=32)
-    on: bool
+    on: bool = Field(strict=True)
 
 
 class PositionIn(Strict):
@@ -101,13 +101,13 @@ def list_units(query: UnitsQuery) -> Response:
         found = [u for u in found if u.id > query.after]
     page = found[: query.limit]
     more = page[-1].id if len(found) > query.limit else None
-    return paged([rows().unit(u) for u in page], more)
+    return paged([unit_row(u) for u in page], more)
 
 
 @blueprint.get("/units/<unit_id>", tags=[TAG], summary="One unit", responses={200: shapes.UnitShape})
 def get_unit(path: UnitPath) -> Response:
     require_role("unit.read")
-    return jsonify(rows().unit(unit_or_404(path.unit_id)))
+    return jsonify(unit_row(unit_or_404(path.unit_id)))
 
 
 @blueprint.post(
@@ -133,14 +133,14 @@ def post_unit(body: NewUnit) -> tuple[Response, int]:
         turnout_s=body.turnout_s,
     )
     send(command)
-    return jsonify(rows().unit(unit_or_404(body.id))), 200 if known else 201
+    return jsonify(unit_row(unit_or_404(body.id))), 200 if known else 201
 
 
 def _answer(unit_id: str, cursor: str) -> Response:
     found = core().picture.now.unit(unit_id)
     row: dict[str, Any] = {"id": unit_id}
     if found is not None and sees_unit(actor(), found):
-        row = rows().unit(found)
+        row = unit_row(found)
     return jsonify({**row, "log_position": cursor})
 
 
@@ -232,7 +232,7 @@ def post_positions() -> tuple[Response, int]:
         name = name if isinstance(name, str) else None
         try:
             one = _position.validate_python(item)
-            observed_us = parse_time(one.observed_at)
+            observed_us = parse_moment(one.observed_at)
         except ValidationError as error:
             fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
             field = ".".join(str(part) for part in fault["loc"]) or "row"

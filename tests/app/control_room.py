@@ -208,9 +208,8 @@ def open_room(
             link.symlink_to(city)
     config = Config.from_env({"STRAJA_VAR": str(var), "STRAJA_DATABASE_URL": database, **settings})
     core = open_core(config, World(clock, random, disk or GaugedDisk()))
-    cheap = Accounts(
-        core.engine, clock, random, hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    )
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    cheap = Accounts(core.engine, clock, random, demo=config.demo, hasher=hasher)
     object.__setattr__(core, "accounts", cheap)
     app = create_app(config, core)
     atexit.unregister(core.close)

@@ -84,6 +84,27 @@ def test_a_district_sees_its_own_part_and_pages_to_the_end_of_it(shared_room: Ro
     assert not any(event["type"] == "IncidentReported" for event in seen)
 
 
+def test_what_happens_in_an_incident_is_for_those_who_see_it_though_its_units_are_known_to_all(
+    shared_room: Room,
+) -> None:
+    room = shared_room
+    # Given two districts, of which the north sees the centre's units on its board
+    unit = room.unit()
+    incident = room.incident()["id"]
+    room.sent(incident, unit)
+    for status in ("acknowledged", "en_route", "on_scene"):
+        room.ana.post(f"/units/{unit}/status", {"status": status})
+    north = room.desk("dispatcher", ["nord"])
+    assert north.get(f"/units/{unit}").status_code == 200
+    # Then the unit's own events are theirs to read, and nothing of what it does in that incident
+    seen = pages(north, "/events?limit=1000")
+    about_it = [event for event in seen if f"unit:{unit}" in event["subjects"]]
+    assert {event["type"] for event in about_it} == {"UnitRegistered", "UnitStatusReported"}
+    assert not [event for event in seen if f"incident:{incident}" in str(event)]
+    centre = pages(room.desk("dispatcher", ["centru"]), "/events?limit=1000")
+    assert [event for event in centre if f"incident:{incident}" in event["subjects"]]
+
+
 def test_the_description_of_the_api_is_open_to_whoever_writes_a_program(embedded_room: Room) -> None:
     answer = embedded_room.stranger.get("/openapi.json")
     assert answer.status_code == 200

@@ -35,6 +35,7 @@ def test_a_bad_row_is_refused_by_name_and_the_rest_is_kept(shared_room: Room) ->
         (fix(room, first, observed_at=room.ago(8 * 86_400)), first, "too-old", "7 days"),
         (fix(room, first, observed_at="acum"), first, "bad-time", "observed_at"),
         (fix(room, first, observed_at="2026-11-23T03:00:00"), first, "bad-time", "observed_at"),
+        (fix(room, first, observed_at="2026-W48-1T03:00:00Z"), first, "bad-time", "observed_at"),
         (fix(room, first, observed_at="0001-01-01T00:00:00+14:00"), first, "*", ""),
         (fix(room, first, observed_at=1_795_402_800), first, "invalid", "observed_at"),
         (fix(room, first, observed_at=None), first, "invalid", "observed_at"),

@@ -176,6 +176,6 @@ def test_the_demo_offers_its_logins_only_while_it_is_on(open_another: Callable[.
     real = open_another(STRAJA_DEMO="0")
     assert is_problem(real.stranger.get("/session"), 401)["demo_logins"] == []
     for name in ("ana", "ANA", " ana ", "ａｎａ"):
-        is_problem(real.stranger.post("/session", login | {"name": name}), 403, "demo-off")
+        is_problem(real.stranger.post("/session", login | {"name": name}), 401, "bad-login")
     # And who was in while it was on is out
     is_problem(real.app.test_client().get(f"{AREA}/session", headers={"Cookie": cookie_of(browser)}), 401)

@@ -51,6 +51,9 @@ def test_a_unit_is_brought_into_service_and_its_facts_set_anew(shared_room: Room
         ({"crew": 100}, "invalid", "crew"),
         ({"crew": "five"}, "invalid", "crew"),
         ({"crew": 2.5}, "invalid", "crew"),
+        ({"crew": "4"}, "invalid", "crew"),
+        ({"crew": True}, "invalid", "crew"),
+        ({"turnout_s": "45"}, "invalid", "turnout_s"),
         ({"turnout_s": 7201}, "invalid", "turnout_s"),
         ({"base": {"lon": 24.9}}, "invalid", "base.lat"),
         ({"station": "x" * 65}, "invalid", "station"),
@@ -124,11 +127,16 @@ def test_a_status_out_of_order_needs_a_dispatcher_who_says_why(shared_room: Room
         ({"status": None}, "invalid", "status"),
         ({}, "invalid", "status"),
         ({"status": "off_duty", "ready_at": "curând"}, "bad-time", "ready_at"),
-        ({"status": "off_duty", "ready_at": "0001-01-01T00:00:00+14:00"}, "bad-time", "ready_at"),
+        ({"status": "off_duty", "ready_at": "0001-01-01T00:00:00+14:00"}, "time-too-old", "ready_at"),
+        ({"status": "off_duty", "ready_at": "9999-12-31T23:59:59-23:59"}, "time-too-far", "ready_at"),
+        ({"status": "off_duty", "ready_at": "2036-11-23T00:00:00Z"}, "time-too-far", "ready_at"),
+        ({"status": "off_duty", "observed_at": "1970-01-01T00:00:00Z"}, "time-too-old", "observed_at"),
+        ({"status": "off_duty", "observed_at": "2026-W48-1T03:00:00Z"}, "bad-time", "observed_at"),
         ({"status": "off_duty", "observed_at": "2026-11-23"}, "bad-time", "observed_at"),
         ({"status": "off_duty", "observed_at": "2036-11-23T00:00:00Z"}, "time-in-future", "observed_at"),
         ({"status": "off_duty", "hospital": "x\ud800"}, "invalid", "hospital"),
         ({"status": "off_duty", "force": "perhaps"}, "invalid", "force"),
+        ({"status": "off_duty", "force": 1}, "invalid", "force"),
         ({"status": "off_duty", "unit": "F21"}, "invalid", "unit"),
     ],
 )
@@ -140,6 +148,16 @@ def test_a_status_that_cannot_be_is_refused_by_field(
     before = room.core.log.position
     is_problem(room.ana.post(f"/units/{unit}/status", wrong), 422, code, field)
     assert room.core.log.position == before
+
+
+def test_when_a_unit_will_be_ready_may_be_told_for_a_week_ahead(embedded_room: Room) -> None:
+    room = embedded_room
+    unit = room.unit()
+    ready = {"status": "out_of_service", "reason": "revizie", "ready_at": room.ago(-6 * 86_400)}
+    assert room.ana.post(f"/units/{unit}/status", ready).json["ready_at"] == ready["ready_at"]
+    late = ready | {"ready_at": room.ago(-8 * 86_400)}
+    is_problem(room.ana.post(f"/units/{unit}/status", late), 422, "time-too-far", "ready_at")
+    assert room.ana.get("/units").status_code == 200
 
 
 def test_a_crew_in_danger_is_flagged_with_the_time_and_cleared(shared_room: Room) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
+import sys
 import threading
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +15,12 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import Engine, create_engine, select, update
 
-from app import auth
+from app import auth, cli
 from app.auth import PERMISSIONS, Accounts, BadAccount, BadLogin, Locked, Role, Scope, could, explain, may
 from app.ports import Random
 from app.tables import account, metadata, session, token
+from app.up import Trouble
+from config import Config
 from dispatch.commands import Actor
 
 PASSWORD = "trei brazi la munte"
@@ -622,3 +627,32 @@ def test_a_csrf_token_must_be_the_sessions_own(accounts: Accounts) -> None:
 def test_a_browser_opens_a_socket_only_from_our_own_pages(origin: str | None, allowed: bool) -> None:
     ours = ["https://straja.example", "http://localhost:8000"]
     assert auth.origin_allowed(origin, ours) is allowed
+
+
+def test_a_forgotten_password_is_replaced_at_the_command_line_and_its_sessions_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given a dispatcher who is signed in somewhere and has forgotten her password
+    config = Config.from_env({"STRAJA_VAR": str(tmp_path / "var")})
+    known = cli.accounts(config)
+    known.create_account("ana", PASSWORD, "dispatcher", ["*"])
+    opened = known.login("ana", PASSWORD, "10.0.0.5")
+
+    def told(name: str, typed: str) -> None:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed + "\n"))
+        cli.run_user_password(config, Namespace(name=name))
+
+    # When the admin gives her another
+    told("ana", "patru brazi la vale")
+    # Then the old one opens nothing, and nobody is left inside
+    assert "ana has a new password" in capsys.readouterr().out
+    fresh = cli.accounts(config)
+    assert fresh.by_session(opened.token) is None
+    with pytest.raises(BadLogin):
+        fresh.login("ana", PASSWORD, "10.0.0.5")
+    fresh.login("ana", "patru brazi la vale", "10.0.0.5")
+    # And what cannot be a password, or whose it would be, is said
+    with pytest.raises(Trouble, match="at least 10"):
+        told("ana", "scurt")
+    with pytest.raises(Trouble, match="no account called bogdan"):
+        told("bogdan", "patru brazi la vale")

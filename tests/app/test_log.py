@@ -612,6 +612,11 @@ def test_the_search_index_is_made_again_from_the_log_alone(node: Node, open_node
     other = open_node()
     assert {x.id for x in other.picture.now.incidents() if x.open} == {"I1", "I3"}
     assert index() == before
+    # And so does a program that keeps other columns there than the one before it
+    with node.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE incident_index ADD COLUMN reported_at BIGINT")
+    open_node()
+    assert index() == before
 
 
 # ---- cursors

@@ -301,7 +301,9 @@ def test_a_unit_of_another_district_is_seen_but_not_sent(embedded_room: Room) ->
 def test_a_contradiction_about_a_unit_is_settled_in_the_units_own_district(scene: Scene) -> None:
     room = scene.room
     _, _, unit, conflict = scene.contradicted()
-    # Given that the unit was lent to the north since
+    # Given that the unit came back, and was lent to the north since
+    out = room.ana.get(f"/units/{unit}").json["incident"]
+    assert room.ana.delete(f"/incidents/{out}/assignments/{unit}").status_code == 200
     lent = {"id": unit, "type": "SV", "station": "Nord", "district": "nord", "crew": 4}
     assert room.desk("admin").post("/units", lent).status_code == 200
     said = {"conflict": conflict, "resolution": "rămâne la primul incident"}

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app.auth import PERMISSIONS
-from app.submit import ACTIONS, hash_of
+from app.submit import ACTIONS, KEYED, hash_of
+from app.tables import answered
 from dispatch import commands as c
 from dispatch.commands import SYSTEM, Actor, Refused
 from dispatch.state import DECIDE
@@ -164,17 +165,69 @@ def test_the_system_itself_may_let_a_request_lapse_and_may_not_close_an_incident
 
 
 def test_the_same_request_has_the_same_hash_and_any_other_another() -> None:
-    def note(**fields: Any) -> str:
-        return hash_of(c.AddNote(**{"id": "1", "incident": "I1", "text": "x", **fields}))
+    ana, bogdan = (Actor(name, "dispatcher", ALL) for name in ("ana", "bogdan"))
+
+    def note(actor: Actor = ana, **fields: Any) -> str:
+        return hash_of(c.AddNote(**{"id": "1", "incident": "I1", "text": "x", **fields}), actor)
 
     assert note() == note(id="2")
-    others = [note(text="y"), note(incident="I2"), note(source="radio"), note(observed_us=1)]
-    assert len({note(), *others}) == 5
+    others = [note(text="y"), note(incident="I2"), note(source="radio"), note(observed_us=1), note(bogdan)]
+    assert len({note(), *others}) == 6
     reopen = c.ReopenIncident(id="1", incident="I1", reason="x")
-    assert hash_of(reopen) != hash_of(c.CloseIncident(id="1", incident="I1", outcome="x"))
+    assert hash_of(reopen, ana) != hash_of(c.CloseIncident(id="1", incident="I1", outcome="x"), ana)
     place = c.Place(26.1, 44.4, "x", {"street": "y"})
     report = c.ReportIncident(id="1", incident="I1", type="F01", place=place)
     moved = c.ReportIncident(
         id="1", incident="I1", type="F01", place=c.Place(26.1, 44.4, "x", {"street": "z"})
     )
-    assert hash_of(report) != hash_of(moved)
+    assert hash_of(report, ana) != hash_of(moved, ana)
+    # What was asked for stands for what was found
+    assert hash_of(report, ana, "Lungă 5") == hash_of(moved, ana, "Lungă 5")
+    assert hash_of(report, ana, "Lungă 5") != hash_of(report, ana, "Lungă 7")
+    moves = [c.ChangeIncident(id="1", incident="I1", changes={"place": x.place}) for x in (report, moved)]
+    assert len({hash_of(move, ana, "Lungă 5") for move in moves}) == 1
+
+
+def test_a_request_that_changed_nothing_does_not_act_when_it_comes_again(
+    node: Node, clock: FakeClock
+) -> None:
+    # Given a unit already on its way to the incident, sent once more with a key, and then recalled
+    again = {"id": f"{KEYED}ana-0001", "incident": "I1", "units": ("PL1",)}
+    first = node.submit(c.AssignUnits, **again)
+    assert (first.facts, first.replayed) == (0, False)
+    node.submit(c.RecallUnit, incident="I1", unit="PL1", reason="mai aproape este altul")
+    # When the network delivers that request again, late
+    late = node.submit(c.AssignUnits, **again)
+    # Then it is known, and the unit stays recalled
+    assert (late.facts, late.replayed, late.position) == (0, True, first.position)
+    unit = node.picture.now.unit("PL1")
+    assert unit is not None
+    assert unit.incident is None
+    with pytest.raises(Refused, match="already used"):
+        node.submit(c.AssignUnits, **{**again, "units": ("PL2",)})
+    # And after a week such answers are dropped, when the next is noted
+    clock.advance(8 * 86_400)
+    node.submit(c.AssignUnits, incident="I1", units=("PL1",))
+    node.submit(c.AssignUnits, **{**again, "id": f"{KEYED}ana-0002"})
+    assert node.column(answered.c.cause) == [f"{KEYED}ana-0002"]
+
+
+def test_an_answer_given_before_is_told_only_to_who_asked_and_still_may(node: Node) -> None:
+    crew = Actor("echipaj", "field", ALL, unit="PL1")
+    pressed = {"id": "pressed-1", "unit": "PL1", "status": "en_route"}
+    node.submit(c.ReportStatus, crew, **pressed)
+    assert node.submit(c.ReportStatus, crew, **pressed).replayed
+    # When somebody sends the same who may not, or who is another
+    with pytest.raises(Refused) as other_crew:
+        node.submit(c.ReportStatus, Actor("vecin", "field", ALL, unit="PL2"), **pressed)
+    with pytest.raises(Refused) as dispatcher:
+        node.submit(c.ReportStatus, Actor("ana", "dispatcher", ALL), **pressed)
+    # Then it learns nothing of the first answer
+    assert (other_crew.value.code, dispatcher.value.code) == ("forbidden", "id-reused")
+
+
+def test_a_unit_is_moved_only_by_who_commands_both_districts(node: Node) -> None:
+    moved = {**ASKED[c.RegisterUnit], "unit": "PL2", "district": "nord"}
+    with pytest.raises(Refused, match="nord"):
+        node.submit(c.RegisterUnit, Actor("s", "supervisor", frozenset({"centru"})), **moved)
+    node.submit(c.RegisterUnit, Actor("s", "supervisor", frozenset({"centru", "nord"})), **moved)

@@ -28,6 +28,7 @@ TIMES = st.integers(0, 2**50)
 SECRETS = st.none() | st.builds(
     e.Sealed, st.text("0123456789abcdef", min_size=1, max_size=4), st.just("f" * 64)
 )
+SAID = SECRETS | WORDS
 POINTS = st.tuples(st.floats(-180, 180), st.floats(-90, 90))
 CASES = st.lists(st.tuples(WORDS, WORDS), max_size=2).map(tuple)
 CHANGES = st.fixed_dictionaries(
@@ -91,12 +92,18 @@ FACTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
         WORDS,
     ),
     e.UnitAssigned: st.builds(
-        e.UnitAssigned, INCIDENTS, UNITS, st.none() | st.booleans(), st.none() | WORDS, st.none() | WORDS
+        e.UnitAssigned,
+        INCIDENTS,
+        UNITS,
+        st.none() | st.booleans(),
+        SAID,
+        st.none() | WORDS,
+        st.none() | UNITS,
     ),
-    e.UnitRecalled: st.builds(e.UnitRecalled, INCIDENTS, UNITS, WORDS),
-    e.UnitRequested: st.builds(e.UnitRequested, INCIDENTS, UNITS, WORDS, TIMES),
+    e.UnitRecalled: st.builds(e.UnitRecalled, INCIDENTS, UNITS, SAID, st.none() | INCIDENTS),
+    e.UnitRequested: st.builds(e.UnitRequested, INCIDENTS, UNITS, WORDS, TIMES, SAID),
     e.RequestAnswered: st.builds(
-        e.RequestAnswered, INCIDENTS, UNITS, st.sampled_from(["accepted", "refused"]), WORDS, WORDS, WORDS
+        e.RequestAnswered, INCIDENTS, UNITS, st.sampled_from(["accepted", "refused"]), WORDS, WORDS, SAID
     ),
     e.RequestLapsed: st.builds(e.RequestLapsed, INCIDENTS, UNITS),
     e.UnitRegistered: st.builds(
@@ -123,10 +130,11 @@ FACTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
         unit=UNITS,
         status=st.sampled_from([*sorted(STATUSES), "from_a_later_version"]),
         incident=st.none() | INCIDENTS,
-        reason=WORDS,
+        reason=SAID,
         hospital=st.none() | WORDS,
         ready_us=st.none() | TIMES,
         forced=st.booleans(),
+        late=st.booleans(),
     ),
     e.UnitFlagSet: st.builds(e.UnitFlagSet, UNITS, st.sampled_from(["emergency", "x"]), st.booleans()),
     e.CustodyGranted: st.builds(e.CustodyGranted, UNITS, STATIONS, st.integers(1, 4)),

@@ -12,12 +12,12 @@ import pytest
 
 from dispatch.optimise import (
     FIRST_DUE_WEIGHT,
+    OVERDUE_S,
     UNIT_WEIGHT_S,
     Candidates,
     Pick,
     Plan,
     WhyNot,
-    check,
     recommend,
 )
 
@@ -105,7 +105,10 @@ def value(subset: Sequence[Mapping[str, Any]], needs: Mapping[str, int]) -> tupl
         max(0, count - sum(capability in row["gives"] for row in subset))
         for capability, count in needs.items()
     )
-    old = sum(not row["fix_age_s"] <= 3600 for row in subset)
+    old = sum(
+        not row["fix_age_s"] <= 3600 or (row["sendable"] == "soon" and row["ready_in_s"] < -OVERDUE_S)
+        for row in subset
+    )
     etas = [
         row["drive_s"]
         + (0 if row["status"] == "returning" else row["turnout_s"])
@@ -129,7 +132,7 @@ def random_case(rng: random.Random) -> tuple[list[dict[str, Any]], dict[str, int
             f"U{index}", rng.sample(CAPABILITIES, rng.randint(1, 4)),
             rng.choice((np.nan, *range(0, 400, 20))),
             status=status, sendable=sendable, crew=rng.choice((1, 3, 4, 4, 4)),
-            turnout_s=rng.choice((0.0, 60.0)), ready_in_s=rng.choice((np.nan, -5.0, 120.0)),
+            turnout_s=rng.choice((0.0, 60.0)), ready_in_s=rng.choice((np.nan, -900.0, -5.0, 120.0)),
             fix_age_s=rng.choice((np.nan, 1.0, 10.0, 600.0, 9000.0)),
             crew_id=rng.choice((None, None, "c1", "c2")), in_zone=rng.random() < 0.9,
         ))  # fmt: skip
@@ -147,7 +150,6 @@ def test_the_plan_is_as_good_as_the_best_of_all_subsets() -> None:
         assert value(subset, needs) == brute_force(rows, needs), f"seed {seed}"
         assert sum(plan.missing.values()) == value(subset, needs)[0], f"seed {seed}"
         assert plan.complete == (not plan.missing), f"seed {seed}"
-        assert check(sent(plan), candidates(*rows), needs) == (), f"seed {seed}"
         assert [pick.eta_s for pick in plan.chosen] == sorted(pick.eta_s for pick in plan.chosen), (
             f"seed {seed}"
         )
@@ -290,8 +292,6 @@ def test_an_unknown_capability_is_an_error_that_names_it() -> None:
         recommend(candidates(unit("T1", ["doctor"], 10.0)), {"doctr": 1})
     with pytest.raises(ValueError, match="officer is -1"):
         recommend(candidates(), {"officer": -1})
-    with pytest.raises(ValueError, match="doctr"):
-        check([], candidates(), {"doctr": 1})
 
 
 def test_units_already_there_count_first_and_are_not_sent_again() -> None:
@@ -336,8 +336,6 @@ def test_a_nearer_unit_that_breaks_a_hard_rule_stays_and_the_reason_is_said(
     assert codes(why_not(plan, "A1")) == [code]
     assert args(why_not(plan, "A1"), code) == reason_args
     assert all(one.unit != "A1" for one in plan.alternatives)
-    faults = check(["A1"], candidates(near, unit("A2", ["doctor"], 500.0)), {"doctor": 1})
-    assert [(fault.unit, fault.reason.code) for fault in faults] == [("A1", code)]
 
 
 def test_two_vehicles_with_one_crew_are_never_sent_together() -> None:
@@ -350,9 +348,6 @@ def test_two_vehicles_with_one_crew_are_never_sent_together() -> None:
     assert sent(plan) == ["L1", "R2"]
     assert args(why_not(plan, "R1"), "crew-shared") == {"unit": "L1"}
     assert all(one.unit != "R1" for one in plan.alternatives), "it cannot be added to what is sent"
-    (fault,) = check(["L1", "R1"], candidates(*rows), {"officer": 1, "doctor": 1})
-    assert (fault.unit, fault.reason.code, dict(fault.reason.args)) == ("R1", "crew-shared", {"unit": "L1"})
-    assert not fault.override, "people cannot be in two places"
 
 
 def test_a_crew_that_is_already_at_the_incident_with_another_vehicle_cannot_bring_a_second() -> None:
@@ -375,9 +370,6 @@ def test_a_unit_on_its_way_elsewhere_is_offered_but_only_a_person_may_take_it() 
     assert "confirm" in codes(offered)
     assert args(offered, "faster-alternative") == {"unit": "A2", "gain_s": 370.0}
     assert codes(why_not(plan, "A1"))[:2] == ["divert", "confirm"]
-    (fault,) = check(["A1"], candidates(*rows), {"doctor": 1})
-    assert fault.reason.code == "divert"
-    assert fault.override
 
 
 def test_when_only_a_diversion_could_fill_the_need_it_is_still_missing_until_a_person_decides() -> None:
@@ -417,10 +409,48 @@ def test_a_unit_at_hospital_is_chosen_when_even_with_the_wait_it_is_sooner() -> 
 
 
 def test_a_unit_that_should_be_free_by_now_gains_nothing_from_being_late() -> None:
-    soon = unit("A1", ["doctor"], 60.0, status="recovering", sendable="soon", ready_in_s=-600.0)
-    pick = recommend(candidates(soon), {"doctor": 1}).chosen[0]
-    assert pick.eta_s == 60.0
-    assert args(pick, "ready-in") == {"ready_in_s": 0.0}
+    soon = unit("A1", ["doctor"], 60.0, status="recovering", sendable="soon", ready_in_s=-200.0)
+    pick = recommend(candidates(soon, unit("A2", ["doctor"], 90.0)), {"doctor": 1}).chosen[0]
+    assert (pick.unit, pick.eta_s) == ("A1", 60.0)
+    assert args(pick, "ready-overdue") == {"late_s": 200.0}
+    assert "ready-in" not in codes(pick)
+
+
+def test_a_unit_that_should_have_been_free_six_hours_ago_is_used_last_and_said_so() -> None:
+    soon = unit("A1", ["doctor"], 60.0, status="at_hospital", sendable="soon", ready_in_s=-6 * 3600.0)
+    plan = recommend(candidates(soon, unit("A2", ["doctor"], 900.0)), {"doctor": 1})
+    assert sent(plan) == ["A2"]
+    assert args(why_not(plan, "A1"), "ready-overdue") == {"late_s": 21_600.0}
+    alone = recommend(candidates(soon), {"doctor": 1})
+    assert sent(alone) == ["A1"], "better than nobody"
+    assert args(alone.chosen[0], "ready-overdue") == {"late_s": 21_600.0}
+
+
+def test_a_unit_hours_away_does_not_make_a_plan_complete() -> None:
+    # Given a doctor whose last position is in another city
+    plan = recommend(candidates(unit("T1", ["doctor"], 81 * 3600.0)), {"doctor": 1})
+    # Then the need stays open, the unit is offered, and both say why
+    assert (sent(plan), plan.complete, plan.missing) == ([], False, {"doctor": 1})
+    assert args(alternative(plan, "T1"), "too-far") == {"eta_s": 291_600.0}
+    assert args(why_not(plan, "T1"), "too-far") == {"eta_s": 291_600.0}
+
+
+def test_when_all_is_covered_the_dispatcher_still_sees_whom_to_add() -> None:
+    # Given a fire engine at work that is all the plan asks for
+    there = unit("F1", ["fire_suppression"], 0.0, status="on_scene", sendable="never", already=True)
+    rows = (
+        there,
+        unit("F2", ["fire_suppression"], 90.0),
+        unit("F3", ["fire_suppression"], 60.0),
+        unit("P1", ["local_patrol"], 10.0),
+    )
+    plan = recommend(candidates(*rows), {"fire_suppression": 1})
+    # Then nobody is chosen, and the nearest that would help stand beside the plan
+    assert (sent(plan), plan.complete) == ([], True)
+    assert [one.unit for one in plan.alternatives] == ["F3", "F2"]
+    assert all("beyond-needs" in codes(one) for one in plan.alternatives)
+    # And without any need nobody is offered
+    assert recommend(candidates(*rows), {}).alternatives == ()
 
 
 @pytest.mark.parametrize(("age_s", "code"), [(3 * 86400.0, "old-fix"), (np.nan, "no-fix")])
@@ -484,38 +514,7 @@ def test_a_nearer_unit_that_can_do_nothing_here_says_so() -> None:
     assert codes(why_not(plan, "P1")) == ["not-needed"]
 
 
-# ---- check and bad input
-
-
-def test_check_lets_a_good_set_pass_whoever_chose_it() -> None:
-    rows = (unit("A1", ["doctor"], 10.0), unit("A2", ["doctor"], 900.0))
-    assert check(["A2"], candidates(*rows), {"doctor": 1}) == ()
-    assert check(["A1", "A2"], candidates(*rows), {"doctor": 1}) == (), (
-        "more than needed is a person's choice"
-    )
-
-
-def test_check_refuses_strangers_repeats_and_units_already_there() -> None:
-    rows = (unit("A1", ["doctor"], 10.0), unit("A2", ["doctor"], 0.0, already=True))
-    faults = check(["A1", "A1", "A2", "Z9"], candidates(*rows), {"doctor": 1})
-    assert [(one.unit, one.reason.code, one.override) for one in faults] == [
-        ("A1", "listed-twice", False),
-        ("A2", "already-assigned", False),
-        ("Z9", "unknown-unit", False),
-    ]
-
-
-def test_check_lets_a_person_override_usefulness_and_crew_but_not_a_busy_unit() -> None:
-    rows = (
-        unit("P1", ["local_patrol"], 10.0, crew=1),
-        unit("A1", ["doctor"], 10.0, status="on_scene", sendable="never", busy_with="C1-3", busy_by="dan"),
-    )
-    faults = check(["P1", "A1"], candidates(*rows), {"doctor": 1})
-    assert [(one.unit, one.reason.code, one.override) for one in faults] == [
-        ("P1", "crew-short", True),
-        ("P1", "not-needed", True),
-        ("A1", "busy", False),
-    ]
+# ---- bad input
 
 
 def test_columns_that_do_not_fit_together_are_refused_by_name() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from dispatch import events as e
 from dispatch.incident import LEAVING
 from dispatch.plans import STATUSES
 from dispatch.unit import crew_mate_out
-from tests.dispatch.story import ANA, BOGDAN, CREW, SYSTEM, Story, meet, pack
+from tests.dispatch.story import ANA, BOGDAN, CREW, START_US, SYSTEM, Story, meet, pack
 
 
 @pytest.fixture
@@ -65,6 +66,40 @@ def test_registering_again_changes_standing_facts_and_keeps_status_and_custody(s
     assert (unit.status, unit.custodian) == ("available", "C1")
 
 
+def test_a_unit_that_is_out_keeps_its_type_district_and_crew(story: Story) -> None:
+    given = {"unit": "PL1", "type": "PL", "station": "C1", "district": "centru", "crew": 4}
+    story.unit_on_duty("ASAS1", "ASAS")
+    story.when(c.AssignUnits, incident="I1", units=("PL1", "ASAS1"))
+    for name, value in (("type", "SV"), ("district", "nord"), ("crew_id", "echipa-7")):
+        refusal = story.refuses(c.RegisterUnit, **(given | {name: value}))
+        assert (refusal.code, refusal.kind, refusal.field) == ("unit-out", "conflict", name)
+        out = {**given, "unit": "ASAS1", "type": "ASAS", name: value}
+        assert story.refuses(c.RegisterUnit, **out).code == "unit-out"
+    # What does not change who it is may change
+    story.when(c.RegisterUnit, **(given | {"crew": 3, "station": "Nord"}))
+    assert story.unit("PL1").crew == 3
+    story.when(c.RecallUnit, incident="I1", unit="PL1", reason="x")
+    story.when(c.RegisterUnit, **(given | {"type": "SV"}))
+    assert story.unit("PL1").type == "SV"
+
+
+def test_a_unit_is_registered_anew_only_where_it_is_held_and_by_who_commands_both_districts(
+    story: Story,
+) -> None:
+    given = {"unit": "PL1", "type": "PL", "station": "C1", "district": "nord", "crew": 4}
+    # Given a dispatcher of the north, who would move a crew of the centre there
+    refusal = story.refuses(c.RegisterUnit, by=BOGDAN, **given)
+    assert (refusal.code, refusal.kind) == ("out-of-district", "forbidden")
+    story.when(c.RegisterUnit, by=ANA, **given)
+    # Now it is his, but he cannot give it away either
+    assert story.refuses(c.RegisterUnit, by=BOGDAN, **(given | {"district": "centru"})).code == (
+        "out-of-district"
+    )
+    other = Story("C2", incarnation="b")
+    meet(story, other)
+    assert other.refuses(c.RegisterUnit, **given).code == "not-held-here"
+
+
 @pytest.mark.parametrize(
     ("fields", "code", "field"),
     [
@@ -108,7 +143,8 @@ def test_an_owned_unit_is_assigned_by_the_order_itself(story: Story) -> None:
     story.after(30)
     (fact,) = story.when(c.AssignUnits, incident="I1", units=("PL1",), override_reason="mai aproape")
     assert isinstance(fact, e.UnitAssigned)
-    assert (fact.followed, fact.override_reason, fact.accepted_by) == (None, "mai aproape", None)
+    assert (fact.followed, fact.accepted_by) == (None, None)
+    assert story.clear(fact.override_reason) == "mai aproape"
     unit = story.unit("PL1")
     assert (unit.status, unit.incident, unit.assigned_by) == ("assigned", "I1", "dispatcher:ana")
     assert unit.assigned_us == story.now_us
@@ -137,6 +173,80 @@ def test_a_unit_that_is_taken_is_refused_with_by_whom_and_since_when(story: Stor
         "at_us": taken_us,
         "incident_number": "C1-1",
     }
+
+
+def test_a_unit_that_is_done_at_hospital_goes_straight_to_the_next_incident(story: Story) -> None:
+    # Given a crew that has brought its patient to hospital
+    story.when(c.AssignUnits, incident="I1", units=("PL1",))
+    put_into(story, "PL1", "at_hospital")
+    story.call("I2", "F02")
+    # When it is sent to the next incident
+    facts = story.after(5).when(c.AssignUnits, incident="I2", units=("PL1",))
+    # Then one order takes it from the first and gives it to the second, and both see it
+    assert [(type(f), f.incident) for f in facts if isinstance(f, (e.UnitRecalled, e.UnitAssigned))] == [
+        (e.UnitRecalled, "I1"),
+        (e.UnitAssigned, "I2"),
+    ]
+    assert isinstance(facts[0], e.UnitRecalled)
+    assert facts[0].to == "I2"
+    assert story.incident("I1").active() == ()
+    assert story.incident("I1").assignments[0].ended_us == story.now_us
+    assert [a.unit for a in story.incident("I2").active()] == ["PL1"]
+    unit = story.unit("PL1")
+    assert (unit.status, unit.incident, unit.conflicts) == ("assigned", "I2", ())
+
+
+def test_a_unit_on_its_way_is_diverted_only_by_a_person_who_says_why(story: Story) -> None:
+    # Given a crew on its way to a call
+    story.when(c.AssignUnits, incident="I1", units=("PL1",))
+    story.on_the_way("PL1", "en_route")
+    story.call("I2", "F02")
+    # When somebody takes it for another one without a word, then it stays
+    for nothing in (None, "  "):
+        refusal = story.refuses(c.AssignUnits, incident="I2", units=("PL1",), override_reason=nothing)
+        assert (refusal.code, refusal.kind, refusal.field) == (
+            "divert-needs-reason",
+            "conflict",
+            "override_reason",
+        )
+        assert refusal.extra["incident_number"] == "C1-1"
+    # When the reason is given, then it turns round
+    facts = story.when(c.AssignUnits, incident="I2", units=("PL1",), override_reason="copil în apă")
+    assert [type(f) for f in facts] == [e.UnitRecalled, e.UnitAssigned]
+    assert (story.unit("PL1").incident, story.incident("I1").active()) == ("I2", ())
+    # A crew at work is never taken away by an order, whatever the reason
+    put_into(story, "PL1", "on_scene")
+    refusal = story.refuses(c.AssignUnits, incident="I1", units=("PL1",), override_reason="mai grav")
+    assert refusal.code == "unit-taken"
+
+
+def test_an_agency_that_was_asked_to_divert_its_unit_does_so_with_its_yes(asked: Story) -> None:
+    # Given an ambulance on its way for its agency, asked for another incident with a reason
+    yes: dict[str, Any] = {"unit": "ASAS1", "answer": "accepted", "name": "Radu", "via": "phone"}
+    asked.when(c.AnswerRequest, incident="I1", **yes)
+    asked.on_the_way("ASAS1", "en_route")
+    asked.call("I2", "F02")
+    assert asked.refuses(c.AssignUnits, incident="I2", units=("ASAS1",)).code == "divert-needs-reason"
+    asked.when(c.AssignUnits, incident="I2", units=("ASAS1",), override_reason="mai grav")
+    assert asked.unit("ASAS1").incident == "I1"
+    # When the agency says yes
+    facts = asked.when(c.AnswerRequest, incident="I2", **yes)
+    # Then it changes over in one step
+    assert [type(f) for f in facts] == [e.RequestAnswered, e.UnitRecalled, e.UnitAssigned]
+    unit = asked.unit("ASAS1")
+    assert (unit.incident, unit.conflicts) == ("I2", ())
+    assert asked.incident("I1").requests[0].state == "withdrawn"
+
+
+def test_a_unit_that_leaves_its_incident_stays_asked_for_the_next(asked: Story) -> None:
+    asked.when(c.AnswerRequest, incident="I1", unit="ASAS1", answer="accepted", name="Radu", via="phone")
+    put_into(asked, "ASAS1", "at_hospital")
+    asked.call("I2", "F02")
+    asked.when(c.AssignUnits, incident="I2", units=("ASAS1",))
+    asked.on_the_way("ASAS1", "returning")
+    unit = asked.unit("ASAS1")
+    assert unit.asked is not None
+    assert (unit.incident, unit.asked.incident, unit.asked.state) == (None, "I2", "asked")
 
 
 def test_one_unit_that_cannot_go_keeps_all_of_them(story: Story) -> None:
@@ -245,7 +355,7 @@ def test_a_refusal_leaves_the_unit_free_and_says_why(asked: Story) -> None:
         reason="fără echipaj",
     )
     (request,) = asked.incident().requests
-    assert (request.state, request.reason) == ("refused", "fără echipaj")
+    assert (request.state, asked.clear(request.reason)) == ("refused", "fără echipaj")
     assert asked.incident().assignments == ()
     assert asked.unit("ASAS1").incident is None
     # and it can be asked anew, which is what the incident then shows
@@ -272,10 +382,45 @@ def test_a_request_can_be_withdrawn(asked: Story) -> None:
     assert asked.incident().requests[0].state == "withdrawn"
     assert asked.unit("ASAS1").asked is None
     assert asked.unit("ASAS1").status == "available"
-    refusal = asked.refuses(
-        c.AnswerRequest, incident="I1", unit="ASAS1", answer="accepted", name="R", via="api"
-    )
-    assert (refusal.code, refusal.kind) == ("already-answered", "conflict")
+    assert asked.when(c.RecallUnit, incident="I1", unit="ASAS1", reason="x") == ()
+    # The agency may send it all the same, and then it is there
+    asked.when(c.AnswerRequest, incident="I1", unit="ASAS1", answer="accepted", name="R", via="api")
+    assert asked.incident().requests[0].state == "accepted"
+    assert asked.unit("ASAS1").incident == "I1"
+
+
+def test_a_request_without_an_answer_can_be_withdrawn(asked: Story) -> None:
+    asked.after(90).when(c.LapseRequest, by=SYSTEM, incident="I1", unit="ASAS1")
+    (fact,) = asked.when(c.RecallUnit, incident="I1", unit="ASAS1", reason="nu mai e nevoie")
+    assert isinstance(fact, e.UnitRecalled)
+    assert asked.incident().requests[0].state == "withdrawn"
+    assert asked.unit("ASAS1").asked is None
+
+
+def test_a_recall_ends_the_accepted_request_too_and_the_agency_may_send_again(asked: Story) -> None:
+    # Given that the agency accepted and the unit was then recalled
+    said: dict[str, Any] = {"incident": "I1", "unit": "ASAS1", "name": "Radu", "via": "phone"}
+    asked.when(c.AnswerRequest, answer="accepted", **said)
+    asked.when(c.RecallUnit, incident="I1", unit="ASAS1", reason="alarmă falsă")
+    assert asked.incident().requests[0].state == "withdrawn"
+    # When the agency says yes again, then the unit is there again
+    asked.after(60).when(c.AnswerRequest, answer="accepted", **said)
+    assert [a.unit for a in asked.incident().active()] == ["ASAS1"]
+    # And from a refusal the agency may come back as well
+    asked.when(c.RecallUnit, incident="I1", unit="ASAS1", reason="x")
+    asked.when(c.AnswerRequest, answer="refused", **said)
+    assert asked.incident().requests[0].state == "refused"
+    asked.when(c.AnswerRequest, answer="accepted", **said)
+    assert asked.unit("ASAS1").incident == "I1"
+
+
+def test_a_yes_counts_whatever_this_side_believed_of_the_unit(asked: Story) -> None:
+    # Given that the unit asked for is put out of service here
+    asked.when(c.ReportStatus, unit="ASAS1", status="out_of_service", reason="pană")
+    # When its agency, which decides, says that it goes
+    asked.when(c.AnswerRequest, incident="I1", unit="ASAS1", answer="accepted", name="Radu", via="phone")
+    # Then it goes
+    assert (asked.unit("ASAS1").status, asked.unit("ASAS1").incident) == ("assigned", "I1")
 
 
 def test_a_unit_asked_for_one_incident_is_not_asked_for_another(asked: Story) -> None:
@@ -289,14 +434,22 @@ def test_a_unit_asked_for_one_incident_is_not_asked_for_another(asked: Story) ->
     assert refusal.extra["at_us"] == asked.now_us
 
 
-def test_a_yes_for_a_unit_that_went_elsewhere_meanwhile_is_refused(asked: Story) -> None:
+def test_a_yes_for_a_unit_that_went_elsewhere_meanwhile_is_recorded_and_the_contradiction_seen(
+    asked: Story,
+) -> None:
     asked.call("I2", "F02")
     asked.after(100).when(c.LapseRequest, by=SYSTEM, incident="I1", unit="ASAS1")
     asked.when(c.AssignUnits, incident="I2", units=("ASAS1",))
     yes: dict[str, Any] = {"unit": "ASAS1", "answer": "accepted", "name": "Radu", "via": "phone"}
     asked.when(c.AnswerRequest, incident="I2", **yes)
-    refusal = asked.refuses(c.AnswerRequest, incident="I1", **yes)
-    assert (refusal.code, refusal.extra["incident_number"]) == ("unit-taken", "C1-2")
+    asked.when(c.AnswerRequest, incident="I1", **yes)
+    assert asked.incident("I1").requests[0].state == "accepted"
+    assert [a.unit for a in asked.incident("I1").active()] == ["ASAS1"]
+    unit = asked.unit("ASAS1")
+    assert unit.incident == "I2"
+    assert [(k.kind, k.about["first"], k.about["second"]) for k in unit.conflicts] == [
+        ("sent-twice", "I2", "I1")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -338,13 +491,31 @@ def test_a_shared_crew_is_out_with_the_one_or_the_other(story: Story) -> None:
     story.when(c.AssignUnits, incident="I1", units=("DESC1",))
 
 
-def test_of_two_requests_for_one_crew_only_one_can_be_accepted(story: Story) -> None:
+def test_a_crew_is_asked_for_with_one_of_its_vehicles_only(story: Story) -> None:
     for unit in ("ASM1", "DESC1"):
         story.unit_on_duty(unit, "ASM", crew_id="echipa-7")
+    story.when(c.AssignUnits, incident="I1", units=("ASM1",))
+    refusal = story.refuses(c.AssignUnits, incident="I1", units=("DESC1",))
+    assert (refusal.code, refusal.extra) == ("crew-asked", {"unit": "DESC1", "with_unit": "ASM1"})
+    story.when(c.RecallUnit, incident="I1", unit="ASM1", reason="x")
+    story.when(c.AssignUnits, incident="I1", units=("DESC1",))
+
+
+def test_when_an_agency_sends_one_crew_with_two_vehicles_both_stand_and_it_is_seen(story: Story) -> None:
+    # Given two vehicles asked for, which were given one crew only afterwards, at the station
+    for unit in ("ASM1", "DESC1"):
+        story.unit_on_duty(unit, "ASM")
         story.when(c.AssignUnits, incident="I1", units=(unit,))
-    yes = {"answer": "accepted", "name": "Radu", "via": "phone"}
-    story.when(c.AnswerRequest, incident="I1", unit="ASM1", **yes)
-    assert story.refuses(c.AnswerRequest, incident="I1", unit="DESC1", **yes).code == "crew-out"
+        registered = next(r.event for r in reversed(story.records) if isinstance(r.event, e.UnitRegistered))
+        story.record(replace(registered, crew_id="echipa-7"))
+    # When the agency says yes for both
+    for unit in ("ASM1", "DESC1"):
+        story.when(c.AnswerRequest, incident="I1", unit=unit, answer="accepted", name="Radu", via="phone")
+    # Then its word is on record twice, and the contradiction at the second
+    assert [r.state for r in story.incident().requests] == ["accepted", "accepted"]
+    assert story.unit("ASM1").conflicts == ()
+    (conflict,) = story.unit("DESC1").conflicts
+    assert (conflict.kind, conflict.about["first"]) == ("crew-sent-twice", "ASM1")
 
 
 # ---- statuses
@@ -416,7 +587,7 @@ def test_some_statuses_need_a_reason_or_a_hospital(story: Story) -> None:
 
 
 def test_a_status_says_when_and_by_which_road_it_came(story: Story) -> None:
-    seen_us = story.now_us - 120_000_000
+    seen_us = story.after(300).now_us - 120_000_000
     story.when(c.ReportStatus, unit="PL1", status="off_duty", by=CREW, observed_us=seen_us, source="radio")
     unit = story.unit("PL1")
     assert (unit.status_us, unit.status_by, unit.status_source) == (seen_us, "field:echipaj", "radio")
@@ -427,6 +598,103 @@ def test_a_status_nobody_knows_is_refused_and_the_same_status_again_is_no_news(s
     assert (refusal.code, refusal.field) == ("unknown-status", "status")
     assert "available" in refusal.detail
     assert story.when(c.ReportStatus, unit="PL1", status="available") == ()
+
+
+def test_a_status_that_comes_late_is_a_time_on_the_case_and_nothing_else(story: Story) -> None:
+    # Given a crew that arrived without a link, was then set free by a dispatcher and sent on to a new call
+    story.when(c.AssignUnits, incident="I1", units=("PL1",))
+    story.after(60).on_the_way("PL1", "en_route")
+    arrived_us = story.after(300).now_us
+    left_us = story.after(600).now_us
+    story.after(600).when(c.ReportStatus, unit="PL1", status="available")
+    story.call("I2", "F02")
+    sent_us = story.after(30).now_us
+    story.when(c.AssignUnits, incident="I2", units=("PL1",))
+    before = story.after(5).unit("PL1")
+    # When its tablet comes back and empties its queue
+    for status, seen_us in (("on_scene", arrived_us), ("available", left_us)):
+        (fact,) = story.when(
+            c.ReportStatus, unit="PL1", status=status, by=CREW, observed_us=seen_us, source="field"
+        )
+        assert isinstance(fact, e.UnitStatusReported)
+        assert (fact.late, fact.forced, fact.incident) == (True, False, "I1")
+    # Then the old case has its time of arrival, and the new order stands
+    (old,) = story.incident("I1").assignments
+    assert old.times["on_scene"] == arrived_us
+    assert old.ended_us == before.assigned_us - 30_000_000
+    (new,) = story.incident("I2").active()
+    assert (new.status, dict(new.times)) == ("assigned", {"assigned": sent_us})
+    assert replace(story.unit("PL1"), position=before.position) == before
+
+
+def test_a_status_from_before_the_order_is_nobodys(story: Story) -> None:
+    # Given a crew that was never out, and an order it has not heard of
+    seen_us = story.now_us - 1_200_000_000
+    story.when(c.AssignUnits, incident="I1", units=("PL1",))
+    (fact,) = story.when(c.ReportStatus, unit="PL1", status="available", by=CREW, observed_us=seen_us)
+    assert isinstance(fact, e.UnitStatusReported)
+    assert (fact.late, fact.incident) == (True, None)
+    assert (story.unit("PL1").status, story.unit("PL1").incident) == ("assigned", "I1")
+    # What it presses after the order counts at once
+    story.after(9).when(c.ReportStatus, unit="PL1", status="acknowledged", by=CREW, observed_us=story.now_us)
+    assert story.unit("PL1").status == "acknowledged"
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "field"),
+    [
+        ({"ready_us": START_US + 8 * 86_400_000_000}, "bad-ready-time", "ready_at"),
+        ({"ready_us": 253_402_387_139_000_000}, "bad-ready-time", "ready_at"),
+        ({"ready_us": 0}, "bad-ready-time", "ready_at"),
+        ({"reason": "x" * 501}, "text-too-long", "reason"),
+        ({"hospital": "x" * 129}, "text-too-long", "hospital"),
+    ],
+)
+def test_a_status_with_what_cannot_be_right_is_refused(
+    story: Story, fields: dict[str, Any], code: str, field: str
+) -> None:
+    refusal = story.refuses(c.ReportStatus, unit="PL1", status="out_of_service", **({"reason": "x"} | fields))
+    assert (refusal.code, refusal.field) == (code, field)
+    in_a_week = story.now_us + 7 * 86_400_000_000
+    story.when(c.ReportStatus, unit="PL1", status="out_of_service", reason="x", ready_us=in_a_week)
+
+
+@pytest.mark.parametrize("name", ["ro", "generic"])
+def test_the_packs_let_a_unit_do_what_happens(name: str) -> None:
+    statuses = pack(name).statuses
+    for code, status in statuses.items():
+        if code not in ("off_duty", "out_of_service"):
+            assert "out_of_service" in status.next, f"{code}: a vehicle breaks down at any time"
+    for code in ("assigned", "acknowledged", "en_route"):
+        assert {"staged", "on_scene"} <= set(statuses[code].next), f"{code}: nobody presses every button"
+    assert {"returning", "available"} <= set(statuses["transporting"].next), "the patient died on the way"
+    assert {"recovering", "off_duty"} <= set(statuses["returning"].next)
+
+
+def test_what_is_said_about_an_incident_is_sealed_and_what_is_said_about_a_unit_is_not(asked: Story) -> None:
+    # Given words in every place where people write about an incident
+    told: list[tuple[str, tuple[e.Event, ...]]] = []
+    words = "soțul Mariei P. e înarmat"
+    said: dict[str, Any] = {"incident": "I1", "unit": "ASAS1", "name": "Radu", "via": "phone"}
+    told.append(("reason", asked.when(c.AnswerRequest, answer="refused", reason=words, **said)))
+    again = asked.when(c.AssignUnits, incident="I1", units=("ASAS1", "PL1"), override_reason=words)
+    told.append(("override_reason", again))
+    broken = asked.when(c.ReportStatus, unit="PL1", status="out_of_service", reason=words)
+    told.append(("reason", broken))
+    told.append(("reason", asked.when(c.RecallUnit, incident="I1", unit="ASAS1", reason=words)))
+    # Then none of them stands in the log in clear, and all of them go when the incident is erased
+    sealed = []
+    for name, facts in told:
+        for fact in facts:
+            kept = getattr(fact, name)
+            assert isinstance(kept, e.Sealed)
+            assert asked.clear(kept) == words
+            assert words not in e.encode(fact, "console")
+            sealed.append(kept.id)
+    assert set(sealed) <= asked.incident().sealed
+    # But why a crew at home is out of service is everybody's to read
+    asked.when(c.ReportStatus, unit="ASAS1", status="out_of_service", reason="pană")
+    assert asked.unit("ASAS1").reason == "pană"
 
 
 def test_flags_stand_beside_the_status(story: Story) -> None:
@@ -581,3 +849,16 @@ def test_the_same_request_met_at_two_nodes_counts_once() -> None:
     meet(here, there)
     assert len(here.incident().notes) == 1
     assert len(there.incident().notes) == 1
+
+
+def test_a_clock_a_little_behind_does_not_make_a_press_late_unless_it_would_free_the_unit(
+    story: Story,
+) -> None:
+    story.after(30).when(c.AssignUnits, incident="I1", units=("PL1",))
+    behind_us = story.now_us - 20_000_000
+    # Given a tablet whose clock runs 20 s behind, an "en route" counts for what it says
+    story.when(c.ReportStatus, unit="PL1", status="en_route", observed_us=behind_us)
+    assert story.unit("PL1").status == "en_route"
+    # But an "available" from before the order frees nobody
+    story.when(c.ReportStatus, unit="PL1", status="available", observed_us=behind_us)
+    assert (story.unit("PL1").status, story.unit("PL1").incident) == ("en_route", "I1")

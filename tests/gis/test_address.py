@@ -23,7 +23,12 @@ def romanian_town():
         town.node(number, 300, y)
     town.way(
         [20, 4, 21],
-        {"highway": "secondary", "name": "Bulevardul Mihai Viteazul", "alt_name": "Bulevardul Gării"},
+        {
+            "highway": "secondary",
+            "name": "Bulevardul Mihai Viteazul",
+            "alt_name": "Bulevardul Gării",
+            "old_name": "Bulevardul Republicii",
+        },
     )
     # a namesake on the far side of the town
     town.node(30, 6000, 0)
@@ -58,6 +63,10 @@ def romanian_town():
     )
     town.node(55, 6100, 20, addr__street="Strada Lungă", addr__housenumber="5", addr__city="Săcele")
     town.node(56, 500, 40, amenity="hospital", name="Spitalul Județean", name__hu="Megyei kórház")
+    town.node(
+        58, 300, 200, addr__street="Bulevardul Mihai Viteazul", addr__housenumber="9", addr__city="Brașov"
+    )
+    town.node(59, 900, 300, place="neighbourhood", name="Bartolomeu")
     town.node(
         57, 700, 40, shop="supermarket", name="Kaufland", addr__street="Strada Lungă", addr__housenumber="30"
     )
@@ -138,6 +147,37 @@ def test_found_while_it_is_typed(town):
     assert set(numbers) >= {"20", "21"}
 
 
+@pytest.mark.parametrize(
+    ("said", "note"),
+    [
+        ("Strada Lungă 5, Sibiu", "elsewhere"),
+        ("Strada Lungă 5, Brașov, Noua", "elsewhere"),
+        ("Strada Lungă, Sibiu", "elsewhere"),
+        ("Strada Lungă 5, Bulevardul Mihai Viteazul 9", "elsewhere"),
+        ("Lungă x Mihai Viteazul, Sibiu", "elsewhere"),
+        ("Bulevardul Republicii", "old_name"),
+        ("Bulevardul Republicii 9", "old_name"),
+        ("Lungă x Republicii", "old_name"),
+    ],
+)
+def test_what_does_not_fit_all_that_was_said_is_only_near(town, said, note):
+    place = first(town, said)
+    assert (place.match, place.note) == ("near", note)
+    assert not [p for p in town.search(said) if p.match == "exact"]
+
+
+def test_the_names_a_street_has_today_are_all_as_good(town):
+    assert first(town, "Bulevardul Gării 9").match == "exact"
+    assert first(town, "Bulevardul Mihai Viteazul 9, Brașov").match == "exact"
+    assert first(town, "Bulevardul Mihai Viteazul 9, Bra").match == "prefix"
+    assert first(town, "Republicii 9").label == "Bulevardul Mihai Viteazul 9 (Bulevardul Republicii)"
+
+
+def test_a_neighbourhood_says_that_it_is_one(town):
+    assert (first(town, "Bartolomeu").match, first(town, "Bartolomeu").note) == ("exact", "area")
+    assert first(town, "Kaufland").note == ""
+
+
 def test_letters_and_ranges_of_numbers(town):
     assert first(town, "Strada Lungă 7A", near=at(0, 0)).match == "exact"
     assert first(town, "Strada Lungă 7 a", near=at(0, 0)).parts["number"] == "7A"
@@ -184,6 +224,8 @@ def test_what_the_caller_said_stays_with_the_place(town):
         "mihai viteazul & lunga",
         "intersecția Strada Lungă cu bd. Mihai Viteazul",
         "Strada Lungă × Bulevardul Gării",
+        "Lungă/Mihai Viteazul",
+        "Lungă / Mihai Viteazul",
     ],
 )
 def test_a_crossing_however_it_is_joined(town, said):
@@ -467,3 +509,11 @@ def test_a_large_book_answers_between_two_key_strokes(tmp_path):
             assert large.search(text), f"seed {seed}: {text!r}"
             took_s.append(time.thread_time() - start)
     assert np.percentile(took_s, 99) < 0.02
+
+
+@pytest.mark.parametrize(
+    "said", ["Kaisaniemenkatu 5, 00100 Helsinki", "kaisaniemenkatu 5 00100", "Kaisaniemenkatu 5, 00100"]
+)
+def test_a_postcode_does_not_hide_the_address(helsinki, said):
+    (first, *_) = helsinki.search(said, 3)
+    assert (first.label, first.kind, first.match) == ("Kaisaniemenkatu 5", "address", "exact")

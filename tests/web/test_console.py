@@ -166,6 +166,244 @@ def test_an_incident_is_corrected_noted_raised_and_closed_before_everybodys_eyes
         expect(seat.see("queue-row", number=number)).to_have_count(0)
 
 
+# ---- a person knows better than the plan
+
+
+def add(seat: Seat, unit: str) -> None:
+    """Name a unit in the box of the open card, with the keyboard alone."""
+    seat.see("incident-card").locator("#card-title").focus()
+    seat.page.keyboard.press("+")
+    expect(seat.see("add-unit")).to_be_focused()
+    seat.page.keyboard.type(unit)
+    expect(seat.see("add-unit-hit", unit=unit)).to_be_visible()
+    seat.page.keyboard.press("Enter")
+    expect(seat.see("send-unit", unit=unit)).to_be_visible()
+
+
+def set_by_key(seat: Seat, unit: str, key: str, status: str) -> None:
+    """Press a status key on the unit's line, as when it reports by radio."""
+    seat.see("board-filter").fill(unit)
+    seat.see("unit-row", unit=unit).focus()
+    seat.page.keyboard.press(key)
+    expect(seat.see("unit-row", unit=unit)).to_have_attribute("data-status", status)
+
+
+def test_ana_sends_units_that_no_plan_asked_for(sit: SitDown, start_server: Callable[..., Server]) -> None:
+    # given an incident whose plan is covered
+    ana = sit("ana", at=start_server(), size=(1366, 768))
+    number = ana.take_call("Aleksanterinkatu 46", "tulburarea", "Ceartă în stradă")
+    first = ana.see("candidate", chosen="true").first.get_attribute("data-unit")
+    assert first
+    ana.see("send-plan").click()
+    expect(ana.see("assignment", unit=first)).to_be_visible()
+    expect(ana.see("recommendation")).to_contain_text("Planul este acoperit.")
+
+    # when she wants the road crew as well, and names it
+    add(ana, "R92")
+
+    # then she is told why the plan does without it, and one more key sends it
+    expect(ana.see("send-unit")).to_contain_text("Nu aduce nimic din ce cere planul.")
+    go = ana.see("send-unit-go")
+    expect(go).to_be_focused()
+    expect(go).to_contain_text(f"Trimite R92 la {number}")
+    axe(ana, "a unit named by hand")
+    for part in ("add-unit", "send-unit-go"):
+        expect(ana.see(part)).to_be_in_viewport()
+    page = "document.documentElement"
+    assert ana.page.evaluate(f"() => {page}.scrollWidth <= {page}.clientWidth")
+    ana.page.keyboard.press("Enter")
+    expect(ana.see("assignment", unit="R92")).to_have_attribute("data-status", "assigned")
+    expect(ana.see("send-result")).to_have_text("Trimis: R92.")
+    expect(ana.see("add-unit")).to_be_focused()
+    expect(ana.see("add-unit")).to_have_value("")
+
+    # and an agency's unit is asked for, with the reason that she gives
+    add(ana, "A41")
+    expect(ana.see("send-unit-go")).to_contain_text(f"Cere A41 pentru {number}")
+    expect(ana.see("send-unit-go")).to_be_focused()
+    ana.page.keyboard.press("Shift+Tab")
+    ana.page.keyboard.type("Un om a căzut")
+    ana.page.keyboard.press("Enter")
+    expect(ana.see("request", unit="A41", state="asked")).to_be_visible()
+    expect(ana.see("send-result")).to_contain_text("Cerut: A41")
+
+    # and whoever names it again reads that it was asked for already; nothing can be pressed
+    add(ana, "A41")
+    expect(ana.see("send-unit-warning")).to_contain_text("deja cerut")
+    expect(ana.see("send-unit-go")).to_have_count(0)
+    # and of what no unit is called, the box says so
+    ana.page.keyboard.press("Escape")
+    ana.see("add-unit").fill("ZZ9")
+    expect(ana.see("add-unit-box")).to_contain_text("Niciun echipaj cu acest indicativ.")
+
+
+def test_a_crew_on_its_way_is_taken_off_only_with_a_reason(
+    sit: SitDown, start_server: Callable[..., Server]
+) -> None:
+    # given a road crew on its way to a fallen tree, and a fire
+    server = start_server()
+    ana = sit("ana", at=server)
+    bogdan = sit("bogdan", at=server, language="en")
+    tree = ana.take_call("Mikonkatu 8", "copac", "Creangă pe trotuar")
+    add(ana, "R92")
+    ana.page.keyboard.press("Enter")
+    expect(ana.see("assignment", unit="R92")).to_be_visible()
+    set_by_key(ana, "R92", "r", "en_route")
+    fire = ana.take_call("Kaisaniemenkatu 5", "F01", "Fum la etajul 3")
+
+    # when Ana names it for the fire
+    add(ana, "R92")
+
+    # then she reads whom she would take it from, and an empty reason sends nothing
+    expect(ana.see("send-unit-warning")).to_contain_text(f"va fi LUAT de la {tree}")
+    reason = ana.see("send-unit-reason")
+    expect(reason).to_be_focused()
+    ana.page.keyboard.press("Enter")
+    assert reason.evaluate("(field) => field.matches(':invalid')")
+    expect(ana.see("assignment", unit="R92")).to_have_count(0)
+    axe(ana, "a unit to be diverted")
+
+    # when she says why
+    ana.page.keyboard.type("Blochează accesul autospecialei")
+    ana.page.keyboard.press("Enter")
+
+    # then it is on the fire, and off the tree before Bogdan's eyes
+    expect(ana.see("assignment", unit="R92")).to_be_visible()
+    bogdan.see("queue-row", number=tree).click()
+    expect(bogdan.see("incident-card", number=tree)).to_be_visible()
+    expect(bogdan.see("assignment")).to_have_count(0)
+    bogdan.see("board-filter").fill("R92")
+    expect(bogdan.see("unit-row", unit="R92")).to_contain_text(fire)
+
+    # when it has arrived and Bogdan wants it back all the same, the refusal is in his own words
+    set_by_key(ana, "R92", "s", "on_scene")
+    add(bogdan, "R92")
+    expect(bogdan.see("send-unit-warning")).to_contain_text("In this status it cannot be sent")
+    bogdan.page.keyboard.press("Enter")
+    fault = bogdan.see("send-unit-fault")
+    expect(fault).to_contain_text(re.compile(rf"R92 was taken by ana .* for {fire}"))
+    expect(fault).to_contain_text("Nothing was sent")
+    expect(bogdan.see("assignment")).to_have_count(0)
+
+
+def test_a_recommended_crew_on_its_way_is_asked_about_before_it_is_sent(
+    sit: SitDown, start_server: Callable[..., Server]
+) -> None:
+    # given a patrol on its way to a quarrel, and a second quarrel near it
+    ana = sit("ana", at=start_server())
+    first = ana.take_call("Aleksanterinkatu 46", "tulburarea", "Ceartă în stradă")
+    unit = ana.see("candidate", chosen="true").first.get_attribute("data-unit")
+    assert unit
+    ana.see(f"send-{unit}").click()
+    expect(ana.see("assignment", unit=unit)).to_be_visible()
+    set_by_key(ana, unit, "r", "en_route")
+    ana.take_call("Aleksanterinkatu 52", "tulburarea", "Muzică tare")
+    line = ana.see("candidate", unit=unit)
+    expect(line).to_contain_text(f"este în drum spre {first}")
+
+    # when Ana presses its button, she is first asked why
+    ana.see(f"send-{unit}").click()
+    expect(ana.see("send-unit-reason")).to_be_focused()
+    expect(ana.see("send-unit-warning")).to_contain_text(f"va fi LUAT de la {first}")
+
+    # when she stages it beside the plan and sends both, she is asked too, and nothing is sent
+    line.locator("button.stage").press(" ")
+    ana.see("send-plan").click()
+    expect(ana.see("send-result")).to_contain_text(f"{unit}: pe drum la alt caz")
+    expect(ana.see("override")).to_be_focused()
+    expect(ana.see("assignment")).to_have_count(0)
+    axe(ana, "a staged unit to be diverted")
+
+    # then, with the reason, both go
+    ana.page.keyboard.type("Mai aproape de aici")
+    ana.page.keyboard.press("Enter")
+    expect(ana.see("assignment", unit=unit)).to_be_visible()
+    expect(ana.see("assignment")).to_have_count(2)
+
+
+def test_a_unit_is_sent_from_the_board_to_the_incident_on_the_card(
+    sit: SitDown, start_server: Callable[..., Server]
+) -> None:
+    # given an incident on the card
+    ana = sit("ana", at=start_server(), language="en", size=(1366, 768))
+    number = ana.take_call("Mikonkatu 8", "tree", "A branch")
+
+    # when Ana opens a free crew's menu on the board
+    def menu(unit: str) -> None:
+        ana.see("board-filter").fill(unit)
+        ana.see("unit-row", unit=unit).focus()
+        ana.page.keyboard.press("Enter")
+        expect(ana.see("status-menu")).to_be_visible()
+
+    menu("R93")
+    offer = ana.see("menu-send")
+    expect(offer).to_have_text(f"Send R93 to {number}")
+    expect(offer).to_be_focused()
+    ana.page.keyboard.press("Enter")
+    expect(ana.see("send-unit-go")).to_be_focused()
+    axe(ana, "sending from the board")
+    ana.page.keyboard.press("Enter")
+
+    # then the crew is on the incident, the menu is gone and the line is where she left it
+    expect(ana.see("assignment", unit="R93")).to_be_visible()
+    expect(ana.see("status-menu")).to_have_count(0)
+    expect(ana.see("unit-row", unit="R93")).to_be_focused()
+    expect(ana.see("unit-row", unit="R93")).to_contain_text(number)
+    # and its menu does not offer to send it there again
+    menu("R93")
+    expect(ana.see("menu-send")).to_have_count(0)
+    ana.page.keyboard.press("Escape")
+
+    # and an agency's unit is asked for on the same road
+    menu("A42")
+    expect(ana.see("menu-send")).to_have_text(f"Ask for A42 for {number}")
+    ana.page.keyboard.press("Enter")
+    expect(ana.see("send-unit-go")).to_be_focused()
+    ana.page.keyboard.press("Enter")
+    expect(ana.see("request", unit="A42", state="asked")).to_be_visible()
+
+
+def test_a_status_out_of_order_is_set_with_a_reason(sit: SitDown) -> None:
+    # given a free crew that is suddenly heard from a scene
+    ana, bogdan = sit("ana"), sit("bogdan")
+    ana.see("board-filter").fill("I91")
+    row = ana.see("unit-row", unit="I91")
+    row.focus()
+    ana.page.keyboard.press("Enter")
+    menu = ana.see("status-menu")
+    expect(menu).to_be_visible()
+    expect(ana.see("set-on_scene")).to_have_count(0)
+
+    # when Ana asks for the other statuses
+    ana.see("status-other").press("Enter")
+
+    # then all twelve stand there, with the word that this is out of order
+    expect(ana.see("status-out-of-order")).to_contain_text("În afara ordinii obișnuite")
+    choices = menu.locator("button.choice")
+    expect(choices).to_have_count(12)
+    expect(ana.see("set-assigned")).to_be_disabled()
+    expect(choices.first).to_be_focused()
+    axe(ana, "other statuses")
+
+    # when she chooses one, an empty reason sets nothing
+    ana.see("set-on_scene").press("Enter")
+    reason = ana.see("status-reason")
+    expect(reason).to_be_focused()
+    ana.page.keyboard.press("Enter")
+    assert reason.evaluate("(field) => field.matches(':invalid')")
+    expect(row).to_have_attribute("data-status", "available")
+
+    # then, with a reason, both boards show it
+    ana.page.keyboard.type("A dat peste un stâlp căzut")
+    ana.page.keyboard.press("Enter")
+    expect(menu).to_have_count(0)
+    expect(row).to_be_focused()
+    for seat in (ana, bogdan):
+        seat.see("board-filter").fill("I91")
+        expect(seat.see("unit-row", unit="I91")).to_have_attribute("data-status", "on_scene")
+        expect(seat.see("unit-row", unit="I91")).to_contain_text("A dat peste un stâlp căzut")
+
+
 # ---- numbers
 
 

@@ -22,6 +22,9 @@ reason-no-fix = never reported a position; counted from its station
 reason-straight-line = straight line, not by road
 reason-request-only = must be requested from { $agency }; time counts from acceptance
 reason-ready-in = free in { $ready_in_s }, counted in
+reason-ready-overdue = should have been free { $late_s } ago: ask the crew
+reason-too-far = { $eta_s } away: only a person may choose it
+reason-beyond-needs = all needs are covered without it
 reason-divert = is on its way to { $incident }
 reason-confirm = only a person may choose it
 reason-faster-alternative = { $gain_s } sooner than { $unit }, which covers more
@@ -33,15 +36,13 @@ reason-crew-short = { $crew } aboard, needs { $crew_min }
 reason-crew-shared = its crew is with { $unit }
 reason-busy = at incident { $incident }, sent by { $by }
 reason-asked = already asked for { $incident } by { $by }, no answer yet
+reason-crew-asked = its crew is already asked for with { $unit }, for { $incident } by { $by }
 reason-not-sendable = is { $status }
 reason-off-duty = off duty
 reason-out-of-service = out of service
 reason-ready-unknown = nobody has said when it will be free
 reason-out-of-zone = { $district } has no competence here
 reason-unreachable = no way there is known
-reason-unknown-unit = no such unit
-reason-listed-twice = named twice
-reason-already-assigned = already on this incident
 
 # --- the timeline
 event-IncidentReported = Reported

@@ -23,6 +23,9 @@ reason-no-fix = nu a transmis nicio poziție; socotit de la stație
 reason-straight-line = linie dreaptă, nu pe drum
 reason-request-only = se solicită de la { $agency }; timpul curge de la acceptare
 reason-ready-in = liber în { $ready_in_s }, inclus în timp
+reason-ready-overdue = trebuia să fie liber de { $late_s }: întrebați echipajul
+reason-too-far = la { $eta_s } distanță: numai un om îl poate alege
+reason-beyond-needs = nevoile sunt acoperite și fără el
 reason-divert = este în drum spre { $incident }
 reason-confirm = numai un om îl poate alege
 reason-faster-alternative = cu { $gain_s } mai devreme decât { $unit }, care acoperă mai mult
@@ -34,15 +37,13 @@ reason-crew-short = { $crew } la bord, este nevoie de { $crew_min }
 reason-crew-shared = echipajul este cu { $unit }
 reason-busy = la incidentul { $incident }, trimis de { $by }
 reason-asked = deja solicitat pentru { $incident } de { $by }, fără răspuns încă
+reason-crew-asked = echipajul este deja solicitat cu { $unit }, pentru { $incident } de { $by }
 reason-not-sendable = este { $status }
 reason-off-duty = în afara serviciului
 reason-out-of-service = indisponibil
 reason-ready-unknown = nimeni nu a spus când se eliberează
 reason-out-of-zone = { $district } nu are competență aici
 reason-unreachable = nu se cunoaște niciun drum până acolo
-reason-unknown-unit = nu există acest echipaj
-reason-listed-twice = numit de două ori
-reason-already-assigned = deja la acest incident
 
 # --- cronologia
 event-IncidentReported = Raportat

@@ -139,7 +139,7 @@ export const api = {
       ...(reason ? { reason } : {}),
     }),
 
-  status: (unit: string, change: { status: string; reason?: string; hospital?: string; ready_at?: string }) =>
+  status: (unit: string, change: { status: string; reason?: string; hospital?: string; ready_at?: string; force?: true }) =>
     call<Unit>('POST', `/units/${at(unit)}/status`, change),
   settleUnit: (unit: string, conflict: string, resolution: string, key: string) =>
     call<Unit>('POST', `/units/${at(unit)}/resolve`, { conflict, resolution }, key),
