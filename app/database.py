@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Engine, create_engine, event, inspect, make_url
@@ -65,6 +66,19 @@ def create_tables(engine: Engine) -> None:
         connection.commit()
 
 
+def command(connection: Connection, sql: str) -> None:
+    """Run a statement that gives nothing back, such as COMMIT, without SQLAlchemy's 40 microseconds."""
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(sql)
+    finally:
+        cursor.close()
+
+
+def _as_they_are(values: Mapping[str, Any]) -> Any:
+    return values
+
+
 class Prepared:
     """A statement that SQLAlchemy writes once and the driver then runs many times.
 
@@ -78,10 +92,11 @@ class Prepared:
     ) -> None:
         compiled = statement.compile(dialect=dialect, column_keys=columns)
         self._sql = str(compiled)
-        self._order: Sequence[str] | None = getattr(compiled, "positiontup", None)
-
-    def _given(self, values: Mapping[str, Any]) -> Any:
-        return values if self._order is None else [values[name] for name in self._order]
+        order: Sequence[str] | None = getattr(compiled, "positiontup", None)
+        self._given: Callable[[Mapping[str, Any]], Any] = _as_they_are
+        if order is not None:
+            # One name alone would come back bare, not as the sequence that the driver wants.
+            self._given = itemgetter(*order) if len(order) > 1 else lambda values: (values[order[0]],)
 
     def all(self, connection: Connection, **values: Any) -> list[Any]:
         """The rows it selects."""

@@ -44,7 +44,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.database import Prepared
+from app.database import Prepared, command
 from app.native import Empty, Promise, SimpleQueue, sleep, start_thread
 from app.ports import World
 from app.tables import answered, erased, event, event_subject, lineage, private, private_key, quarantine
@@ -158,11 +158,16 @@ class _Statements:
     """What the writer runs for every command, prepared once."""
 
     def __init__(self, dialect: Dialect) -> None:
-        given: BindParameter[Any] = bindparam("cause")
+        given: BindParameter[Any] = bindparam("causes")
+        listed = func.json_each(given).table_valued("value")
 
         def met(table: Table) -> Select[Any]:
-            same = table.c.cause == given if dialect.name == "sqlite" else table.c.cause == func.any(given)
-            return select(table.c.cause, table.c.position, table.c.request_hash).where(same)
+            one_of = (
+                table.c.cause.in_(select(listed.c.value))
+                if dialect.name == "sqlite"
+                else table.c.cause == func.any(given)
+            )
+            return select(table.c.cause, table.c.position, table.c.request_hash).where(one_of)
 
         later = _SELECT.where(event.c.position > bindparam("position")).order_by(event.c.position)
         self.after = Prepared(later, dialect)
@@ -556,6 +561,7 @@ class Log:
             cast("type[Exception]", getattr(engine.dialect.dbapi, "Error", OSError)),
         )
         self._head = _Head()
+        self._head_file: int | None = None
         self._follower: Follower = _Nobody()
         self._started: Promise[None] = Promise()
         self._stopped: Promise[None] = Promise()
@@ -648,6 +654,9 @@ class Log:
                     sleep(0.5)
         if connection is not None:
             connection.close()
+        if self._head_file is not None:
+            os.close(self._head_file)
+            self._head_file = None
         self._stopped.keep(None)
 
     def _gather(self) -> list[_Work] | None:
@@ -673,9 +682,9 @@ class Log:
 
     def _begin(self, connection: Connection) -> None:
         if self.embedded:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            command(connection, "BEGIN IMMEDIATE")
         else:
-            connection.exec_driver_sql("BEGIN")
+            command(connection, "BEGIN")
             connection.execute(select(func.pg_advisory_xact_lock(LOCK_KEY)))
 
     def _batch(self, connection: Connection, works: list[_Work]) -> None:
@@ -698,7 +707,7 @@ class Log:
             tx.flush()
             self._follower.flush(connection)
             if not self.embedded and self._head is not caught_up:
-                connection.exec_driver_sql("NOTIFY straja_event")
+                command(connection, "NOTIFY straja_event")
             connection.exec_driver_sql("COMMIT")
         except BaseException:
             self._head, self.origin = before
@@ -747,7 +756,7 @@ class Log:
 
     def _follow(self, connection: Connection) -> None:
         before = (self._head, self.origin)
-        connection.exec_driver_sql("BEGIN")
+        command(connection, "BEGIN")
         try:
             self._catch_up(connection)
             connection.exec_driver_sql("COMMIT")
@@ -788,10 +797,8 @@ class Log:
     def _causes_done(self, connection: Connection, causes: list[str]) -> dict[str, Done]:
         if not causes:
             return {}
-        if self.embedded:
-            rows = [row for cause in causes for row in self._sql.cause.all(connection, cause=cause)]
-        else:
-            rows = self._sql.cause.all(connection, cause=causes)
+        given = json.dumps(causes) if self.embedded else causes
+        rows = self._sql.cause.all(connection, causes=given)
         done: dict[str, Done] = {}
         for cause, position, request_hash in rows:
             if cause not in done or position > done[cause].position:
@@ -894,11 +901,9 @@ class Log:
         head = self._head
         note = f"{head.position} {self.origin} {head.seq} {head.hash}\n".encode().rjust(HEAD_BYTES)
         try:
-            file = os.open(self._folder / "head", os.O_WRONLY | os.O_CREAT, 0o600)
-            try:
-                os.pwrite(file, note, 0)
-            finally:
-                os.close(file)
+            if self._head_file is None:
+                self._head_file = os.open(self._folder / "head", os.O_WRONLY | os.O_CREAT, 0o600)
+            os.pwrite(self._head_file, note, 0)
         except OSError as error:
             log_.warning("could not note how far the log has come: %s", error)
 

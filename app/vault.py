@@ -48,9 +48,8 @@ class Vault:
     def seal(self, value: Any) -> tuple[Sealed, Blob]:
         """The reference that goes into the log, and the blob that the caller stores in the same
         transaction."""
-        ident = self._random.token(16).hex()
-        key = self._random.token(32)
-        nonce = self._random.token(12)
+        drawn = self._random.token(60)
+        ident, key, nonce = drawn[:16].hex(), drawn[16:48], drawn[48:]
         ciphertext = nonce + AESGCM(key).encrypt(nonce, canonical(value).encode(), ident.encode())
         return Sealed(ident, hashlib.sha256(ciphertext).hexdigest()), Blob(ident, ciphertext, key)
 

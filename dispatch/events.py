@@ -367,12 +367,23 @@ UPCASTS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
 _FIELDS = {kind: tuple(f.name for f in fields(kind)) for kind in TYPES.values()}
 
 
+_ENCODE = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+).encode
+
+
 def canonical(value: Any) -> str:
     """The one text of a JSON value: sorted keys, no spaces, UTF-8, no NaN; what the hashes are made of."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _ENCODE(value)
+
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""What most fields hold; asked first, because it is the cheapest answer on the writer's path."""
 
 
 def _thaw(value: Any) -> Any:
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, Sealed):
         return {"$sealed": value.id, "sha256": value.sha256}
     if isinstance(value, Private):
@@ -423,6 +434,8 @@ def seal(event: Event, sealer: Callable[[Any], Sealed]) -> Event:
     sealed: dict[str, Any] = {}
     for name in _FIELDS[type(event)]:
         value = getattr(event, name)
+        if type(value) in _PLAIN:
+            continue
         if isinstance(value, Private):
             sealed[name] = sealer(value.value)
         elif isinstance(value, Mapping) and any(isinstance(item, Private) for item in value.values()):
@@ -439,6 +452,8 @@ def sealed_in(event: Event) -> tuple[str, ...]:
     found: list[str] = []
     for name in _FIELDS[type(event)]:
         value = getattr(event, name)
+        if type(value) in _PLAIN:
+            continue
         if isinstance(value, Sealed):
             found.append(value.id)
         elif isinstance(value, Mapping):
