@@ -549,12 +549,12 @@ def test_one_row_that_cannot_be_built_does_not_hide_the_others(
     rows = room.app.extensions["straja_rows"]
     whole = rows.unit
 
-    def broken(unit: Any) -> dict[str, Any]:
+    def broken(_: Any, unit: Any, **more: Any) -> dict[str, Any]:
         if unit.id == bad:
             raise ValueError("a fact of another program")
-        return dict(whole(unit))
+        return dict(whole(unit, **more))
 
-    monkeypatch.setattr(type(rows), "unit", lambda self, unit: broken(unit))
+    monkeypatch.setattr(type(rows), "unit", broken)
     seen = NearConsole(room, room.ana)
     assert good in seen.units
     assert bad not in seen.units
