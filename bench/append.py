@@ -1,19 +1,26 @@
-"""Durable commands a second through the door, beside bare commits of the same row on the same disk.
+"""Durable commands a second through the door, beside bare commits of the same rows on the same disk.
 
-Straja: `submit()` of new calls (permission, idempotency, decision, sealing of caller, place and text,
-hash chain, search index, durable commit), from one client and from 16 at once (group commit). Peer: the
-bare sqlite3 driver, which commits the same event row with the same indexes and subjects, one row a commit,
-at the same durability. The two take turns in short rounds, so that a noisy machine is noisy for both.
+Straja: `submit()` with all that belongs to it (permission, idempotency, decision, hash chain, fold, durable
+commit), from one client and from 16 at once (group commit). `append` sends statuses of units, by far the
+commonest command, which write one event; `call` sends new calls, which also seal caller, place and text and
+enter the search index. Peer: the bare sqlite3 driver, which commits the very rows that such a command
+writes, with the same indexes and the same durability, one command a commit. All take turns in short rounds,
+so that a noisy machine is noisy for all of them.
 """
 
 from __future__ import annotations
 
+import itertools
+import json
 import sqlite3
 import statistics
 import threading
 import time
 import uuid
+from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from app.core import Core, open_core
 from app.database import prepare_sqlite
@@ -21,11 +28,14 @@ from bench.harness import Figure
 from config import Config
 from dispatch import commands as c
 
-ANA = c.Actor("ana", "dispatcher", frozenset({"*"}))
+ANA = c.Actor("ana", "supervisor", frozenset({"*"}))
 CLIENTS = 16
+TABLES = ("event", "event_subject", "private", "private_key", "incident_index")
+Make = Callable[[int, int], c.Command]
+"""(client, n) -> the client's n-th command."""
 
 
-def call(n: int) -> c.ReportIncident:
+def call(client: int, n: int) -> c.Command:
     ident = str(uuid.uuid4())
     return c.ReportIncident(
         id=ident,
@@ -37,14 +47,19 @@ def call(n: int) -> c.ReportIncident:
     )
 
 
-def submit_for(core: Core, seconds: float, clients: int) -> float:
+def status(client: int, n: int) -> c.Command:
+    which = "available" if n % 2 == 0 else "out_of_service"
+    return c.ReportStatus(id=str(uuid.uuid4()), unit=f"L{client}", status=which, reason="refuelling")
+
+
+def submit_for(core: Core, seconds: float, clients: int, make: Make, counts: list[int]) -> float:
     """Commands a second that `clients` threads get through, each sending the next when one is answered."""
-    counts = [0] * clients
+    before = sum(counts)
     until = time.perf_counter() + seconds
 
     def client(me: int) -> None:
         while time.perf_counter() < until:
-            core.door.submit(call(counts[me]), ANA)
+            core.door.submit(make(me, counts[me]), ANA)
             counts[me] += 1
 
     started = time.perf_counter()
@@ -53,59 +68,92 @@ def submit_for(core: Core, seconds: float, clients: int) -> float:
         thread.start()
     for thread in threads:
         thread.join()
-    return sum(counts) / (time.perf_counter() - started)
+    return (sum(counts) - before) / (time.perf_counter() - started)
 
 
 class Bare:
-    """The peer: the log's own tables in a file of their own, one durable commit a row."""
+    """The peer: the log's own tables in a file of their own, and the rows of the last command of a kind,
+    written again and again under keys of their own, one durable commit a command."""
 
-    def __init__(self, source: Path, path: Path) -> None:
+    def __init__(self, source: Path, path: Path, kind: str) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
         prepare_sqlite(self._db, None)
+        self._rows: list[tuple[str, list[str], list[Any]]] = []
+        self._n = itertools.count(1)
         with sqlite3.connect(source) as model:
             for (ddl,) in model.execute(
-                "SELECT sql FROM sqlite_master"
-                " WHERE tbl_name IN ('event', 'event_subject') AND sql IS NOT NULL"
+                "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
+                f" AND tbl_name IN ({','.join('?' * len(TABLES))})",
+                TABLES,
             ):
                 self._db.execute(ddl)
-            row = model.execute("SELECT * FROM event WHERE type = 'IncidentReported' LIMIT 1")
-            self._columns = [column[0] for column in row.description]
-            self._row = list(row.fetchone())
-        marks = ", ".join("?" * len(self._columns))
-        self._insert = f"INSERT INTO event ({', '.join(self._columns)}) VALUES ({marks})"
-        self._n = 0
+            self._take(model, "event", "type = ? ORDER BY position DESC LIMIT 1", kind)
+            event = dict(zip(self._rows[0][1], self._rows[0][2], strict=True))
+            self._take(model, "event_subject", "position = ?", event["position"])
+            data = json.loads(event["data"])
+            for value in data.values():
+                if isinstance(value, dict) and "$sealed" in value:
+                    self._take(model, "private", "id = ?", value["$sealed"])
+                    self._take(model, "private_key", "id = ?", value["$sealed"])
+            if kind == "IncidentReported":
+                self._take(model, "incident_index", "id = ?", data["incident"])
+
+    def _take(self, model: sqlite3.Connection, table: str, where: str, value: Any) -> None:
+        found = model.execute(f"SELECT * FROM {table} WHERE {where}", (value,))
+        columns = [column[0] for column in found.description]
+        self._rows += [(table, columns, list(row)) for row in found]
 
     def commit_for(self, seconds: float) -> float:
-        position, seq, cause = (self._columns.index(name) for name in ("position", "seq", "cause"))
-        started, before = time.perf_counter(), self._n
+        """Commits a second."""
+        done = 0
+        started = time.perf_counter()
         while time.perf_counter() < started + seconds:
-            self._n += 1
-            row = list(self._row)
-            row[position], row[seq], row[cause] = self._n, self._n, str(uuid.uuid4())
+            n = next(self._n)
+            fresh = {"position": n, "seq": n, "cause": str(uuid.uuid4()), "n": None}
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute(self._insert, row)
-            for subject in (f"incident:{row[cause]}", "station:C1"):
-                self._db.execute("INSERT INTO event_subject VALUES (?, ?)", (subject, self._n))
+            for table, columns, row in self._rows:
+                own = fresh | {"id": str(uuid.uuid4())}
+                values = [
+                    own.get(name, value) for name, value in zip(columns, row, strict=True)
+                ]
+                marks = ", ".join("?" * len(values))
+                self._db.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", values)
             self._db.execute("COMMIT")
-        return (self._n - before) / (time.perf_counter() - started)
+            done += 1
+        return done / (time.perf_counter() - started)
 
 
 def run(full: bool, folder: Path) -> list[Figure]:
-    rounds, seconds = (40, 3.0) if full else (8, 1.5)
+    rounds, seconds = (30, 3.0) if full else (6, 1.2)
     core = open_core(Config.from_env({"STRAJA_VAR": str(folder), "STRAJA_LOG_LEVEL": "ERROR"}))
+    kinds: tuple[tuple[str, Make, str, str], ...] = (
+        ("append", status, "UnitStatusReported", "the same row and indexes"),
+        ("call", call, "IncidentReported", "the same ten rows and indexes"),
+    )
     try:
-        submit_for(core, 0.5, 1)
-        bare = Bare(folder / "straja.sqlite", folder / "bare.sqlite")
-        one, many, peer = [], [], []
+        for client in range(CLIENTS):
+            unit = f"L{client}"
+            core.door.submit(
+                c.RegisterUnit(id=unit, unit=unit, type="PL", station="S", district="d", crew=2), ANA
+            )
+        measured: defaultdict[str, list[float]] = defaultdict(list)
+        counts = {name: [0] * CLIENTS for name, *_ in kinds}
+        peers: dict[str, Bare] = {}
+        for name, make, event, _ in kinds:
+            submit_for(core, 0.5, CLIENTS, make, counts[name])
+            peers[name] = Bare(folder / "straja.sqlite", folder / f"bare-{name}.sqlite", event)
         for _ in range(rounds):
-            peer.append(bare.commit_for(seconds))
-            one.append(submit_for(core, seconds, 1))
-            many.append(submit_for(core, seconds, CLIENTS))
+            for name, make, *_ in kinds:
+                measured[f"{name}_peer"].append(peers[name].commit_for(seconds))
+                for many, clients in (("", 1), ("16", CLIENTS)):
+                    done_per_s = submit_for(core, seconds, clients, make, counts[name])
+                    measured[f"{name}{many}_per_s"].append(done_per_s)
     finally:
         core.close()
-    beside = "the same row and indexes, bare sqlite3, a commit a row"
-    limit = statistics.median(peer)
+    middle = {key: statistics.median(values) for key, values in measured.items()}
     return [
-        Figure("append_per_s", statistics.median(one), "1/s", beside, limit),
-        Figure("append16_per_s", statistics.median(many), "1/s", beside, limit),
-    ]
+        Figure(f"{name}{many}_per_s", middle[f"{name}{many}_per_s"], "1/s",
+               f"{rows}, bare sqlite3, a commit a command", middle[f"{name}_peer"])
+        for name, _, _, rows in kinds
+        for many in ("", "16")
+    ]  # fmt: skip
