@@ -21,6 +21,8 @@ from dispatch.plans import Pack
 from dispatch.state import State
 from dispatch.unit import Unit, crew_mate_out
 
+NOTES_MAX = 20
+"""The newest notes that travel with a row, which is sent again at each change; the timeline has all."""
 TIME_MAX_US = 253_402_300_799_999_999
 """The last microsecond of the year 9999, which RFC 3339 can still write."""
 
@@ -65,7 +67,7 @@ class Rows:
                     x.description,
                     x.caller,
                     x.outcome,
-                    *(note.text for note in x.notes),
+                    *(note.text for note in x.notes[-NOTES_MAX:]),
                     *(request.reason for request in x.requests),
                 )
             ]
@@ -157,7 +159,11 @@ class Rows:
                 }
                 for r in x.requests
             ],
-            "notes": [{"at": rfc3339(n.at_us), "by": who(n.by), "text": clear(n.text)} for n in x.notes],
+            "notes": [
+                {"at": rfc3339(n.at_us), "by": who(n.by), "text": clear(n.text)}
+                for n in x.notes[-NOTES_MAX:]
+            ],
+            "notes_total": len(x.notes),
             "facts": {
                 name: {
                     "source": f.source,

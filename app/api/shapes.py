@@ -120,6 +120,7 @@ class IncidentShape(Shape):
     assignments: list[AssignmentShape]
     requests: list[RequestShape]
     notes: list[NoteShape]
+    notes_total: int
     facts: dict[str, FactShape]
     times: dict[str, Time]
     conflicts: list[ConflictShape]

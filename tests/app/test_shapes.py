@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from app.api import shapes
+from app.rows import NOTES_MAX
 
 if TYPE_CHECKING:
     from tests.app.control_room import Room
@@ -72,3 +73,17 @@ def test_an_error_is_a_problem(own_room: Room) -> None:
     answer = own_room.ana.post("/incidents", {"id": str(uuid.uuid4()), "type": "??"})
     fits(shapes.ProblemShape, answer.json)
     assert answer.status_code == 422
+
+
+def test_a_row_carries_the_newest_notes_and_says_how_many_there_are(own_room: Room) -> None:
+    room = own_room
+    incident = room.incident()["id"]
+    for n in range(NOTES_MAX + 3):
+        room.ana.post(f"/incidents/{incident}/notes", {"text": f"nota {n}"})
+    row = room.ana.get(f"/incidents/{incident}").json
+    assert [note["text"] for note in row["notes"]] == [f"nota {n}" for n in range(3, NOTES_MAX + 3)]
+    assert row["notes_total"] == NOTES_MAX + 3
+    # And the timeline has them all
+    told = [line["data"]["text"] for line in room.ana.get(f"/incidents/{incident}/timeline").json
+            if line["type"] == "NoteAdded"]  # fmt: skip
+    assert told == [f"nota {n}" for n in range(NOTES_MAX + 3)]

@@ -148,7 +148,9 @@ export interface Incident {
   plan: { needs: Record<string, number>; filled: Record<string, number>; missing: Record<string, number> };
   assignments: Assignment[];
   requests: UnitRequest[];
+  /** The newest ones; `notes_total` counts all, which the timeline tells. */
   notes: { at: string; by: string; text: string }[];
+  notes_total: number;
   facts: Record<string, Fact>;
   times: Record<string, string>;
   conflicts: Conflict[];
