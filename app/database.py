@@ -66,15 +66,6 @@ def create_tables(engine: Engine) -> None:
         connection.commit()
 
 
-def command(connection: Connection, sql: str) -> None:
-    """Run a statement that gives nothing back, such as COMMIT, without SQLAlchemy's 40 microseconds."""
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(sql)
-    finally:
-        cursor.close()
-
-
 def _as_they_are(values: Mapping[str, Any]) -> Any:
     return values
 

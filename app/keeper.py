@@ -27,7 +27,6 @@ from dispatch.commands import SYSTEM, Refused
 
 LOCK_KEY = 0x57AA_1B
 STEP_S = 1.0
-EVICT_EVERY_S = 60.0
 VERIFY_EVERY_S = 86_400.0
 log = logging.getLogger("straja.keeper")
 
@@ -55,7 +54,6 @@ class Keeper:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._parked = Parked(core) if core.config.demo else None
-        self._evict_at_s = 0.0
         self._verify_at_s = core.world.clock.monotonic_s() + 3600.0
 
     def step(self) -> None:
@@ -68,9 +66,6 @@ class Keeper:
         if self._parked is not None:
             self._parked.step()
         now_s = core.world.clock.monotonic_s()
-        if now_s >= self._evict_at_s:
-            self._evict_at_s = now_s + EVICT_EVERY_S
-            core.picture.evict()
         if now_s >= self._verify_at_s:
             self._verify_at_s = now_s + VERIFY_EVERY_S
             try:

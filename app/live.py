@@ -14,14 +14,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 import numpy as np
 from flask import Flask, request
 from flask_socketio import SocketIO, disconnect, join_room
+from werkzeug.wrappers import Request, Response
 
-from app.api.doors import COOKIE
+from app.api.doors import COOKIE, bearer, problem_body
 from app.auth import could, may, origin_allowed
 from app.core import Core
 from app.native import is_cooperative
@@ -43,7 +43,6 @@ HELLOS_WITHIN_S = 10.0
 """A console asks where it stands when it connects or finds a gap; one that asks more often is cut off."""
 SNAPSHOT_FRESH_S = 1.0
 """How long one snapshot serves all consoles of a scope, as after a restart when all come back at once."""
-EVICT_EVERY_S = 60.0
 STRANGERS_MAX = 100
 """Sockets of callers that have not said who they are; further ones are turned away until some have."""
 STRANGER_S = 5.0
@@ -107,7 +106,6 @@ class Live:
         self._scopes: dict[str, Scope] = {}
         self._snapshots: dict[str, tuple[int, float, dict[str, Any]]] = {}
         self._strangers: dict[str, float] = {}
-        self._evict_at_s = 0.0
         self._tick = 0
         self._bell = Bell()
         self._running = False
@@ -139,7 +137,6 @@ class Live:
             self._io.sleep(PULSE_EVERY_S)
             self._guarded(self.pulse)
             self._guarded(self.turn_out)
-            self._guarded(self.evict)
 
     def _guarded(self, call: Callable[[], None]) -> None:
         try:
@@ -356,13 +353,6 @@ class Live:
             else:
                 self._strangers[eio_sid] = since_s
 
-    def evict(self) -> None:
-        """Let go of what was closed long ago."""
-        now_s = self._core.world.clock.monotonic_s()
-        if now_s >= self._evict_at_s:
-            self._evict_at_s = now_s + EVICT_EVERY_S
-            self._core.picture.evict()
-
     def _cut_slow(self, scope: Scope) -> None:
         server = self._io.server
         for sid in list(scope.sockets):
@@ -426,28 +416,23 @@ class Gate:
         self._accounts = core.accounts
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        if not str(environ.get("PATH_INFO", "")).startswith("/socket.io"):
+        asked = Request(environ)
+        if not asked.path.startswith("/socket.io") or self._is_known(asked) or not self._live.is_full():
             return self._inner(environ, start_response)
-        if not self._is_known(environ) and self._live.is_full():
-            body = json.dumps(
-                {"code": "too-many-strangers", "detail": "Too many callers; try again."}
-            ).encode()
-            start_response(
-                "503 Service Unavailable",
-                [("Content-Type", "application/problem+json"), ("Retry-After", str(round(STRANGER_S)))],
-            )
-            return [body]
-        return self._inner(environ, start_response)
+        retry_s = round(STRANGER_S)
+        body = problem_body(
+            503, "too-many-strangers", "Too many callers; try again.", asked.path, retry_after_s=retry_s
+        )
+        refusal = Response(json.dumps(body), 503, {"Retry-After": str(retry_s)})
+        refusal.mimetype = "application/problem+json"
+        return refusal(environ, start_response)
 
-    def _is_known(self, environ: dict[str, Any]) -> bool:
-        scheme, _, secret = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
-        if scheme.lower() == "bearer":
-            return self._accounts.by_token(secret.strip()) is not None
-        try:
-            cookie = SimpleCookie(environ.get("HTTP_COOKIE", "")).get(COOKIE)
-        except CookieError:
-            return False
-        return cookie is not None and self._accounts.by_session(cookie.value) is not None
+    def _is_known(self, asked: Request) -> bool:
+        secret = bearer(asked.headers.get("Authorization", ""))
+        if secret is not None:
+            return self._accounts.by_token(secret) is not None
+        cookie = asked.cookies.get(COOKIE)
+        return cookie is not None and self._accounts.by_session(cookie) is not None
 
 
 def attach(app: Flask, core: Core, rows: Rows) -> tuple[SocketIO, Live]:

@@ -44,7 +44,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.database import Prepared, command
+from app.database import Prepared
 from app.native import Empty, Promise, SimpleQueue, sleep, start_thread
 from app.ports import World
 from app.tables import answered, erased, event, event_subject, lineage, private, private_key, quarantine
@@ -682,9 +682,9 @@ class Log:
 
     def _begin(self, connection: Connection) -> None:
         if self.embedded:
-            command(connection, "BEGIN IMMEDIATE")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
-            command(connection, "BEGIN")
+            connection.exec_driver_sql("BEGIN")
             connection.execute(select(func.pg_advisory_xact_lock(LOCK_KEY)))
 
     def _batch(self, connection: Connection, works: list[_Work]) -> None:
@@ -707,7 +707,7 @@ class Log:
             tx.flush()
             self._follower.flush(connection)
             if not self.embedded and self._head is not caught_up:
-                command(connection, "NOTIFY straja_event")
+                connection.exec_driver_sql("NOTIFY straja_event")
             connection.exec_driver_sql("COMMIT")
         except BaseException:
             self._head, self.origin = before
@@ -756,7 +756,7 @@ class Log:
 
     def _follow(self, connection: Connection) -> None:
         before = (self._head, self.origin)
-        command(connection, "BEGIN")
+        connection.exec_driver_sql("BEGIN")
         try:
             self._catch_up(connection)
             connection.exec_driver_sql("COMMIT")

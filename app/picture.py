@@ -26,6 +26,8 @@ from dispatch.unit import Unit
 
 KEEP_CLOSED_US = 24 * 3600 * 1_000_000
 """How long a closed incident stays in memory."""
+EVICT_EVERY_S = 60.0
+"""How often, at the most, the long closed ones are looked for."""
 CHANGES_MAX = 20_000
 """How many changed subjects are remembered for consoles that come back with a cursor."""
 
@@ -43,6 +45,7 @@ class Picture:
         self._changes: deque[tuple[int, str]] = deque(maxlen=CHANGES_MAX)
         self._changes_from = 0
         self._loaded = False
+        self._evict_at_s = 0.0
         self._lock = original("_thread", "allocate_lock")()
         self._connection: Connection | None = None
         self._absent: set[str] = set()
@@ -133,6 +136,11 @@ class Picture:
         self._overlay = {}
         self._pending = {}
         self._absent.clear()
+        # Here, because memory only grows when something was published, in whichever process.
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._evict_at_s:
+            self._evict_at_s = now_s + EVICT_EVERY_S
+            self.evict()
 
     def discard(self) -> None:
         """Forget what the transaction folded: it was not committed."""

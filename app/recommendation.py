@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core import Core
-from app.rows import Rows
+from app.rows import Rows, needs_of
 from app.words import Words
 from dispatch.commands import who
 from dispatch.incident import Incident
 from dispatch.optimise import Candidates, Pick, Plan, Reason, WhyNot, recommend
 from dispatch.plans import Pack
-from dispatch.unit import Unit, crew_mate_asked, crew_mate_out
+from dispatch.unit import Unit, crew_mate_asked, crew_mate_out, is_asked
 from gis.travel import THERE_M, straight_line
 
 
@@ -47,12 +47,7 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
     lon, lat, _ = rows.place_of(incident)
     now_us = core.world.clock.now_us()
     columns, travel, fixes = _candidates(core, incident, units, lon, lat, now_us)
-    try:
-        needs = core.pack.needs(incident.type, incident.priority, incident.alarm_level)
-    except ValueError:
-        # The log may hold a type or level that the pack of today does not know: then nobody knows its needs.
-        needs = {}
-    plan = recommend(columns, needs)
+    plan = recommend(columns, needs_of(incident, core.pack))
     plan = replace(plan, not_chosen=tuple(_if_asked(core, why) for why in plan.not_chosen))
     waiting_for = tuple(r.unit for r in incident.requests if r.state == "asked")
     types = {unit.id: unit.type for unit in units}
@@ -60,18 +55,12 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
     return Recommendation(incident.id, plan, travel, waiting_for, types, fixes, computed_ms)
 
 
-def _waits(unit: Unit) -> bool:
-    """Whether its agency was asked for it and has not answered: it must not be asked a second time, and
-    until it accepts it fills nothing."""
-    return unit.asked is not None and unit.asked.state == "asked"
-
-
 def _if_asked(core: Core, why: WhyNot) -> WhyNot:
     state = core.picture.now
     unit = state.unit(why.unit)
     if unit is None:
         return why
-    asked = unit if _waits(unit) else crew_mate_asked(state, unit)
+    asked = unit if is_asked(unit) else crew_mate_asked(state, unit)
     if asked is None or asked.asked is None:
         return why
     other = state.incident(asked.asked.incident)
@@ -112,7 +101,8 @@ def _candidates(
         ),
         status=tuple(u.status for u in units),
         sendable=tuple(
-            "never" if _waits(u) or crew_mate_asked(state, u) else core.pack.sendable(u.status) for u in units
+            "never" if is_asked(u) or crew_mate_asked(state, u) else core.pack.sendable(u.status)
+            for u in units
         ),
         crew=np.array([u.crew for u in units], dtype=np.int64),
         crew_min=np.array([u.crew_min for u in units], dtype=np.int64),

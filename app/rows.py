@@ -45,6 +45,15 @@ def parse_time(text: str) -> int:
     return round(moment.timestamp() * 1_000_000)
 
 
+def needs_of(incident: Incident, pack: Pack) -> dict[str, int]:
+    """Capability -> count. Nothing where the log holds a type, priority or level that the pack of today does
+    not know: then nobody knows its needs."""
+    try:
+        return pack.needs(incident.type, incident.priority, incident.alarm_level)
+    except ValueError:
+        return {}
+
+
 class Rows:
     """Builds rows from the picture. Safe from any thread."""
 
@@ -89,7 +98,7 @@ class Rows:
     def plan_of(self, incident: Incident) -> dict[str, dict[str, int]]:
         """What the incident needs, what its assigned units give, what is still missing. A unit that was
         only asked for fills nothing."""
-        needs = self._pack.needs(incident.type, incident.priority, incident.alarm_level)
+        needs = needs_of(incident, self._pack)
         filled = dict.fromkeys(needs, 0)
         for assignment in incident.active():
             unit = self._picture.now.unit(assignment.unit)
@@ -107,7 +116,6 @@ class Rows:
 
         place = clear(x.place)
         lon, lat = (place["lon"], place["lat"]) if place else (x.coarse or (None, None))
-        known_type = x.type in self._pack.incident_types
         return {
             "id": x.id,
             "number": x.number,
@@ -132,7 +140,7 @@ class Rows:
             "staging": x.staging,
             "talkgroup": x.talkgroup,
             "case_numbers": [{"agency": agency, "number": number} for agency, number in x.case_numbers],
-            "plan": self.plan_of(x) if known_type else {"needs": {}, "filled": {}, "missing": {}},
+            "plan": self.plan_of(x),
             "assignments": [
                 {
                     "unit": a.unit,

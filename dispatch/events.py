@@ -447,15 +447,15 @@ def seal(event: Event, sealer: Callable[[Any], Sealed]) -> Event:
     return type(event)(**{name: sealed.get(name, getattr(event, name)) for name in _FIELDS[type(event)]})
 
 
-def sealed_in(event: Event) -> tuple[str, ...]:
-    """Ids of all the personal data that a fact from the log points to."""
-    found: list[str] = []
+def sealed_in(event: Event) -> tuple[Sealed, ...]:
+    """All the personal data that a fact from the log points to."""
+    found: list[Sealed] = []
     for name in _FIELDS[type(event)]:
         value = getattr(event, name)
         if type(value) in _PLAIN:
             continue
         if isinstance(value, Sealed):
-            found.append(value.id)
+            found.append(value)
         elif isinstance(value, Mapping):
-            found += [item.id for item in value.values() if isinstance(item, Sealed)]
+            found += [item for item in value.values() if isinstance(item, Sealed)]
     return tuple(found)

@@ -40,6 +40,15 @@ class Conflict:
     about: Mapping[str, Any]
     resolution: str | None = None
 
+    @staticmethod
+    def shown_by(rec: e.Recorded, kind: str, about: Mapping[str, Any]) -> Conflict:
+        """The contradiction that a fact brought to light; it goes by that fact's place in its chain."""
+        return Conflict(f"{rec.origin}/{rec.seq}", kind, rec.recorded_us, about)
+
+    def settled_by(self, fact: e.ConflictResolved) -> Conflict:
+        """The same, settled if the fact is about it."""
+        return replace(self, resolution=fact.resolution) if self.id == fact.conflict else self
+
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
@@ -137,7 +146,7 @@ def apply(incident: Incident | None, rec: e.Recorded, subject_id: str) -> Incide
     was = incident or Incident(id=subject_id)
     step = _APPLY.get(type(rec.event))
     now = was if step is None else step(was, rec, rec.event)
-    fresh = () if rec.event is None else e.sealed_in(rec.event)
+    fresh = () if rec.event is None else [sealed.id for sealed in e.sealed_in(rec.event)]
     if now is was:
         now = replace(was)
     # Nobody else holds this copy yet: setting it in place saves making a second one of 35 fields.
@@ -154,8 +163,7 @@ def _known(was: Incident, rec: e.Recorded, *names: str) -> Mapping[str, Fact]:
 
 
 def _conflict(was: Incident, rec: e.Recorded, kind: str, **about: Any) -> Incident:
-    conflict = Conflict(f"{rec.origin}/{rec.seq}", kind, rec.recorded_us, about)
-    return replace(was, conflicts=(*was.conflicts, conflict))
+    return replace(was, conflicts=(*was.conflicts, Conflict.shown_by(rec, kind, about)))
 
 
 def _reported(was: Incident, rec: e.Recorded, f: e.IncidentReported) -> Incident:
@@ -243,8 +251,7 @@ def _erased(was: Incident, rec: e.Recorded, f: e.PersonalDataErased) -> Incident
 
 
 def _resolved(was: Incident, rec: e.Recorded, f: e.ConflictResolved) -> Incident:
-    conflicts = tuple(replace(k, resolution=f.resolution) if k.id == f.conflict else k for k in was.conflicts)
-    return replace(was, conflicts=conflicts)
+    return replace(was, conflicts=tuple(k.settled_by(f) for k in was.conflicts))
 
 
 def _assigned(was: Incident, rec: e.Recorded, f: e.UnitAssigned) -> Incident:

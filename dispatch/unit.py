@@ -94,8 +94,7 @@ def apply(unit: Unit | None, rec: e.Recorded, subject_id: str) -> Unit:
 
 
 def _conflict(was: Unit, rec: e.Recorded, kind: str, **about: Any) -> Unit:
-    conflict = Conflict(f"{rec.origin}/{rec.seq}", kind, rec.recorded_us, about)
-    return replace(was, conflicts=(*was.conflicts, conflict))
+    return replace(was, conflicts=(*was.conflicts, Conflict.shown_by(rec, kind, about)))
 
 
 def _with_status(was: Unit, rec: e.Recorded, status: str) -> Unit:
@@ -211,12 +210,7 @@ def _granted(was: Unit, rec: e.Recorded, f: e.CustodyGranted) -> Unit:
 
 
 def _resolved(was: Unit, rec: e.Recorded, f: e.ConflictResolved) -> Unit:
-    return replace(
-        was,
-        conflicts=tuple(
-            replace(k, resolution=f.resolution) if k.id == f.conflict else k for k in was.conflicts
-        ),
-    )
+    return replace(was, conflicts=tuple(k.settled_by(f) for k in was.conflicts))
 
 
 _APPLY: dict[type[Any], Callable[[Unit, e.Recorded, Any], Unit]] = {
@@ -282,7 +276,7 @@ def register(state: State, cmd: c.RegisterUnit, ctx: Context) -> tuple[e.Event, 
         _must_be_held(known, ctx)
         _must_be_covered(known.id, known.district, ctx)
         _must_be_covered(known.id, cmd.district, ctx)
-        if known.incident is not None or _is_asked(known):
+        if known.incident is not None or is_asked(known):
             for name in ("type", "district", "crew_id"):
                 if getattr(known, name) != getattr(cmd, name):
                     raise Refused(
@@ -331,7 +325,7 @@ def assign(state: State, cmd: c.AssignUnits, ctx: Context) -> tuple[e.Event, ...
         _must_be_held(unit, ctx)
         _must_be_covered(unit.id, unit.district, ctx)
         _must_be_sendable(state, unit, reason, ctx)
-        if _is_asked(unit) and unit.asked is not None and unit.asked.incident != incident.id:
+        if is_asked(unit) and unit.asked is not None and unit.asked.incident != incident.id:
             number = _number(state, unit.asked.incident)
             raise Refused(
                 "unit-asked",
@@ -354,7 +348,7 @@ def assign(state: State, cmd: c.AssignUnits, ctx: Context) -> tuple[e.Event, ...
                 )
             crews[unit.crew_id] = unit_id
         if unit.command == "requested":
-            if not _is_asked(unit):
+            if not is_asked(unit):
                 answer_by_us = ctx.now_us + cmd.answer_s * 1_000_000
                 facts.append(
                     e.UnitRequested(incident.id, unit_id, unit.agency, answer_by_us, private(reason))
@@ -377,7 +371,9 @@ def _number(state: State, incident_id: str) -> str:
     return incident.number if incident else incident_id
 
 
-def _is_asked(unit: Unit) -> bool:
+def is_asked(unit: Unit) -> bool:
+    """Whether its agency was asked for it and has not answered: it must not be asked a second time, and
+    until it accepts it fills nothing."""
     return unit.asked is not None and unit.asked.state == "asked"
 
 
@@ -456,7 +452,7 @@ def crew_mate_out(state: State, unit: Unit) -> Unit | None:
 
 def crew_mate_asked(state: State, unit: Unit) -> Unit | None:
     """The other unit that this unit's crew is asked for with and that has no answer yet, if any."""
-    return _crew_mate(state, unit, _is_asked)
+    return _crew_mate(state, unit, is_asked)
 
 
 def _crew_mate(state: State, unit: Unit, such: Callable[[Unit], bool]) -> Unit | None:
@@ -622,7 +618,7 @@ def set_flag(state: State, cmd: c.SetFlag, ctx: Context) -> tuple[e.Event, ...]:
 def grant(state: State, cmd: c.GrantCustody, ctx: Context) -> tuple[e.Event, ...]:
     unit = must_be_known(state, cmd.unit)
     _must_be_held(unit, ctx)
-    if unit.incident is not None or _is_asked(unit):
+    if unit.incident is not None or is_asked(unit):
         raise Refused(
             "unit-busy",
             f"{unit.id} is on an incident; hand it over when it is free.",

@@ -79,17 +79,21 @@ TITLES = {
 }
 
 
-def problem(status: int, code: str, detail: str, **extra: Any) -> Response:
-    body = {
+def problem_body(status: int, code: str, detail: str, instance: str, **extra: Any) -> dict[str, Any]:
+    """The members of a problem (RFC 9457)."""
+    return {
         "type": f"urn:straja:problem:{code}",
         "title": TITLES.get(status, "Error"),
         "status": status,
         "detail": detail,
         "code": code,
-        "instance": request.path,
+        "instance": instance,
         **extra,
     }
-    answer = jsonify(body)
+
+
+def problem(status: int, code: str, detail: str, **extra: Any) -> Response:
+    answer = jsonify(problem_body(status, code, detail, request.path, **extra))
     answer.status_code = status
     answer.mimetype = "application/problem+json"
     if "retry_after_s" in extra:
@@ -116,15 +120,21 @@ def words() -> Words:
 # ---- who is asking
 
 
+def bearer(header: str) -> str | None:
+    """The token in an Authorization header; None for any other scheme."""
+    scheme, _, secret = header.partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else None
+
+
 def identify() -> None:
     """Before each request: set `g.actor` from the bearer token or the session cookie, or leave it None."""
     g.actor = None
     g.csrf = None
     header = request.headers.get("Authorization", "")
     if header:
-        scheme, _, secret = header.partition(" ")
-        if scheme.lower() == "bearer":
-            g.actor = core().accounts.by_token(secret.strip())
+        secret = bearer(header)
+        if secret is not None:
+            g.actor = core().accounts.by_token(secret)
         if g.actor is None:
             raise Problem(401, "bad-token", "The bearer token is unknown or revoked.")
         return

@@ -415,20 +415,9 @@ def get_timeline(path: IncidentPath) -> Response:
     with core().engine.connect() as connection:
         facts = subject_facts(connection, f"incident:{incident.id}")
     facts.sort(key=lambda rec: rec.key)
-    sealed = [value for rec in facts if rec.event is not None for value in _secrets(rec.event)]
+    sealed = [value for rec in facts if rec.event is not None for value in e.sealed_in(rec.event)]
     opened = core().vault.open(sealed) if sees_personal(actor(), incident) else {}
     return jsonify([_line(rec, opened, words()) for rec in facts])
-
-
-def _secrets(fact: e.Event) -> list[e.Sealed]:
-    found: list[e.Sealed] = []
-    for name in fact.__dataclass_fields__:
-        value = getattr(fact, name)
-        if isinstance(value, e.Sealed):
-            found.append(value)
-        elif isinstance(value, dict):
-            found += [item for item in value.values() if isinstance(item, e.Sealed)]
-    return found
 
 
 def _line(rec: e.Recorded, opened: dict[str, Any], say: Words) -> dict[str, Any]:

@@ -197,6 +197,17 @@ def test_a_status_told_an_hour_late_is_in_the_past_but_was_not_known_then(
 # ---- what leaves memory
 
 
+def test_memory_lets_go_of_the_long_closed_by_itself_when_work_goes_on(node: Node, clock: FakeClock) -> None:
+    node.call("I1")
+    node.submit(c.CloseIncident, incident="I1", outcome="x")
+    # When more than a day later another call is taken
+    clock.advance(KEEP_CLOSED_US / 1e6 + 1)
+    node.call("I2")
+    # Then nobody had to ask for it
+    assert [x.id for x in node.picture.now.incidents()] == ["I2"]
+    assert node.picture.evict() == 0
+
+
 def test_an_incident_closed_for_a_day_leaves_memory_and_comes_back_when_asked_for(
     node: Node, clock: FakeClock
 ) -> None:
