@@ -427,3 +427,19 @@ def test_one_package_has_one_version_in_all_sets() -> None:
             ):
                 versions.setdefault(name, set()).add(version)
     assert not {name: found for name, found in versions.items() if len(found) > 1}
+
+
+SENDING = {"unit-taken", "divert-needs-reason", "unit-asked", "crew-out", "crew-asked", "unit-not-available"}
+FOR_PROGRAMS = {"unknown-unit-type", "bad-call-sign", "bad-crew"}
+"""Registering units is for programs; what stands in the way of sending has sentences with names in them."""
+
+
+@pytest.mark.parametrize("language", ["en", "ro"])
+def test_the_console_has_words_for_every_refusal_of_the_domain(language: str) -> None:
+    codes: set[str] = set()
+    for path in [*(ROOT / "dispatch").glob("*.py"), ROOT / "app" / "submit.py"]:
+        codes |= set(re.findall(r'Refused\(\s*"([a-z-]+)"', path.read_text(encoding="utf-8")))
+    assert len(codes) > 40
+    words = text(Path(f"app/locales/{language}.ftl"))
+    said = set(re.findall(r"^problem-([a-z-]+) =", words, re.MULTILINE))
+    assert not codes - said - SENDING - FOR_PROGRAMS

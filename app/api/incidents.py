@@ -273,7 +273,7 @@ def locate(location: Location | None, address: str | AddressParts | None) -> c.P
             code = "address-not-found"
             detail = f"No such address: {label!r}." + (f" The nearest is {found[0].label}." if found else "")
         nearest = candidates[0] if candidates else None
-        raise wrong("address", code, detail, nearest=nearest, candidates=candidates)
+        raise wrong("address", code, detail, address=label, nearest=nearest, candidates=candidates)
     return c.Place(best.lon, best.lat, label, {**best.parts, **parts})
 
 

@@ -1,4 +1,4 @@
-import { words } from './words.svelte';
+import { has, t, words } from './words.svelte';
 import type {
   Catalogue,
   City,
@@ -34,6 +34,16 @@ export class Problem extends Error {
 
 /** The request may or may not have reached the server: nothing is known of its outcome. */
 export class NoLink extends Error {}
+
+/** What went wrong, in the room's words; where the catalogue has none for it, as the server said it. */
+export function faultWords(fault: unknown): string {
+  if (fault instanceof NoLink) return t('write-no-link');
+  if (fault instanceof Problem && has(`problem-${fault.code}`)) {
+    const facts = Object.entries(fault.extras).filter(([, value]) => typeof value === 'string' || typeof value === 'number');
+    return t(`problem-${fault.code}`, Object.fromEntries(facts) as Record<string, string | number>);
+  }
+  return fault instanceof Error ? fault.message : String(fault);
+}
 
 export interface Sent {
   incident: Incident;

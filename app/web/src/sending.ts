@@ -1,4 +1,4 @@
-import { api, NoLink, Problem } from './api';
+import { api, faultWords, NoLink, Problem } from './api';
 import { desk } from './desk.svelte';
 import { live } from './live.svelte';
 import type { Incident, Unit } from './types';
@@ -65,7 +65,7 @@ export async function sendUnits(incident: string, units: string[], reason: strin
 /** Why nothing was sent. The server speaks English here; what a dispatcher meets daily is said in the room's words. */
 export function whyNot(fault: unknown): string {
   if (fault instanceof NoLink) return t('send-no-link');
-  if (!(fault instanceof Problem)) return (fault as Error).message;
+  if (!(fault instanceof Problem)) return faultWords(fault);
   const extra = (name: string) => String(fault.extras[name] ?? '?');
   const at = fault.extras['at'] ? extra('at') : null;
   const facts = {
@@ -89,6 +89,6 @@ export function whyNot(fault: unknown): string {
     case 'unit-not-available':
       return t('send-refused-status', { unit: facts.unit, status: statusOf(extra('unit_status')) });
     default:
-      return fault.message;
+      return faultWords(fault);
   }
 }
