@@ -12,8 +12,30 @@ if TYPE_CHECKING:
 
 
 def create_app(config: Config | None = None, core: Core | None = None) -> Flask:
-    """The web application: wiring, nothing else. Raises ConfigError or up.Trouble with the reason."""
+    """The web application: wiring, nothing else. Raises ConfigError, up.Trouble or SchemaError with the
+    reason."""
     from app.web_app import build
     from config import Config as Settings
 
     return build(config or Settings.from_env(), core)
+
+
+def serve() -> Flask:
+    """`create_app` for a web server: what a person can put right ends it with a line and the remedy, and
+    exit code 3, by which gunicorn knows that trying again is no use."""
+    from app.cli import complain, explanation
+    from app.up import Trouble
+    from config import ConfigError
+
+    try:
+        return create_app()
+    except Trouble as trouble:
+        what, remedy = str(trouble), trouble.remedy
+    except ConfigError as error:
+        what, remedy = str(error), ""
+    except Exception as error:
+        what, remedy = explanation(error)
+        if not what:
+            raise
+    complain(what, remedy)
+    raise SystemExit(3)

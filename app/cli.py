@@ -313,6 +313,30 @@ def build_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="only check the front end's types")
 
 
+def run_migrate(config: Config, given: Namespace) -> int:
+    from app.database import open_engine
+    from app.migrations import MAIN, TRACKS, migrate, standing
+    from app.tracks import open_engine as open_tracks
+
+    config.var.mkdir(parents=True, exist_ok=True)
+    behind = False
+    for engine, chain in ((open_engine(config.database_url), MAIN), (open_tracks(config.tracks_url), TRACKS)):
+        if not given.check:
+            migrate(engine, chain, copy=not given.no_copy, say=up.say)
+        with engine.connect() as connection:
+            found = standing(connection, chain)
+        up.say(f"{chain.name}: {found.words(chain)}")
+        behind = behind or not found.is_current(chain)
+    return 1 if behind else 0
+
+
+def migrate_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 unless up to date")
+    parser.add_argument(
+        "--no-copy", action="store_true", help="make no copy of a SQLite file, even before rewriting it"
+    )
+
+
 def run_rebuild(config: Config, given: Namespace) -> None:
     from app.core import open_core
     from app.picture import rebuild
@@ -377,6 +401,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("user enable", "let a disabled account in again", run_user_change, one_name),
     Command("user unlock", "end the lock after too many wrong passwords", run_user_change, one_name),
     Command("verify", "check every hash chain of the log", run_verify),
+    Command(
+        "migrate", "bring the databases to this program's schema, or say so", run_migrate, migrate_arguments
+    ),
     Command("rebuild", "make the droppable tables anew from the log", run_rebuild),
     Command(
         "pack check",
@@ -451,8 +478,11 @@ def explanation(error: Exception) -> tuple[str, str]:
     """What is wrong and the remedy, where the world is at fault and not this program; else empty."""
     from sqlalchemy.exc import OperationalError
 
+    from app.migrations import SchemaError
     from dispatch.plans import PackError
 
+    if isinstance(error, SchemaError):
+        return str(error), error.remedy
     if isinstance(error, PackError):
         return (
             f"the pack cannot be used:\n{error}",

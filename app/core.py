@@ -14,12 +14,12 @@ from sqlalchemy import Engine
 
 from app import tracks as tracks_module
 from app.auth import Accounts
-from app.database import create_tables, open_engine
+from app.database import open_engine
 from app.log import Log
+from app.migrations import MAIN, TRACKS, migrate
 from app.picture import Picture
 from app.ports import World
 from app.submit import Door
-from app.tables import tracks_metadata
 from app.tracks import Tracks
 from app.vault import Vault
 from config import ROOT, Config, ConfigError
@@ -93,7 +93,7 @@ def city_folder(config: Config) -> Path | None:
 def open_core(config: Config, world: World | None = None, *, listen: bool = True) -> Core:
     """Open everything. With `listen` False nothing is started: for commands that only read or administer.
 
-    Raises ConfigError, PackError or CityError with a message for people.
+    Raises ConfigError, PackError, CityError or SchemaError with a message for people.
     """
     world = world or World.system()
     logging.basicConfig(
@@ -102,9 +102,9 @@ def open_core(config: Config, world: World | None = None, *, listen: bool = True
     config.var.mkdir(parents=True, exist_ok=True)
     pack = read_pack(config.pack)
     engine = open_engine(config.database_url)
-    create_tables(engine)
+    migrate(engine, MAIN)
     tracks_engine = tracks_module.open_engine(config.tracks_url)
-    tracks_metadata.create_all(tracks_engine)
+    migrate(tracks_engine, TRACKS)
     vault = Vault(engine, world.random)
     log = Log(
         engine,

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Engine, create_engine, event, inspect, make_url
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event, make_url
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql import ClauseElement
 
-from app.tables import incident_index, metadata
+WRITER_LOCK = 0x57AA_1A
+"""The PostgreSQL advisory lock that makes one writer of the log of many processes."""
 
 
 def open_engine(url: str) -> Engine:
@@ -49,23 +50,6 @@ def prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     cursor.close()
 
 
-def create_tables(engine: Engine) -> None:
-    """Make what is missing; harmless when two processes start at once. An index of another form is dropped,
-    and filled again from the log."""
-    with engine.connect() as connection:
-        if engine.dialect.name == "sqlite":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        else:
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(5746)")
-        found = inspect(connection)
-        if found.has_table(incident_index.name):
-            columns = {column["name"] for column in found.get_columns(incident_index.name)}
-            if columns != set(incident_index.c.keys()):
-                incident_index.drop(connection)
-        metadata.create_all(connection)
-        connection.commit()
-
-
 def _as_they_are(values: Mapping[str, Any]) -> Any:
     return values
 
@@ -85,7 +69,7 @@ class Prepared:
         self._sql = str(compiled)
         order: Sequence[str] | None = getattr(compiled, "positiontup", None)
         self._given: Callable[[Mapping[str, Any]], Any] = _as_they_are
-        if order is not None:
+        if order:
             # One name alone would come back bare, not as the sequence that the driver wants.
             self._given = itemgetter(*order) if len(order) > 1 else lambda values: (values[order[0]],)
 

@@ -17,7 +17,7 @@ from types import FrameType
 
 from sqlalchemy import Engine, func, select
 
-from app import jobs
+from app import jobs, migrations
 from app.core import Core, open_core
 from app.demo import Parked
 from app.log import StorageError
@@ -68,6 +68,8 @@ class Keeper:
         now_s = core.world.clock.monotonic_s()
         if now_s >= self._verify_at_s:
             self._verify_at_s = now_s + VERIFY_EVERY_S
+            for copy in migrations.drop_old_copies(core.engine):
+                log.info("deleted %s, the copy made before a migration", copy)
             try:
                 jobs.enqueue(core.config, jobs.verify_log)
             except jobs.JobsUnavailable as error:

@@ -44,7 +44,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.database import Prepared
+from app import migrations
+from app.database import WRITER_LOCK, Prepared
 from app.native import Empty, Promise, SimpleQueue, sleep, start_thread
 from app.ports import World
 from app.tables import answered, erased, event, event_subject, lineage, private, private_key, quarantine
@@ -57,8 +58,6 @@ GROUP_MAX = 256
 """The most works that share one commit; a longer queue waits for the next."""
 ANSWERED_KEPT_US = 7 * 86_400_000_000
 """How long the answer to a request that changed nothing is remembered."""
-LOCK_KEY = 0x57AA_1A
-"""The PostgreSQL advisory lock that makes one writer of many processes."""
 
 T = TypeVar("T")
 log_ = logging.getLogger("straja.log")
@@ -174,6 +173,7 @@ class _Statements:
         self.cause = Prepared(union_all(met(event), met(answered)), dialect)
         self.event = Prepared(insert(event), dialect, _COLUMNS)
         self.subject = Prepared(insert(event_subject), dialect, ("subject", "position"))
+        self.schema = Prepared(select(migrations.MAIN.version.c.version_num), dialect)
         self.private = Prepared(insert(private).inline(), dialect, ("id", "ciphertext"))
         self.key = Prepared(insert(private_key).inline(), dialect, ("id", "key"))
 
@@ -556,6 +556,7 @@ class Log:
         self._poll_s = poll_s
         self._queue: SimpleQueue[_Work | None] = SimpleQueue()
         self._sql = _Statements(engine.dialect)
+        self._schema = [(migrations.MAIN.head,)]
         self._broken = (
             SQLAlchemyError,
             cast("type[Exception]", getattr(engine.dialect.dbapi, "Error", OSError)),
@@ -685,13 +686,14 @@ class Log:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
             connection.exec_driver_sql("BEGIN")
-            connection.execute(select(func.pg_advisory_xact_lock(LOCK_KEY)))
+            connection.execute(select(func.pg_advisory_xact_lock(WRITER_LOCK)))
 
     def _batch(self, connection: Connection, works: list[_Work]) -> None:
         self._check_space()
         before = (self._head, self.origin)
         self._begin(connection)
         try:
+            self._check_schema(connection)
             self._catch_up(connection)
             caught_up = self._head
             causes = [work.cause for work in works if work.cause is not None]
@@ -828,6 +830,18 @@ class Log:
                             self.wake()
             except Exception:  # noqa: BLE001 - the poll goes on; listening is tried again
                 sleep(1.0)
+
+    def _check_schema(self, connection: Connection) -> None:
+        """A newer program may have migrated the database beneath this one, which then must not write to it:
+        inside the transaction, since a migration and a writer hold the same lock."""
+        found = self._sql.schema.all(connection)
+        if [tuple(row) for row in found] != self._schema:
+            where = found[0][0] if found else "none"
+            raise StorageError(
+                "storage-unavailable",
+                f"The database was migrated to schema {where} and this process knows {self._schema[0][0]}: "
+                "it must be started again with the newer program.",
+            )
 
     def _check_space(self) -> None:
         if self._reserve_bytes and self._is_full():

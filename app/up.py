@@ -413,7 +413,7 @@ def web_command(config: Config, fd: int | None = None) -> list[str]:
         command += ["--certfile", str(config.tls_cert), "--keyfile", str(config.tls_key)]
     if config.trusted_proxy:
         command += ["--forwarded-allow-ips", str(config.trusted_proxy)]
-    return [*command, "app:create_app()"]
+    return [*command, "app:serve()"]
 
 
 class Journal:
@@ -608,10 +608,11 @@ def logins_text(logins: Sequence[Mapping[str, str]]) -> str:
     return "\n".join(f"  {line.rstrip()}" for line in lines)
 
 
-def seed_demo(environment: Mapping[str, str]) -> list[dict[str, str]]:
-    """Make the demo's units and accounts where they are missing, and return its logins. Raises Trouble."""
+def prepare(environment: Mapping[str, str], *words: str) -> str:
+    """Run another command of Straja to its end and return the last line it printed; what it did to the
+    database's schema is passed on. Raises Trouble with what that command said, where it did not succeed."""
     done = subprocess.run(
-        straja("demo", "--json"),
+        straja(*words),
         cwd=ROOT,
         env=dict(environment),
         stdin=subprocess.DEVNULL,
@@ -619,12 +620,22 @@ def seed_demo(environment: Mapping[str, str]) -> list[dict[str, str]]:
         text=True,
         check=False,
     )
+    for line in done.stderr.splitlines():
+        if "straja.migrations" in line:
+            say(line.partition("straja.migrations: ")[2] or line)
     if done.returncode:
-        raise Trouble(
-            f"the demo could not be set up:\n{done.stderr.strip()}",
-            "Start without it: STRAJA_DEMO=0 ./straja up",
-        )
-    return list(json.loads(done.stdout.splitlines()[-1]))
+        # What a person can put right ends in "straja: what" and the remedy; a fault of ours in a traceback.
+        _, put, said = done.stderr.rpartition("straja: ")
+        what, _, remedy = said.strip().partition("\n  Remedy: ")
+        if done.returncode == 2 and put:
+            raise Trouble(what, remedy)
+        raise Trouble(f"`straja {' '.join(words)}` failed:\n{done.stderr.strip()}")
+    return done.stdout.splitlines()[-1]
+
+
+def seed_demo(environment: Mapping[str, str]) -> list[dict[str, str]]:
+    """Make the demo's units and accounts where they are missing, and return its logins. Raises Trouble."""
+    return list(json.loads(prepare(environment, "demo", "--json")))
 
 
 def up(config: Config) -> int:
@@ -664,6 +675,8 @@ def _up(config: Config, free_bytes: int) -> int:
     if config.demo:
         say("Demo: setting up units and logins")
         logins = seed_demo(environment)
+    else:
+        prepare(environment, "migrate")
     parts = []
     if not os.environ.get("REDIS_URL", "").strip():
         embedded, environment["REDIS_URL"] = redis_part(config.var)

@@ -17,8 +17,9 @@ from typing import Any
 from sqlalchemy import Engine, select
 from sqlalchemy import event as sqlalchemy_event
 
-from app.database import create_tables, open_engine
+from app.database import open_engine
 from app.log import Envelope, Log, Merged, Verified
+from app.migrations import MAIN, migrate
 from app.picture import Picture
 from app.ports import Clock, Disk, Random, SystemClock, SystemDisk, SystemRandom, World
 from app.submit import Answer, Door
@@ -91,7 +92,7 @@ class Node:
         self.engine = engine or open_engine(url)
         if not sync_to_disk:
             sqlalchemy_event.listen(self.engine, "connect", _let_the_kernel_write)
-        create_tables(self.engine)
+        migrate(self.engine, MAIN)
         self.vault = Vault(self.engine, random)
         self.log = Log(
             self.engine,
