@@ -14,6 +14,7 @@ from urllib.parse import quote
 from flask import Flask, Response, current_app, g, jsonify, request
 from flask_openapi3 import APIBlueprint
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from app.api.shapes import PROBLEMS
@@ -47,7 +48,9 @@ class Strict(BaseModel):
         for text in value if isinstance(value, list) else (value,):
             if isinstance(text, str) and any(ch == "\0" or "\ud800" <= ch <= "\udfff" for ch in text):
                 # PostgreSQL cannot hold the one, UTF-8 not the other.
-                raise ValueError("a NUL or half a surrogate pair stands in the text")
+                raise PydanticCustomError(
+                    "unstorable_text", "a NUL or half a surrogate pair stands in the text"
+                )
         return value
 
 
@@ -345,13 +348,22 @@ def refused(error: Refused) -> Response:
 
 
 def invalid(error: ValidationError) -> Response:
-    """422 naming every field that is wrong."""
+    """422 naming every field that is wrong, in the language of whoever asks."""
+    say = words()
     errors = [
-        {"field": _field(fault["loc"]), "message": fault["msg"]}
-        for fault in error.errors(include_url=False, include_input=False, include_context=False)
+        {"field": _field(fault["loc"]), "message": _fault(fault, say)}
+        for fault in error.errors(include_url=False, include_input=False)
     ]
     detail = "; ".join(f"{fault['field']}: {fault['message']}" for fault in errors[:5])
     return problem(422, "invalid", detail, errors=errors)
+
+
+def _fault(fault: ErrorDetails, say: Words) -> str:
+    """A fault of form in words; what a rule of our own says is worded where the rule stands."""
+    key = f"form-{fault['type'].replace('_', '-')}"
+    if not say.has(key):
+        return fault["msg"]
+    return say.say(key, {name: value for name, value in fault.get("ctx", {}).items() if name != "error"})
 
 
 def _field(path: tuple[int | str, ...]) -> str:

@@ -12,6 +12,7 @@ from flask import Response, jsonify
 from flask_openapi3 import Tag
 from pydantic import Discriminator, Field, field_validator, model_validator
 from pydantic import Tag as PydanticTag
+from pydantic_core import PydanticCustomError
 from sqlalchemy import select
 
 from app import recommendation
@@ -143,12 +144,15 @@ class NewIncident(Strict):
     @field_validator("id")
     @classmethod
     def _uuid(cls, value: str) -> str:
-        return str(uuid.UUID(value))
+        try:
+            return str(uuid.UUID(value))
+        except ValueError:
+            raise PydanticCustomError("uuid", "must be a UUID") from None
 
     @model_validator(mode="after")
     def _somewhere(self) -> NewIncident:
         if self.location is None and not self.address:
-            raise ValueError("give location {lon, lat}, or address, or both")
+            raise PydanticCustomError("no_place", "give location or address, or both")
         return self
 
 

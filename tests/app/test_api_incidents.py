@@ -352,6 +352,23 @@ WRONG_REPORTS: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
+FORM = [(wrong, field) for wrong, code, field in WRONG_REPORTS if code == "invalid"]
+
+
+@pytest.mark.parametrize(("wrong", "field"), FORM, ids=[f"{f[1]}-{n}" for n, f in enumerate(FORM)])
+def test_a_field_of_the_wrong_form_is_explained_in_the_language_of_whoever_asks(
+    embedded_room: Room, wrong: dict[str, Any], field: str
+) -> None:
+    told = {}
+    for language in ("ro", "en"):
+        report = {"id": embedded_room.uuid(), "type": "F05", "location": AT} | wrong
+        answer = embedded_room.ana.post("/incidents", report, **{"Accept-Language": language})
+        (told[language],) = {e["message"] for e in is_problem(answer, 422, "invalid", field)["errors"]}
+    # Neither the library's own words nor the other language's.
+    assert told["ro"] != told["en"]
+    assert not any(word in told["ro"] + told["en"] for word in ("Input", "should", "Value error", "{"))
+
+
 @pytest.mark.parametrize(
     ("wrong", "code", "field"), WRONG_REPORTS, ids=[f"{w[2]}-{n}" for n, w in enumerate(WRONG_REPORTS)]
 )

@@ -79,3 +79,42 @@ field-description = descriere
 field-caller = apelant
 field-talkgroup = grup de convorbire
 field-staging = punct de așteptare
+
+# --- un câmp cu altă formă decât trebuie
+form-missing = lipsește
+form-extra-forbidden = nu este cunoscut aici
+form-string-type = trebuie să fie text
+form-string-too-short = trebuie să aibă cel puțin { $min_length ->
+    [one] un caracter
+    [few] { $min_length } caractere
+   *[other] { $min_length } de caractere
+}
+form-string-too-long = trebuie să aibă cel mult { $max_length ->
+    [one] un caracter
+    [few] { $max_length } caractere
+   *[other] { $max_length } de caractere
+}
+form-string-pattern-mismatch = are caractere care nu au ce căuta aici
+form-int-type = trebuie să fie un număr întreg
+form-int-parsing = trebuie să fie un număr întreg
+form-int-from-float = trebuie să fie un număr întreg
+form-float-type = trebuie să fie un număr
+form-float-parsing = trebuie să fie un număr
+form-finite-number = trebuie să fie un număr finit
+form-greater-than-equal = trebuie să fie cel puțin { $ge }
+form-greater-than = trebuie să fie mai mare decât { $gt }
+form-less-than-equal = trebuie să fie cel mult { $le }
+form-less-than = trebuie să fie mai mic decât { $lt }
+form-bool-type = trebuie să fie adevărat sau fals
+form-bool-parsing = trebuie să fie adevărat sau fals
+form-list-type = trebuie să fie o listă
+form-too-long = trebuie să aibă cel mult { $max_length } elemente
+form-too-short = trebuie să aibă cel puțin { $min_length } elemente
+form-dict-type = trebuie să fie un obiect
+form-model-type = trebuie să fie un obiect
+form-model-attributes-type = trebuie să fie un obiect
+form-literal-error = trebuie să fie una dintre { $expected }
+form-json-invalid = nu este JSON valid
+form-unstorable-text = are un caracter care nu poate fi păstrat
+form-uuid = trebuie să fie un UUID
+form-no-place = dați o poziție sau o adresă, sau amândouă
