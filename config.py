@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import secrets
 from collections.abc import Mapping
@@ -40,7 +41,10 @@ class Config:
     tls_key: Path | None
     """Private key of `tls_cert` (PEM). Default: none."""
     trusted_proxy: str | None
-    """Address of the proxy in front that does TLS and whose forwarded headers are believed. Default: none."""
+    """Addresses or networks of the proxies in front that do TLS and whose forwarded headers are believed,
+    with commas between. Default: none."""
+    web_processes: int
+    """Processes that serve pages, the API and sockets, each with an event loop of its own. Default 1."""
     station: str
     """Code of this station, 1 to 8 letters and digits; incident numbers begin with it. Default C1."""
     station_name: str
@@ -84,6 +88,17 @@ class Config:
             raw = text(name, "")
             return Path(raw) if raw else None
 
+        def networks(name: str) -> str | None:
+            named = [part.strip() for part in text(name, "").split(",") if part.strip()]
+            for part in named:
+                try:
+                    ipaddress.ip_network(part)
+                except ValueError:
+                    raise ConfigError(
+                        f"STRAJA_{name} names {part!r}; it must be an address or a network (10.0.0.0/24)"
+                    ) from None
+            return ",".join(named) or None
+
         var = Path(text("VAR", str(ROOT / "var"))).resolve()
         database_url = text("DATABASE_URL", f"sqlite:///{var / 'straja.sqlite'}")
         embedded = database_url.startswith("sqlite")
@@ -110,7 +125,8 @@ class Config:
             secret_given=bool(secret),
             tls_cert=path("TLS_CERT"),
             tls_key=path("TLS_KEY"),
-            trusted_proxy=text("TRUSTED_PROXY", "") or None,
+            trusted_proxy=networks("TRUSTED_PROXY"),
+            web_processes=int(number("WEB_PROCESSES", 1, 1, 64)),
             station=station,
             station_name=text("STATION_NAME", "Centru"),
             district=text("DISTRICT", "centru"),

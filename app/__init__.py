@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
     from flask import Flask
 
     from app.core import Core
@@ -20,15 +21,18 @@ def create_app(config: Config | None = None, core: Core | None = None) -> Flask:
     return build(config or Settings.from_env(), core)
 
 
-def serve() -> Flask:
-    """`create_app` for a web server: what a person can put right ends it with a line and the remedy, and
-    exit code 3, by which gunicorn knows that trying again is no use."""
+def serve() -> WSGIApplication:
+    """What gunicorn's workers serve: the application, and until the database lets it open, an answer that
+    says so. What a person can put right ends it with a line and the remedy, and exit code 3, by which
+    gunicorn knows that trying again is no use."""
     from app.cli import complain, explanation
+    from app.doorway import open_doors
     from app.up import Trouble
+    from config import Config as Settings
     from config import ConfigError
 
     try:
-        return create_app()
+        return open_doors(Settings.from_env())
     except Trouble as trouble:
         what, remedy = str(trouble), trouble.remedy
     except ConfigError as error:

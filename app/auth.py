@@ -28,6 +28,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Engine, Row, and_, case, delete, insert, literal, or_, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from app.database import UNREACHABLE
 from app.native import offload, original
 from app.ports import Clock, Random
 from app.tables import account, session, token
@@ -296,8 +297,11 @@ class _Known:
     seen_us: int
     written_us: int
     expires_us: int
+    believed_until_s: float = 0.0
 
 
+BELIEVED_S = 600.0
+"""How much longer a login that was looked up is believed while the database does not answer."""
 CACHE_S = 2.0
 """How long a look-up may be answered from memory: a revocation made by another process counts within it."""
 _CACHE_ENTRIES_MAX = 10_000
@@ -537,12 +541,18 @@ class Accounts:
 
     def _load_session(self, key: tuple[str, str]) -> _Known | None:
         generation = self._generation
-        with self._engine.connect() as db:
-            row = db.execute(
-                select(session, account)
-                .join(account, account.c.name == session.c.account)
-                .where(session.c.id_hash == key[1], self._open)
-            ).first()
+        try:
+            with self._engine.connect() as db:
+                row = db.execute(
+                    select(session, account)
+                    .join(account, account.c.name == session.c.account)
+                    .where(session.c.id_hash == key[1], self._open)
+                ).first()
+        except UNREACHABLE:
+            late = self._recall_late(key)
+            if late is None:
+                raise
+            return late
         if row is None:
             self._drop(key)
             return None
@@ -592,10 +602,16 @@ class Accounts:
         if known is not None:
             return known.actor
         generation = self._generation
-        with self._engine.connect() as db:
-            row = db.execute(
-                select(token).where(token.c.token_hash == key[1], token.c.revoked_at.is_(None))
-            ).first()
+        try:
+            with self._engine.connect() as db:
+                row = db.execute(
+                    select(token).where(token.c.token_hash == key[1], token.c.revoked_at.is_(None))
+                ).first()
+        except UNREACHABLE:
+            late = self._recall_late(key)
+            if late is None:
+                raise
+            return late.actor
         if row is None:
             self._drop(key)
             return None
@@ -639,8 +655,20 @@ class Accounts:
             self._cache.move_to_end(key)
             return known
 
+    def _recall_late(self, key: tuple[str, str]) -> _Known | None:
+        """A login that was known lately, when nobody can be asked about it; None when it was not."""
+        now_s = self._clock.monotonic_s()
+        with self._lock:
+            known = self._cache.get(key)
+            if known is None or known.until_s == -math.inf or known.believed_until_s <= now_s:
+                return None
+            # Not every request has to find out anew that the database is away.
+            known.until_s = min(now_s + CACHE_S, known.believed_until_s)
+            return known
+
     def _remember(self, key: tuple[str, str], found: _Known, generation: int) -> _Known:
         found.until_s = self._clock.monotonic_s() + CACHE_S
+        found.believed_until_s = found.until_s + BELIEVED_S
         with self._lock:
             before = self._cache.get(key)
             if before is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from sqlalchemy import Engine
 
 from app import tracks as tracks_module
 from app.auth import Accounts
-from app.database import open_engine
+from app.database import UNREACHABLE, open_engine
 from app.log import Log
 from app.migrations import MAIN, TRACKS, migrate
 from app.picture import Picture
 from app.ports import World
 from app.submit import Door
 from app.tracks import Tracks
+from app.up import Waiting
 from app.vault import Vault
 from config import ROOT, Config, ConfigError
 from dispatch.plans import Pack, PackError, load_pack
@@ -129,5 +131,46 @@ def open_core(config: Config, world: World | None = None, *, listen: bool = True
             logging.getLogger("straja").error("the city %s cannot be used: %s", folder.name, error)
     if listen:
         log.start(picture)
-        tracks.start()
+        try:
+            tracks.start()
+        except BaseException:
+            log.stop()
+            raise
     return Core(config, world, engine, vault, log, picture, door, accounts, tracks, pack, city)
+
+
+class NotYet(Exception):
+    """The database cannot be used now, and may be later: `code` and words say why."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+def try_core(config: Config) -> Core:
+    """`open_core`, or NotYet where waiting may help."""
+    try:
+        return open_core(config)
+    except UNREACHABLE as error:
+        words = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+        line = " ".join(words.splitlines()[-1].split())
+        raise NotYet("storage-unavailable", f"the database does not answer: {line}") from error
+
+
+def wait_for_core(config: Config, pause: Callable[[float], bool]) -> Core | None:
+    """Open everything as soon as the database lets it; None once `pause(seconds)` returns true.
+
+    A database that starts beside this process, or was stopped for a while, is no reason to end.
+    """
+    waiting = Waiting(logging.getLogger("straja").warning)
+    while True:
+        try:
+            core = try_core(config)
+        except NotYet as error:
+            waiting.because(str(error))
+            if pause(1.0):
+                return None
+        else:
+            waiting.over()
+            return core

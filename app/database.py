@@ -7,17 +7,46 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Engine, create_engine, event, make_url
+import psycopg
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event, exc, make_url
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql import ClauseElement
 
 WRITER_LOCK = 0x57AA_1A
 """The PostgreSQL advisory lock that makes one writer of the log of many processes."""
 
+UNREACHABLE = (
+    exc.OperationalError,
+    exc.InterfaceError,
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    sqlite3.OperationalError,
+)
+"""What a read or a write raises while the database is away, full or locked: it may work again later."""
+SERVER_SETTINGS = {
+    "synchronous_commit": "on",
+    "timezone": "UTC",
+    # Every process waits for the one that writes: a machine that vanished must give its locks back.
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+"""What PostgreSQL is told about each session, whatever its own defaults are."""
+CLIENT_SETTINGS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 8000,
+}
+"""How soon a session notices that its server is gone: without these, a cut cable is found out in hours."""
 
-def open_engine(url: str) -> Engine:
+
+def open_engine(url: str, **server_settings: str) -> Engine:
     """An engine for the log. SQLite: write-ahead log, every commit on the disk before it is answered,
-    erased rows overwritten. PostgreSQL: synchronous commit, whatever the server's default is.
+    erased rows overwritten. PostgreSQL: synchronous commit, whatever the server's default is, and what else
+    `server_settings` say of its sessions.
 
     Connections are not pooled: they are opened by the writer's thread for good and by readers for one
     short read, and a pool's locks would be shared between OS threads and greenlets.
@@ -29,11 +58,8 @@ def open_engine(url: str) -> Engine:
         return engine
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
-    return create_engine(
-        parsed,
-        poolclass=NullPool,
-        connect_args={"options": "-c synchronous_commit=on -c timezone=UTC", "connect_timeout": 5},
-    )
+    told = " ".join(f"-c {name}={value}" for name, value in (SERVER_SETTINGS | server_settings).items())
+    return create_engine(parsed, poolclass=NullPool, connect_args={"options": told, **CLIENT_SETTINGS})
 
 
 def prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

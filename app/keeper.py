@@ -1,6 +1,9 @@
 """The one process that owns time: what is due is derived from the log and done once.
 
-It holds a lock, so that a second keeper waits and takes over when the first one dies.
+It holds a lock, so that a second keeper waits and takes over when the first one dies. On PostgreSQL the lock
+belongs to a session that ends with the keeper, with its connection, and when it was silent for 3 s: a
+machine that has vanished or hangs gives it back too. A keeper acts only right after it has found the lock
+still to be its own.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -18,15 +21,22 @@ from types import FrameType
 from sqlalchemy import Engine, func, select
 
 from app import jobs, migrations
-from app.core import Core, open_core
+from app.core import Core, wait_for_core
+from app.database import UNREACHABLE, open_engine
 from app.demo import Parked
 from app.log import StorageError
+from app.up import Waiting
 from config import Config
 from dispatch import commands as c
 from dispatch.commands import SYSTEM, Refused
 
 LOCK_KEY = 0x57AA_1B
 STEP_S = 1.0
+LOOK_S = 0.5
+"""How often a keeper that waits looks whether the lock is free."""
+SILENT_S = 3
+"""Seconds of silence after which PostgreSQL ends the session that holds the lock. A keeper speaks each
+STEP_S, and looks at the lock before each thing that it does."""
 VERIFY_EVERY_S = 86_400.0
 log = logging.getLogger("straja.keeper")
 
@@ -56,9 +66,12 @@ class Keeper:
         self._parked = Parked(core) if core.config.demo else None
         self._verify_at_s = core.world.clock.monotonic_s() + 3600.0
 
-    def step(self) -> None:
+    def step(self, mine: Callable[[], bool] = lambda: True) -> None:
+        """`mine` tells whether this is still the keeper; it is asked before each thing that is done."""
         core = self._core
         for command in due_lapses(core, core.world.clock.now_us()):
+            if not mine():
+                return
             try:
                 core.door.submit(command, SYSTEM)
             except Refused as error:
@@ -66,7 +79,7 @@ class Keeper:
         if self._parked is not None:
             self._parked.step()
         now_s = core.world.clock.monotonic_s()
-        if now_s >= self._verify_at_s:
+        if now_s >= self._verify_at_s and mine():
             self._verify_at_s = now_s + VERIFY_EVERY_S
             for copy in migrations.drop_old_copies(core.engine):
                 log.info("deleted %s, the copy made before a migration", copy)
@@ -77,8 +90,9 @@ class Keeper:
 
 
 @contextmanager
-def the_lock(engine: Engine, var: Path, wait: threading.Event) -> Iterator[None]:
-    """Hold the keeper's lock; waits for it until `wait` is set, which raises InterruptedError."""
+def the_lock(engine: Engine, var: Path, wait: threading.Event) -> Iterator[Callable[[], bool]]:
+    """Hold the keeper's lock, waiting for it until `wait` is set, which raises InterruptedError. Gives a
+    function that tells whether it is still held. Raises one of UNREACHABLE where the database is away."""
     if engine.dialect.name == "sqlite":
         with open(var / "keeper.lock", "a+") as file:
             while True:
@@ -86,18 +100,30 @@ def the_lock(engine: Engine, var: Path, wait: threading.Event) -> Iterator[None]
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
                 except BlockingIOError:
-                    if wait.wait(1.0):
+                    if wait.wait(LOOK_S):
                         raise InterruptedError from None
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
-            yield
+            # The kernel takes it from a process that has ended, and from no other.
+            yield lambda: True
         return
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    silent = {"idle_session_timeout": f"{SILENT_S}s", "tcp_user_timeout": f"{SILENT_S}000"}
+    own = open_engine(engine.url.render_as_string(hide_password=False), **silent)
+    with own.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         while not connection.scalar(select(func.pg_try_advisory_lock(LOCK_KEY))):
-            if wait.wait(1.0):
+            if wait.wait(LOOK_S):
                 raise InterruptedError
-        yield
+
+        def held() -> bool:
+            try:
+                # The answer alone shows it: the lock lasts exactly as long as this session.
+                connection.exec_driver_sql("SELECT 1")
+            except UNREACHABLE:
+                return False
+            return True
+
+        yield held
 
 
 def is_kept(engine: Engine, var: Path) -> bool:
@@ -122,6 +148,40 @@ def is_kept(engine: Engine, var: Path) -> bool:
         return found is not None
 
 
+def keep(core: Core, stop: threading.Event) -> None:
+    """Be the keeper whenever no other is, until `stop` is set."""
+    waiting = Waiting(log.warning)
+    while not stop.is_set():
+        try:
+            with the_lock(core.engine, core.config.var, stop) as mine:
+                waiting.over()
+                log.info("keeping time for station %s", core.config.station)
+                _keep(core, stop, mine)
+        except InterruptedError:
+            return
+        except UNREACHABLE as error:
+            waiting.because(f"the database does not answer: {' '.join(str(error).split())}")
+            stop.wait(STEP_S)
+
+
+def _keep(core: Core, stop: threading.Event, mine: Callable[[], bool]) -> None:
+    keeper, marked = Keeper(core), False
+    while not stop.is_set():
+        if not mine():
+            log.warning("the lock is lost with its session; another keeper may have it")
+            return
+        try:
+            if not marked:
+                core.log.renew_mark()
+                marked = True
+            keeper.step(mine)
+        except StorageError as error:
+            log.error("what is due must wait: %s", error)
+        except (TimeoutError, *UNREACHABLE) as error:
+            log.error("what is due must wait: %s", " ".join(str(error).split()))
+        stop.wait(STEP_S)
+
+
 def main(config: Config) -> None:
     """Run until SIGTERM or SIGINT."""
     stop = threading.Event()
@@ -131,19 +191,10 @@ def main(config: Config) -> None:
 
     signal.signal(signal.SIGTERM, ask_to_stop)
     signal.signal(signal.SIGINT, ask_to_stop)
-    core = open_core(config)
+    core = wait_for_core(config, stop.wait)
+    if core is None:
+        return
     try:
-        with the_lock(core.engine, config.var, stop):
-            log.info("keeping time for station %s", config.station)
-            core.log.renew_mark()
-            keeper = Keeper(core)
-            while not stop.is_set():
-                try:
-                    keeper.step()
-                except StorageError as error:
-                    log.error("what is due must wait: %s", error)
-                stop.wait(STEP_S)
-    except InterruptedError:
-        pass
+        keep(core, stop)
     finally:
         core.close()

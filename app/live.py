@@ -24,6 +24,7 @@ from werkzeug.wrappers import Request, Response
 from app.api.doors import COOKIE, bearer, problem_body
 from app.auth import could, may, origin_allowed
 from app.core import Core
+from app.database import UNREACHABLE
 from app.native import is_cooperative
 from app.picture import crew_mates
 from app.rows import Rows, rfc3339
@@ -172,7 +173,7 @@ class Live:
     def welcome(self, sid: str) -> bool:
         """Whether this socket may ask again where it stands; cut off when it asks without end."""
         peer = self._peers.get(sid)
-        if peer is None or not peer.still():
+        if peer is None or not self._is_still_good(peer):
             return False
         now_s = self._core.world.clock.monotonic_s()
         if len(peer.hellos) == HELLOS_MAX and now_s - peer.hellos[0] < HELLOS_WITHIN_S:
@@ -330,13 +331,29 @@ class Live:
             {
                 "server_time": rfc3339(self._core.world.clock.now_us()),
                 "cursor": self._cursor(self._at),
-                "trouble": self._core.log.trouble,
+                "trouble": self._trouble(),
             },
         )
         for sid, peer in list(self._peers.items()):
-            if not peer.still():
+            if not self._is_still_good(peer):
                 self._io.emit("revoked", {}, to=sid)
                 self._io.server.disconnect(sid, namespace="/")
+
+    def _trouble(self) -> dict[str, Any] | None:
+        """What keeps anything from being recorded just now, and since when."""
+        failing = self._core.log.failing
+        if failing is None:
+            return None
+        return {"code": failing.code, "since": rfc3339(failing.since_us), "detail": failing.detail}
+
+    @staticmethod
+    def _is_still_good(peer: Peer) -> bool:
+        try:
+            return peer.still()
+        except UNREACHABLE:
+            # Nobody can tell while the database is away: who is listening goes on listening to what was
+            # known before, with the trouble said; nothing new can be recorded meanwhile.
+            return True
 
     def turn_out(self) -> None:
         """Close the sockets of callers that have not said in time who they are."""
@@ -417,7 +434,7 @@ class Gate:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         asked = Request(environ)
-        if not asked.path.startswith("/socket.io") or self._is_known(asked) or not self._live.is_full():
+        if not asked.path.startswith("/socket.io") or not self._live.is_full() or self._is_known(asked):
             return self._inner(environ, start_response)
         retry_s = round(STRANGER_S)
         body = problem_body(
@@ -429,10 +446,13 @@ class Gate:
 
     def _is_known(self, asked: Request) -> bool:
         secret = bearer(asked.headers.get("Authorization", ""))
-        if secret is not None:
-            return self._accounts.by_token(secret) is not None
         cookie = asked.cookies.get(COOKIE)
-        return cookie is not None and self._accounts.by_session(cookie) is not None
+        try:
+            if secret is not None:
+                return self._accounts.by_token(secret) is not None
+            return cookie is not None and self._accounts.by_session(cookie) is not None
+        except UNREACHABLE:
+            return False
 
 
 def attach(app: Flask, core: Core, rows: Rows) -> tuple[SocketIO, Live]:
@@ -457,6 +477,12 @@ def attach(app: Flask, core: Core, rows: Rows) -> tuple[SocketIO, Live]:
 
     @socketio.on("connect")
     def on_connect(auth: Any = None) -> bool:
+        try:
+            return come_in(auth)
+        except UNREACHABLE:
+            return False
+
+    def come_in(auth: Any) -> bool:
         secret = auth.get("token") if isinstance(auth, dict) else None
         still: Callable[[], bool]
         if isinstance(secret, str) and secret:

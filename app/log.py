@@ -63,14 +63,32 @@ T = TypeVar("T")
 log_ = logging.getLogger("straja.log")
 
 
+WRITER_SETTINGS = ("idle_in_transaction_session_timeout = '10s'", "lock_timeout = '10s'")
+"""PostgreSQL ends the transaction of a process that hangs in the middle of it, for all others wait for it;
+and who waits for the writer's lock is refused in the end. Set once the log is open: to read it whole may
+take longer than this."""
+SPACE_LOOK_S = 2.0
+"""How often free space is looked at while nothing is written: a banner comes before the first refusal."""
+
+
 class StorageError(Exception):
-    """The log could not be written; nothing of the request was kept. `code` is "disk-full" or
-    "storage-unavailable"."""
+    """The log could not be written. `code` is "disk-full", "storage-unavailable", or "database-version" after
+    a newer program has migrated the database: nothing of the request was kept. Or it is "outcome-unknown",
+    when the database went away while it was being committed."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """Why nothing can be recorded just now, by its code and in words, and since when (microseconds)."""
+
+    code: str
+    detail: str
+    since_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -570,8 +588,14 @@ class Log:
         self._truncate_wal = True
         self._stopping = False
         self._after: list[Callable[[], None]] = []
-        self.trouble: str | None = None
-        """Why the log cannot be written just now, for /healthz; None when all is well."""
+        self.failing: Failing | None = None
+        """What keeps the log from being written just now; None when all is well."""
+        self._space_at_s = 0.0
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the log cannot be written just now, in words; None when all is well."""
+        return self.failing.detail if self.failing is not None else None
 
     # ---- life
 
@@ -613,6 +637,7 @@ class Log:
         try:
             connection = self._connect()
             self._open(connection)
+            self._hurry(connection)
         except BaseException as error:  # noqa: BLE001 - whoever starts the log raises it
             self._started.fail(error)
             return
@@ -628,6 +653,7 @@ class Log:
                 if connection is None:
                     # The count of a new connection says nothing: look at what others recorded meanwhile.
                     connection, seen = self._connect(), -1
+                    self._hurry(connection)
                 if works:
                     self._batch(connection, works)
                     continue
@@ -635,18 +661,18 @@ class Log:
                 if version != seen or not self.embedded:
                     seen = version
                     self._follow(connection)
-                if self.trouble:
+                self._look_at_space()
+                if self.failing:
                     # Only a write shows that writing works again.
                     self._batch(connection, [_Work(self._touch, None, Promise())])
                 if self._truncate_wal:
                     self._scrub(connection)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the writer must go on
+                failure = self._storage_error(error)
                 for work in works:
-                    work.promise.fail(self._storage_error(error))
-                trouble = str(self._storage_error(error))
-                if not isinstance(error, StorageError) and trouble != self.trouble:
-                    log_.exception("the log's writer met an error")
-                self.trouble = trouble
+                    work.promise.fail(failure)
+                expected = isinstance(error, (StorageError, *self._broken))
+                self._fail(failure, None if expected else error)
                 if connection is not None:
                     connection.invalidate()
                     connection.close()
@@ -681,6 +707,11 @@ class Log:
         # AUTOCOMMIT leaves BEGIN and COMMIT to this module, which needs BEGIN IMMEDIATE on SQLite.
         return self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
+    def _hurry(self, connection: Connection) -> None:
+        if not self.embedded:
+            for setting in WRITER_SETTINGS:
+                connection.exec_driver_sql(f"SET {setting}")
+
     def _begin(self, connection: Connection) -> None:
         if self.embedded:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -710,14 +741,16 @@ class Log:
             self._follower.flush(connection)
             if not self.embedded and self._head is not caught_up:
                 connection.exec_driver_sql("NOTIFY straja_event")
-            connection.exec_driver_sql("COMMIT")
+            self._commit(connection)
         except BaseException:
             self._head, self.origin = before
             self._follower.discard()
             _roll_back(connection)
             raise
         # It is on disk: from here on nothing may turn an answer into an error.
-        self.trouble = None
+        if self.failing is not None:
+            log_.warning("recording is possible again")
+            self.failing = None
         for ident, value in tx.clear.items():
             self.vault.remember(ident, value)
         self._publish()
@@ -730,6 +763,19 @@ class Log:
                 work.promise.keep(answer)
             else:
                 work.promise.fail(failure)
+
+    def _commit(self, connection: Connection) -> None:
+        """Raises StorageError "outcome-unknown" where the server took the commit and its answer was lost."""
+        try:
+            connection.exec_driver_sql("COMMIT")
+        except self._broken as error:
+            if self.embedded or not getattr(error, "connection_invalidated", True):
+                raise
+            raise StorageError(
+                "outcome-unknown",
+                "The database went away while this was being recorded: it may have been kept, or not. Send"
+                " the same request again, with the same id or key.",
+            ) from error
 
     def _publish(self) -> None:
         self._follower.publish(self._head.position)
@@ -838,10 +884,26 @@ class Log:
         if [tuple(row) for row in found] != self._schema:
             where = found[0][0] if found else "none"
             raise StorageError(
-                "storage-unavailable",
+                "database-version",
                 f"The database was migrated to schema {where} and this process knows {self._schema[0][0]}: "
                 "it must be started again with the newer program.",
             )
+
+    def _fail(self, error: StorageError, fault: Exception | None) -> None:
+        """Note what is wrong, and from when on. Said in the log once, and again when it becomes something
+        else; with a traceback where it is a fault of this program."""
+        was = self.failing
+        if was is not None and (was.code, was.detail) == (error.code, error.detail):
+            return
+        log_.error("nothing can be recorded: %s", error.detail, exc_info=fault)
+        since_us = was.since_us if was is not None else self.world.clock.now_us()
+        self.failing = Failing(error.code, error.detail, since_us)
+
+    def _look_at_space(self) -> None:
+        now_s = self.world.clock.monotonic_s()
+        if now_s >= self._space_at_s:
+            self._space_at_s = now_s + SPACE_LOOK_S
+            self._check_space()
 
     def _check_space(self) -> None:
         if self._reserve_bytes and self._is_full():

@@ -384,8 +384,8 @@ def redis_part(var: Path) -> tuple[Part, str]:
 
 
 def web_command(config: Config, fd: int | None = None) -> list[str]:
-    """gunicorn's command line: one gevent worker, the factory form of the app. With `fd` it serves the
-    socket that it inherits under that number, else it binds its own."""
+    """gunicorn's command line: gevent workers, each of which makes an application of its own after the fork.
+    With `fd` they serve the socket that they inherit under that number, else they bind their own."""
     host = f"[{config.host}]" if ":" in config.host else config.host
     address = f"{host}:{config.port}" if fd is None else f"fd://{fd}"
     command = [
@@ -396,7 +396,7 @@ def web_command(config: Config, fd: int | None = None) -> list[str]:
         "--worker-class",
         "gevent",
         "--workers",
-        "1",
+        str(config.web_processes),
         "--bind",
         address,
         "--worker-connections",
@@ -597,6 +597,46 @@ def wait_until(
     return True
 
 
+class Waiting:
+    """Says why something waits: at once, when the reason changes, and every half minute."""
+
+    EVERY_S = 30.0
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._said = ""
+        self._at_s = 0.0
+
+    def because(self, why: str) -> None:
+        now_s = time.monotonic()
+        if why != self._said or now_s - self._at_s >= self.EVERY_S:
+            self._said, self._at_s = why, now_s
+            self._tell(f"waiting, and trying again every second: {why}")
+
+    def over(self) -> None:
+        if self._said:
+            self._tell("the database answers; going on")
+            self._said = ""
+
+
+def wait_for_database(url: str) -> None:
+    """Return once a PostgreSQL takes connections, as one does that is started beside this."""
+    if url.startswith("sqlite"):
+        return
+    import psycopg
+
+    waiting = Waiting(say)
+    while True:
+        try:
+            psycopg.connect(url.replace("postgresql+psycopg:", "postgresql:"), connect_timeout=5).close()
+        except psycopg.OperationalError as error:
+            waiting.because(f"the database does not answer: {str(error).strip().splitlines()[-1].strip()}")
+            time.sleep(1.0)
+        else:
+            waiting.over()
+            return
+
+
 def logins_text(logins: Sequence[Mapping[str, str]]) -> str:
     """The demo's logins as a small table."""
     rows = [
@@ -672,6 +712,7 @@ def _up(config: Config, free_bytes: int) -> int:
     build_console()
     ensure_city(config, environment)
     logins: list[dict[str, str]] = []
+    wait_for_database(config.database_url)
     if config.demo:
         say("Demo: setting up units and logins")
         logins = seed_demo(environment)

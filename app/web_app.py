@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import ipaddress
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, jsonify, redirect, send_from_directory
 from flask_openapi3 import Info, OpenAPI
@@ -20,6 +22,9 @@ from app.live import attach
 from app.rows import Rows
 from config import Config
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 STATIC = Path(__file__).parent / "static"
 BODY_MAX_BYTES = 2_000_000
 CSP = (
@@ -28,6 +33,24 @@ CSP = (
     " frame-ancestors 'none'; form-action 'self'"
 )
 """Inline styles are what Svelte's transitions and MapLibre's markers set; no script is ever inline."""
+
+
+class BehindProxy:
+    """Takes caller, scheme and host from the headers of the proxies named in STRAJA_TRUSTED_PROXY, and from
+    nobody else: whoever reaches the port past them cannot give himself another address."""
+
+    def __init__(self, inner: WSGIApplication, proxies: str) -> None:
+        self._inner = inner
+        self._believing = ProxyFix(inner, x_for=1, x_proto=1, x_host=1)
+        self._proxies = [ipaddress.ip_network(proxy) for proxy in proxies.split(",")]
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            peer = ipaddress.ip_address(environ.get("REMOTE_ADDR", ""))
+        except ValueError:
+            return self._inner(environ, start_response)
+        believed = any(peer in network for network in self._proxies)
+        return (self._believing if believed else self._inner)(environ, start_response)
 
 
 def skeleton() -> OpenAPI:
@@ -66,8 +89,6 @@ def build(config: Config, core: Core | None = None) -> Flask:
     rows = Rows(core.picture, core.vault, core.tracks, core.pack)
     app.extensions["straja"] = core
     app.extensions["straja_rows"] = rows
-    if config.trusted_proxy:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
     if not config.demo:
         # Who signed in with a published password while the demo was on is out now that it is off.
         for account in core.accounts.accounts():
@@ -75,9 +96,12 @@ def build(config: Config, core: Core | None = None) -> Flask:
                 core.accounts.revoke_sessions(account.name)
     if core.city is not None:
         core.city.roads.warm_up()
-    _files(app)
+    pages(app)
     _health(app, core)
     socketio, live = attach(app, core, rows)
+    if config.trusted_proxy:
+        # Around the sockets too, which check that a page's origin is this very server.
+        app.wsgi_app = BehindProxy(app.wsgi_app, config.trusted_proxy)  # type: ignore[method-assign]
     live.start()
     app.extensions["straja_live"] = live
     app.extensions["straja_socketio"] = socketio
@@ -85,7 +109,7 @@ def build(config: Config, core: Core | None = None) -> Flask:
     return app
 
 
-def _files(app: Flask) -> None:
+def pages(app: Flask) -> None:
     """The console: a page and its built parts."""
 
     def console() -> Response | tuple[str, int]:

@@ -20,6 +20,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from app.api.shapes import PROBLEMS
 from app.auth import BadLogin, Locked, could, csrf_matches, explain, may
 from app.core import Core
+from app.database import UNREACHABLE
 from app.log import StorageError
 from app.native import start_thread
 from app.recommendation import Recommendation
@@ -386,6 +387,18 @@ def register_errors(app: Flask) -> None:
     def _storage(error: StorageError) -> Response:
         full = error.code == "disk-full"
         return problem(507 if full else 503, error.code, error.detail, retry_after_s=30 if full else 2)
+
+    def _away(error: Exception) -> Response:
+        log.warning("%s %s: the database does not answer: %s", request.method, request.path, error)
+        return problem(
+            503,
+            "storage-unavailable",
+            "The database does not answer; nothing of this was done. Send it again a little later.",
+            retry_after_s=2,
+        )
+
+    for kind in UNREACHABLE:
+        app.register_error_handler(kind, _away)
 
     @app.errorhandler(TimeoutError)
     def _slow(error: TimeoutError) -> Response:

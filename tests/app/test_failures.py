@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from app.rows import rfc3339
 from app.up import redis_server, wait_until
 from tests.app.board import FarConsole, Remote
 from tests.app.control_room import RAILWAY_STATION, GaugedDisk, Room, is_problem, open_room
@@ -210,7 +211,9 @@ def test_on_a_full_disk_nothing_is_acknowledged_nothing_is_lost_and_everything_i
     console.emit("hello", {"cursor": None}, callback=True)
     room.app.extensions["straja_live"].pulse()
     pulses = [event["args"][0] for event in console.get_received() if event["name"] == "pulse"]
-    assert "200 MB" in pulses[-1]["trouble"]
+    trouble = pulses[-1]["trouble"]
+    assert (trouble["code"], trouble["since"]) == ("disk-full", rfc3339(room.clock.now_us()))
+    assert "200 MB" in trouble["detail"]
     console.disconnect()
     # And what is known can still be read, worked with and reported
     assert room.ana.get(f"/incidents/{incident}").json["notes"] == []

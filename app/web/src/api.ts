@@ -33,7 +33,10 @@ export class Problem extends Error {
 }
 
 /** The request may or may not have reached the server: nothing is known of its outcome. */
-export class NoLink extends Error {}
+export class NoLink extends Error {
+  /** The code with which a server said that it cannot answer now; null where nobody said anything. */
+  code: string | null = null;
+}
 
 /** What went wrong, in the room's words; where the catalogue has none for it, as the server said it. */
 export function faultWords(fault: unknown): string {
@@ -83,7 +86,6 @@ async function call<T>(method: string, path: string, body?: unknown, key?: strin
   } catch (cause) {
     throw new NoLink('no answer', { cause });
   }
-  if (response.status >= 502 && response.status <= 504) throw new NoLink(`gateway ${response.status}`);
   let parsed: unknown = undefined;
   if (text) {
     try {
@@ -91,6 +93,11 @@ async function call<T>(method: string, path: string, body?: unknown, key?: strin
     } catch {
       parsed = { detail: text.slice(0, 200) };
     }
+  }
+  if (response.status >= 502 && response.status <= 504) {
+    const fault = new NoLink(`gateway ${response.status}`);
+    fault.code = String((parsed as { code?: string } | undefined)?.code ?? '') || null;
+    throw fault;
   }
   if (!response.ok) {
     const problem = new Problem(response.status, (parsed ?? {}) as Record<string, unknown>);

@@ -1,5 +1,5 @@
 import { io, type Socket } from 'socket.io-client';
-import type { Changes, Hello, Incident, Pulse, Rows, Unit } from './types';
+import type { Changes, Hello, Incident, Pulse, Rows, Trouble, Unit } from './types';
 
 /** What the API adds to a row: where in the log the write stands. */
 interface Receipt {
@@ -105,8 +105,8 @@ class Live {
   connected = $state(false);
   /** Server time of the last word from the server, while nothing more comes. */
   lost_since_ms = $state.raw<number | null>(null);
-  /** What keeps the server from saving, in its own words; null when it saves. */
-  trouble = $state.raw<string | null>(null);
+  /** What keeps the server from saving; null when it saves. */
+  trouble = $state.raw<Trouble | null>(null);
   /** Grows with every position frame, so that ages on screen follow. */
   positionsSeen = 0;
   readonly fixes = new Fixes();

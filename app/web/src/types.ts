@@ -275,9 +275,16 @@ export interface Changes extends Rows {
   to: string;
 }
 
+/** What keeps the server from recording, and since when. */
+export interface Trouble {
+  code: string;
+  since: string;
+  detail: string;
+}
+
 export interface Pulse {
   server_time: string;
   cursor: string | null;
   /** What keeps the server from saving, when something does. */
-  trouble?: string | null;
+  trouble?: Trouble | null;
 }
