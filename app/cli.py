@@ -94,7 +94,8 @@ def run_city_import(config: Config, given: Namespace) -> None:
                 return
             except city.CityError:
                 pass
-        info = city.import_city(source, cities, name, progress)
+        tiles = Path(given.tiles) if given.tiles else None
+        info = city.import_city(source, cities, name, progress, tiles=tiles)
     except city.CityError as error:
         raise Trouble(error.message, error.remedy) from None
     up.say(f"{info.name}: {counts(info.counts)}; ready in {cities / name}")
@@ -124,6 +125,9 @@ def counts(found: Mapping[str, int]) -> str:
 def import_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", help="path of an extract (.osm.pbf), or `helsinki` for the demo city")
     parser.add_argument("--name", help="name to import it under; default: the file's name")
+    parser.add_argument(
+        "--tiles", metavar="FILE", help="use this base map (PMTiles, Protomaps schema) instead of making one"
+    )
     parser.add_argument("--if-needed", action="store_true", help="do nothing where a usable one is there")
 
 

@@ -6,6 +6,7 @@ A city is one folder:
     roads/               the road graph (`gis.roads`)
     addresses.sqlite     the address book (`gis.address`)
     background.geojson   what the map draws, and the same as background.geojson.gz
+    tiles.pmtiles        the base map (`gis.tiles`)
 """
 
 from __future__ import annotations
@@ -35,16 +36,18 @@ from osmium.filter import EmptyTagFilter
 from gis.address import AddressBook, BookBuilder
 from gis.geometry import Box, box_of
 from gis.roads import UNKNOWN_E7, RoadBuilder
+from gis.tiles import TILES_FILE, Tiles, TilesError, build_tiles, open_tiles, take_tiles
 from gis.travel import RoadGraph
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 """Raised whenever the files of a city change shape; older cities are then imported again."""
 
 ATTRIBUTION: Final = "© OpenStreetMap contributors"
 SOURCE_BYTES_MAX: Final = 1_000_000_000
 
 Progress = Callable[[str, float], None]
-"""Called with a step ("read", "roads", "addresses", "background", "finish") and how much is done, 0 to 1."""
+"""Called with a step ("read", "roads", "addresses", "background", "tiles", "finish") and how much is done, 0
+to 1."""
 
 _AT_FDCWD: Final = -100
 _RENAME_EXCHANGE: Final = 2
@@ -73,6 +76,7 @@ class CityInfo:
     built_at: str
     format_version: int
     attribution: str
+    tiles_sha256: str
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,7 @@ class City:
     roads: RoadGraph
     addresses: AddressBook
     background_geojson_path: Path
+    tiles: Tiles | None
 
 
 def bundled_helsinki() -> Path:
@@ -101,9 +106,15 @@ def bundled_helsinki() -> Path:
 
 
 def import_city(
-    source: Path, into: Path, name: str, progress: Progress = lambda step, done: None
+    source: Path,
+    into: Path,
+    name: str,
+    progress: Progress = lambda step, done: None,
+    *,
+    tiles: Path | None = None,
 ) -> CityInfo:
-    """Import the extract `source` (.osm.pbf, .osm.gz, .osm, .osm.bz2) as the city `into/name`.
+    """Import the extract `source` (.osm.pbf, .osm.gz, .osm, .osm.bz2) as the city `into/name`. Its base map
+    is made from the extract, or is a copy of `tiles`, a PMTiles file in the Protomaps basemap schema.
 
     Built in a folder beside, put on disk, then renamed: until that moment an older city of the same name
     stays whole, and whatever fails leaves nothing behind. Raises CityError, with the cause and the remedy in
@@ -127,7 +138,7 @@ def import_city(
             building = Path(tempfile.mkdtemp(prefix=f".{name}.importing-", dir=into))
             try:
                 building.chmod(0o755)
-                info = _build(source, kind, building, name, progress)
+                info = _build(source, kind, building, name, progress, tiles)
                 _put_on_disk(building)
                 _swap(building, into / name)
             finally:
@@ -165,7 +176,9 @@ def open_city(folder: Path) -> City:
         background = folder / "background.geojson"
         if not background.is_file():
             raise FileNotFoundError(background)
-        return City(folder, info, RoadGraph.open(folder), AddressBook.open(folder), background)
+        return City(
+            folder, info, RoadGraph.open(folder), AddressBook.open(folder), background, open_tiles(folder)
+        )
     except (OSError, ValueError, KeyError, sqlite3.Error) as error:
         raise CityError(f"The city in {folder} is damaged ({error}).", "Import the extract again.") from error
 
@@ -205,7 +218,9 @@ def _kind_of(source: Path) -> str:
     raise CityError(f"{source.name} is not an OpenStreetMap extract (.osm.pbf or .osm.gz).", again)
 
 
-def _build(source: Path, kind: str, building: Path, name: str, progress: Progress) -> CityInfo:
+def _build(
+    source: Path, kind: str, building: Path, name: str, progress: Progress, tiles: Path | None
+) -> CityInfo:
     roads, book = RoadBuilder(), BookBuilder()
     again = "Download the extract again, or take another one."
     with _Background(building) as background:
@@ -226,8 +241,15 @@ def _build(source: Path, kind: str, building: Path, name: str, progress: Progres
         progress("addresses", 0.7)
         bbox = _box(building, header_box)
         counts = book.save(building, bbox)
-        progress("background", 0.9)
+        progress("background", 0.75)
         counts.update(background.close())
+    try:
+        if tiles is None:
+            counts.update(build_tiles(source, kind, building, name, bbox, _within(progress, 0.75, 0.95)))
+        else:
+            take_tiles(tiles, building, bbox)
+    except TilesError as error:
+        raise CityError(error.message, error.remedy) from error
     progress("finish", 0.95)
     for network, figures in lengths.items():
         counts.update({f"{network}_{figure}": number for figure, number in figures.items()})
@@ -241,11 +263,17 @@ def _build(source: Path, kind: str, building: Path, name: str, progress: Progres
         built_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         format_version=FORMAT_VERSION,
         attribution=ATTRIBUTION,
+        tiles_sha256=_sha256(building / TILES_FILE),
     )
     (building / "city.json").write_text(
         json.dumps(asdict(info), ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
     )
     return info
+
+
+def _within(progress: Progress, start: float, end: float) -> Progress:
+    """A part's own 0 to 1 as a stretch of the whole."""
+    return lambda step, done: progress(step, start + (end - start) * done)
 
 
 def _read(

@@ -15,7 +15,7 @@ from flask import Flask, Response, current_app, g, jsonify, request
 from flask_openapi3 import APIBlueprint
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestedRangeNotSatisfiable
 
 from app.api.shapes import PROBLEMS
 from app.auth import BadLogin, Locked, could, csrf_matches, explain, may
@@ -75,6 +75,7 @@ TITLES = {
     409: "It conflicts with what is so now",
     413: "The request is too large",
     415: "The body must be JSON",
+    416: "The file has no such bytes",
     422: "The request is not right",
     429: "Too many attempts",
     500: "An error in Straja",
@@ -424,6 +425,8 @@ def register_errors(app: Flask) -> None:
         answer = problem(status, code, error.description or "")
         if isinstance(error, MethodNotAllowed) and error.valid_methods:
             answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        if isinstance(error, RequestedRangeNotSatisfiable) and error.length is not None:
+            answer.headers["Content-Range"] = f"{error.units} */{error.length}"
         return answer
 
     @app.errorhandler(Exception)

@@ -7,11 +7,15 @@ from typing import Any
 from flask import Response, jsonify, request, send_from_directory
 from flask_openapi3 import Tag
 from pydantic import Field
+from werkzeug.exceptions import NotFound
 
 from app.api import shapes
 from app.api.doors import Problem, Strict, blueprint, core, pack, require
 from app.native import offload
 from gis.address import Place
+from gis.city import City
+
+TILES_TYPE = "application/vnd.pmtiles"
 
 TAG = Tag(name="City", description="Streets, addresses, the map, and the words of the trade.")
 
@@ -63,10 +67,55 @@ def get_city() -> Response:
             "counts": info.counts,
             "attribution": info.attribution,
             "imported_at": info.built_at,
+            "tiles": _tiles_row(city),
             "node": node,
             "demo": _is_demo(),
         }
     )
+
+
+def _tiles_row(city: City) -> dict[str, Any] | None:
+    tiles = city.tiles
+    if tiles is None:
+        return None
+    version = city.info.tiles_sha256[:16]
+    return {
+        "url": f"/api/v1/city/tiles?v={version}",
+        "min_zoom": tiles.min_zoom,
+        "max_zoom": tiles.max_zoom,
+    }
+
+
+class TilesQuery(Strict):
+    v: str | None = Field(default=None, max_length=64, description="The version; it may be kept for ever.")
+
+
+@blueprint.get(
+    "/city/tiles",
+    tags=[TAG],
+    summary="The base map as one PMTiles file, by byte ranges",
+    responses={200: {"content": {TILES_TYPE: {}}}, 206: {"content": {TILES_TYPE: {}}}},
+)
+def get_tiles(query: TilesQuery) -> Response:
+    require("catalogue.read")
+    city = core().city
+    if city is None or city.tiles is None:
+        raise Problem(404, "no-tiles", "No city with a base map is in use: straja city import FILE.osm.pbf")
+    path = city.tiles.path
+    # Imported anew while this process runs, the file is another one: then the tag follows the file.
+    version = city.info.tiles_sha256[:16] if city.tiles.is_unchanged() else None
+    try:
+        answer = send_from_directory(
+            path.parent.absolute(), path.name, mimetype=TILES_TYPE, conditional=True, etag=version or True
+        )
+    except NotFound:
+        raise Problem(404, "no-tiles", "The base map is gone: import the city again.") from None
+    # What the address names by its version never changes; without one, the browser asks each time.
+    is_named = version is not None and query.v == version
+    answer.headers["Cache-Control"] = (
+        "private, max-age=31536000, immutable" if is_named else "private, no-cache"
+    )
+    return answer
 
 
 def _is_demo() -> bool:
