@@ -65,6 +65,8 @@ class Config:
     """Hours after which a login ends whatever happens; one shift and its hand-over. Default 13."""
     log_level: str
     """How much is told in the logs: DEBUG, INFO, WARNING or ERROR. Default INFO."""
+    log_format: str
+    """How lines look: "text" for people, "json" for programs, one object a line. Default text."""
 
     @staticmethod
     def from_env(environment: Mapping[str, str] | None = None) -> Config:
@@ -111,6 +113,9 @@ class Config:
         level = text("LOG_LEVEL", "INFO").upper()
         if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise ConfigError(f"STRAJA_LOG_LEVEL is {level!r}; it must be DEBUG, INFO, WARNING or ERROR")
+        log_format = text("LOG_FORMAT", "text").lower()
+        if log_format not in ("text", "json"):
+            raise ConfigError(f"STRAJA_LOG_FORMAT is {log_format!r}; it must be text or json")
         secret = text("SECRET", "")
         if secret and len(secret) < 32:
             raise ConfigError("STRAJA_SECRET is too short; it must have 32 characters or more")
@@ -137,4 +142,5 @@ class Config:
             answer_s=int(number("ANSWER_S", 120, 5, 86_400)),
             session_hours=number("SESSION_HOURS", 13, 0.1, 72),
             log_level=level,
+            log_format=log_format,
         )

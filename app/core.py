@@ -4,7 +4,6 @@ the command line all start from."""
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import yaml
 from sqlalchemy import Engine
 
+from app import trace
 from app import tracks as tracks_module
 from app.auth import Accounts
 from app.database import UNREACHABLE, open_engine
@@ -98,9 +98,7 @@ def open_core(config: Config, world: World | None = None, *, listen: bool = True
     Raises ConfigError, PackError, CityError or SchemaError with a message for people.
     """
     world = world or World.system()
-    logging.basicConfig(
-        level=config.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    trace.set_up(config, "command")
     config.var.mkdir(parents=True, exist_ok=True)
     pack = read_pack(config.pack)
     engine = open_engine(config.database_url)

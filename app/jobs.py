@@ -22,6 +22,7 @@ from rq import Queue, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from app import trace
 from config import Config
 
 QUEUE = "straja"
@@ -88,6 +89,21 @@ class ListedJob(Job):
                 f"{self.func_name!r} is not a job of Straja; known are {', '.join(JOBS)}"
             ) from None
 
+    def perform(self) -> Any:
+        asked = trace.Asked(
+            trace.accepted(self.meta.get("request_id")), None, "JOB", str(self.func_name).rpartition(".")[2]
+        )
+        with trace.working_on(asked):
+            watch = trace.Stopwatch()
+            try:
+                done = super().perform()
+            except Exception:
+                # RQ tells the stack; this line says which request it was.
+                log.error("job %s failed after %.1f s", asked.route, watch.seconds)
+                raise
+            log.info("job %s is done after %.1f s", asked.route, watch.seconds)
+            return done
+
 
 def connect(config: Config) -> Redis:
     # Short: whoever enqueues waits for this, and without Redis must go on at once.
@@ -104,7 +120,9 @@ def enqueue(config: Config, job: Callable[..., Any], *ids: str | int | float) ->
     if name not in JOBS:
         raise ValueError(f"{name} is not listed in app.jobs.JOBS")
     try:
-        return queue(config).enqueue(name, *ids, job_timeout=TIMEOUT_S).id
+        # The lines of the job name the request that asked for it.
+        meta = {"request_id": trace.request_id()}
+        return queue(config).enqueue(name, *ids, job_timeout=TIMEOUT_S, meta=meta).id
     except RedisError as error:
         raise JobsUnavailable(f"no Redis answers at {config.redis_url}: {error}") from error
 
@@ -125,6 +143,7 @@ def wait_for(connection: Redis) -> None:
 
 def work(config: Config, burst: bool = False) -> None:
     """Run jobs until stopped; with `burst`, until the queue is empty. Also runs what was scheduled."""
+    trace.set_up(config, "worker")
     connection = Redis.from_url(config.redis_url)
     wait_for(connection)
     worker = Worker(

@@ -20,7 +20,7 @@ from types import FrameType
 
 from sqlalchemy import Engine, func, select
 
-from app import jobs, migrations
+from app import jobs, migrations, trace
 from app.core import Core, wait_for_core
 from app.database import UNREACHABLE, open_engine
 from app.demo import Parked
@@ -191,6 +191,7 @@ def main(config: Config) -> None:
 
     signal.signal(signal.SIGTERM, ask_to_stop)
     signal.signal(signal.SIGINT, ask_to_stop)
+    trace.set_up(config, "keeper")
     core = wait_for_core(config, stop.wait)
     if core is None:
         return

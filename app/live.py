@@ -21,6 +21,7 @@ from flask import Flask, request
 from flask_socketio import SocketIO, disconnect, join_room
 from werkzeug.wrappers import Request, Response
 
+from app import trace
 from app.api.doors import COOKIE, bearer, problem_body
 from app.auth import could, may, origin_allowed
 from app.core import Core
@@ -68,6 +69,7 @@ class Peer:
 
     scope: str
     still: Callable[[], bool]
+    who: str
     ready: bool = False
     hellos: deque[float] = field(default_factory=lambda: deque(maxlen=HELLOS_MAX))
 
@@ -153,7 +155,7 @@ class Live:
         with self._lock:
             scope = self._scopes.setdefault(key, Scope(key, actor))
             scope.sockets.add(sid)
-            self._peers[sid] = Peer(key, still)
+            self._peers[sid] = Peer(key, still, actor.label)
 
     def disconnect(self, sid: str) -> None:
         with self._lock:
@@ -165,6 +167,11 @@ class Live:
             if not scope.sockets:
                 del self._scopes[peer.scope]
                 self._snapshots.pop(peer.scope, None)
+
+    def peer_name(self, sid: str) -> str | None:
+        """Who sits behind a socket, "role:name"; None before it is known."""
+        peer = self._peers.get(sid)
+        return None if peer is None else peer.who
 
     def is_full(self) -> bool:
         """Whether too many callers have not said who they are."""
@@ -437,10 +444,12 @@ class Gate:
         if not asked.path.startswith("/socket.io") or not self._live.is_full() or self._is_known(asked):
             return self._inner(environ, start_response)
         retry_s = round(STRANGER_S)
-        body = problem_body(
-            503, "too-many-strangers", "Too many callers; try again.", asked.path, retry_after_s=retry_s
-        )
-        refusal = Response(json.dumps(body), 503, {"Retry-After": str(retry_s)})
+        with trace.working_on(trace.Asked(trace.accepted(asked.headers.get("X-Request-Id")))) as this:
+            body = problem_body(
+                503, "too-many-strangers", "Too many callers; try again.", asked.path, retry_after_s=retry_s
+            )
+        headers = {"Retry-After": str(retry_s), "X-Request-Id": this.request_id}
+        refusal = Response(json.dumps(body), 503, headers)
         refusal.mimetype = "application/problem+json"
         return refusal(environ, start_response)
 
@@ -475,7 +484,33 @@ def attach(app: Flask, core: Core, rows: Rows) -> tuple[SocketIO, Live]:
     app.wsgi_app = Gate(app.wsgi_app, live, core)  # type: ignore[method-assign]
     accounts = core.accounts
 
+    def told(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Each event of a socket is a request of its own in the logs; what fails in it is told once."""
+
+        def around(handle: Callable[..., Any]) -> Callable[..., Any]:
+            def run(*given: Any) -> Any:
+                peer = live.peer_name(request.sid)  # type: ignore[attr-defined]
+                given_id = request.headers.get("X-Request-Id") if name == "connect" else None
+                with trace.working_on(trace.Asked(trace.accepted(given_id), peer, "SOCKET", name)) as asked:
+                    try:
+                        return handle(*given)
+                    except Exception:
+                        log.exception("a socket event failed")
+                        return (
+                            False
+                            if name == "connect"
+                            else {
+                                "error": "internal",
+                                "request_id": asked.request_id,
+                            }
+                        )
+
+            return run
+
+        return around
+
     @socketio.on("connect")
+    @told("connect")
     def on_connect(auth: Any = None) -> bool:
         try:
             return come_in(auth)
@@ -506,6 +541,7 @@ def attach(app: Flask, core: Core, rows: Rows) -> tuple[SocketIO, Live]:
         return True
 
     @socketio.on("hello")
+    @told("hello")
     def on_hello(data: Any = None, *_: Any) -> dict[str, Any]:
         sid: str = request.sid  # type: ignore[attr-defined]
         if not live.welcome(sid):
@@ -516,6 +552,7 @@ def attach(app: Flask, core: Core, rows: Rows) -> tuple[SocketIO, Live]:
         return answer or {"error": "sign-in"}
 
     @socketio.on("disconnect")
+    @told("disconnect")
     def on_disconnect(*_: Any) -> None:
         live.disconnect(request.sid)  # type: ignore[attr-defined]
 

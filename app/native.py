@@ -11,6 +11,7 @@ import contextlib
 import sys
 from _queue import Empty, SimpleQueue
 from collections.abc import Callable
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -47,11 +48,13 @@ def sleep(seconds: float) -> None:
 def start_thread(run: Callable[[], None], name: str) -> None:
     """Start `run` in an OS thread of its own, daemonic; `name` is what the kernel shows for it."""
 
+    context = copy_context()
+
     def named() -> None:
         _mark.native = True
         with contextlib.suppress(OSError):
             Path("/proc/thread-self/comm").write_text(name[:15])
-        run()
+        context.run(run)
 
     original("_thread", "start_new_thread")(named, ())
 
@@ -91,6 +94,9 @@ def offload(call: Callable[[], T]) -> T:
         return call()
     import gevent
 
+    # What this greenlet works on is known in the other thread too: its lines name the request.
+    context = copy_context()
+
     def marked() -> Callable[[], T]:
         # The pool prints the traceback of whatever is raised in it: carry errors home as values.
         _mark.native = True
@@ -105,7 +111,7 @@ def offload(call: Callable[[], T]) -> T:
             return fail
         return lambda: value
 
-    outcome: Callable[[], T] = gevent.get_hub().threadpool.apply(marked)
+    outcome: Callable[[], T] = gevent.get_hub().threadpool.apply(context.run, (marked,))
     return outcome()
 
 

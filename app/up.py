@@ -408,6 +408,8 @@ def web_command(config: Config, fd: int | None = None) -> list[str]:
         "--no-control-socket",
         "--log-level",
         "warning",
+        "--logger-class",
+        "app.trace.GunicornLog",
     ]
     if config.tls_cert:
         command += ["--certfile", str(config.tls_cert), "--keyfile", str(config.tls_key)]
@@ -654,7 +656,8 @@ def prepare(environment: Mapping[str, str], *words: str) -> str:
     done = subprocess.run(
         straja(*words),
         cwd=ROOT,
-        env=dict(environment),
+        # Its lines are read here, whatever form they have elsewhere.
+        env={**environment, "STRAJA_LOG_FORMAT": "text"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

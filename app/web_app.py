@@ -14,7 +14,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import up
+from app import trace, up
 from app.api import doors, history, incidents, place, session, units  # noqa: F401 - they register handlers
 from app.core import Core, open_core
 from app.keeper import is_kept
@@ -75,9 +75,12 @@ def skeleton() -> OpenAPI:
     app.config["MAX_CONTENT_LENGTH"] = BODY_MAX_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.register_api(doors.blueprint)
+    app.before_request(doors.begin)
     app.before_request(doors.identify)
     app.before_request(doors.admit)
     doors.register_errors(app)
+    app.after_request(doors.answered)
+    app.teardown_request(doors.ended)
     return app
 
 
@@ -85,6 +88,7 @@ def build(config: Config, core: Core | None = None) -> Flask:
     """The whole application, its sockets running. Refuses to expose demo logins."""
     up.check_exposure(config, config.demo)
     app = skeleton()
+    trace.set_up(config, "web")
     core = core or open_core(config)
     rows = Rows(core.picture, core.vault, core.tracks, core.pack)
     app.extensions["straja"] = core

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestedRangeNotSatisfiable
 
+from app import trace
 from app.api.shapes import PROBLEMS
 from app.auth import BadLogin, Locked, could, csrf_matches, explain, may
 from app.core import Core
@@ -85,7 +86,8 @@ TITLES = {
 
 
 def problem_body(status: int, code: str, detail: str, instance: str, **extra: Any) -> dict[str, Any]:
-    """The members of a problem (RFC 9457)."""
+    """The members of a problem (RFC 9457), with the id under which the logs have the request."""
+    asked = trace.request_id()
     return {
         "type": f"urn:straja:problem:{code}",
         "title": TITLES.get(status, "Error"),
@@ -93,6 +95,7 @@ def problem_body(status: int, code: str, detail: str, instance: str, **extra: An
         "detail": detail,
         "code": code,
         "instance": instance,
+        **({} if asked is None else {"request_id": asked}),
         **extra,
     }
 
@@ -122,6 +125,32 @@ def words() -> Words:
     return words_in(pick_language(request.headers.get("Accept-Language")))
 
 
+# ---- which request
+
+
+def begin() -> None:
+    """Before anything else of a request: it gets its id, the caller's own where that is well formed."""
+    rule = "" if request.url_rule is None else re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", request.url_rule.rule)
+    # Where no door answers, what the caller wrote is not worth a line of its own.
+    route = rule or "(none)"
+    trace.begin(trace.Asked(trace.accepted(request.headers.get("X-Request-Id")), None, request.method, route))
+    g.stopwatch = trace.Stopwatch()
+
+
+def answered(answer: Response) -> Response:
+    """After a request: the answer names its id, and a line tells how it went."""
+    asked = trace.current()
+    if asked is not None and asked.method and asked.route and "stopwatch" in g:
+        answer.headers["X-Request-Id"] = asked.request_id
+        trace.tell_request(asked.method, asked.route, answer.status_code, g.stopwatch.seconds)
+    return answer
+
+
+def ended(_error: BaseException | None) -> None:
+    """The connection may bring another request: this one is over."""
+    trace.begin(None)
+
+
 # ---- who is asking
 
 
@@ -135,6 +164,15 @@ def identify() -> None:
     """Before each request: set `g.actor` from the bearer token or the session cookie, or leave it None."""
     g.actor = None
     g.csrf = None
+    try:
+        _identify()
+    finally:
+        asked = trace.current()
+        if asked is not None and g.actor is not None:
+            asked.actor = g.actor.label
+
+
+def _identify() -> None:
     header = request.headers.get("Authorization", "")
     if header:
         secret = bearer(header)
@@ -431,7 +469,7 @@ def register_errors(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def _unforeseen(error: Exception) -> Response:
-        log.exception("%s %s failed", request.method, request.path)
+        log.exception("a request failed")
         return problem(
             500,
             "internal",

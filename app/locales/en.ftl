@@ -372,6 +372,7 @@ problem-id-reused = This request was already sent with other contents; nothing w
 problem-incident-closed = The incident is closed.
 problem-incident-exists = This call was already taken with other contents.
 problem-incident-open = The incident is still open.
+problem-number = Number to quote: { $number }
 problem-internal = An error in the server, which was logged. The change may have been recorded: look before you repeat it.
 problem-invalid = Something here is not right; see the marked field.
 problem-locked = Too many attempts; wait and try again.

@@ -378,6 +378,7 @@ problem-id-reused = Cererea a fost deja trimisă cu alt conținut; nu s-a schimb
 problem-incident-closed = Incidentul este închis.
 problem-incident-exists = Apelul a fost deja preluat cu alt conținut.
 problem-incident-open = Incidentul este încă deschis.
+problem-number = Numărul de comunicat: { $number }
 problem-internal = Eroare în server, notată în jurnal. Modificarea poate fi înregistrată: verificați înainte de a repeta.
 problem-invalid = Ceva nu este în regulă; vedeți câmpul marcat.
 problem-locked = Prea multe încercări; așteptați și încercați din nou.

@@ -38,8 +38,15 @@ export class NoLink extends Error {
   code: string | null = null;
 }
 
-/** What went wrong, in the room's words; where the catalogue has none for it, as the server said it. */
+/** What went wrong, in the room's words; where the catalogue has none for it, as the server said it. An error
+ * of the server's own ends with the number under which its log has it, for whoever reports it. */
 export function faultWords(fault: unknown): string {
+  const words = plainWords(fault);
+  const number = fault instanceof Problem && fault.status >= 500 ? fault.extras['request_id'] : undefined;
+  return typeof number === 'string' ? `${words} ${t('problem-number', { number })}` : words;
+}
+
+function plainWords(fault: unknown): string {
   if (fault instanceof NoLink) return t('write-no-link');
   if (fault instanceof Problem && has(`problem-${fault.code}`)) {
     const facts = Object.entries(fault.extras).filter(([, value]) => typeof value === 'string' || typeof value === 'number');
