@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, Response, jsonify
 
+from app import trace
 from app.api import doors
 from app.core import Core, NotYet, try_core
 from app.migrations import SchemaError
@@ -31,6 +32,7 @@ log = logging.getLogger("straja")
 
 def open_doors(config: Config) -> WSGIApplication:
     """The application, or where its database cannot be used yet, what stands in for it until then."""
+    trace.set_up(config, "web")
     try:
         return build(config, _open(config))
     except NotYet as why:
@@ -76,6 +78,9 @@ class Doorway:
 
     def _closed(self) -> Flask:
         app = Flask("app", static_folder=None)
+        app.before_request(doors.begin)
+        app.after_request(doors.answered)
+        app.teardown_request(doors.ended)
         pages(app)
 
         def not_yet(path: str = "") -> Response:

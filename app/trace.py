@@ -94,7 +94,8 @@ def working_on(asked: Asked) -> Iterator[Asked]:
 def tell_request(method: str, route: str, status: int, seconds: float) -> None:
     """One line about a request that was answered: louder where it failed or took long."""
     if status >= 500:
-        level = logging.ERROR
+        # Why nothing can be recorded just now is told by the part concerned, once and not a request.
+        level = logging.WARNING if status in (503, 507) else logging.ERROR
     elif seconds >= SLOW_S:
         level = logging.WARNING
     elif route in QUIET_ROUTES:

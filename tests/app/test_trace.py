@@ -142,13 +142,13 @@ def test_health_is_not_told_reads_and_positions_are_quiet_and_what_fails_or_last
         return lines.lines[0]["level"] if lines.lines else None
 
     assert level("GET", "/healthz", 200, 0.01) is None
-    assert level("GET", "/readyz", 503, 0.01) == "ERROR"
+    assert level("GET", "/readyz", 503, 0.01) == "WARNING"
     assert level("GET", "/api/v1/units", 200, 0.01) == "DEBUG"
     assert level("POST", "/api/v1/positions", 202, 0.01) == "DEBUG"
     assert level("POST", "/api/v1/incidents", 201, 0.01) == "INFO"
     assert level("POST", "/api/v1/incidents", 201, 1.5) == "WARNING"
     assert level("GET", "/api/v1/units", 200, 1.5) == "WARNING"
-    assert level("POST", "/api/v1/incidents", 503, 0.01) == "ERROR"
+    assert level("POST", "/api/v1/incidents", 500, 0.01) == "ERROR"
 
 
 def test_for_people_a_line_is_one_line_with_the_request_at_its_end() -> None:
