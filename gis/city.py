@@ -310,6 +310,9 @@ def _read(
                 roads.add_way(thing.id, tags, refs, lon_e7, lat_e7)
             book.add_way(thing.id, tags, refs, lon_e7, lat_e7)
             background.add_way(tags, lon_e7, lat_e7)
+        elif isinstance(thing, osmium.osm.Relation):
+            if tags.get("type", "").startswith("restriction"):
+                roads.add_restriction(thing.id, tags, [(m.role, m.type, m.ref) for m in thing.members])
         elif isinstance(thing, osmium.osm.Area):
             rings = [
                 (

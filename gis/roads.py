@@ -7,11 +7,13 @@ junctions only.
 An *edge* is a piece of one way between two junctions, with its polyline, street name and class. Each edge has
 two *arcs*: arc `2 * edge` runs along the polyline, arc `2 * edge + 1` against it. A profile is one vector of
 milliseconds, one an arc, `IMPASSABLE` where it may not go. Closing a road is writing `IMPASSABLE` into that
-vector.
+vector. A junction with turn restrictions has copies (see `gis.turns`): nodes from which not every arc may be
+taken, where whoever has driven a restricted arc arrives.
 
-Arrays of a network (E edges, N nodes, P polyline points, A = 2 E arcs):
+Arrays of a network (E edges, J junctions, N nodes: junctions first, then copies, P polyline points, A = 2 E
+arcs, I >= A entries of the search):
 
-    edge_tail, edge_head   int32[E]    node where the polyline starts and ends
+    edge_tail, edge_head   int32[E]    junction where the polyline starts and ends
     edge_m                 float32[E]  length, metres
     edge_name              int32[E]    index into names.json, -1 when the street has none
     edge_class             uint8[E]    index into CLASSES
@@ -20,8 +22,11 @@ Arrays of a network (E edges, N nodes, P polyline points, A = 2 E arcs):
     point_lon_e7, _lat_e7  int32[P]    degrees times 1e7
     point_edge             int32[P]    the edge of the point
     point_m                float32[P]  metres from the start of the edge
-    in_first               int32[N+1]  the arcs into node n are rows in_first[n] .. in_first[n+1]-1
-    in_arc, in_tail        int32[A]    the arc, and the node it comes from
+    in_first               int32[N+1]  the entries of node n are rows in_first[n] .. in_first[n+1]-1
+    in_arc, in_tail        int32[I]    the arc that leads there, and the node it comes from
+    in_bars                uint8[I]    bit i set: not for DRIVE_PROFILES[i], by a turn restriction
+    arc_head               int32[A]    the node where a vehicle arrives that sets out on the arc
+    copy_next              int32[N]    the next copy of the same junction, -1 after the last
     ms_PROFILE             uint32[A]   milliseconds, by arc
     leave_PROFILE          uint16[E]   metres by which snapping a unit sets an edge aside (see `_set_aside`)
     arrive_PROFILE         uint16[E]   the same when snapping an incident
@@ -45,6 +50,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from gis.geometry import LocalMetres, haversine_m
+from gis.turns import Junctions, Member, Restrictions, Turns
 
 IMPASSABLE: Final = 2**32 - 1
 UNKNOWN_E7: Final = 2**31 - 1
@@ -379,7 +385,8 @@ class _Ways:
 
 
 class RoadBuilder:
-    """Collects the roads of an extract (barrier nodes first, then ways) and writes the road graph's files."""
+    """Collects the roads of an extract (barrier nodes first, then ways, then turn restrictions) and writes
+    the road graph's files."""
 
     def __init__(self) -> None:
         self._drive = _Ways()
@@ -387,6 +394,7 @@ class RoadBuilder:
         self._barriers: dict[int, int] = {}
         self._copies: dict[int, int] = {}
         self._names: dict[str, int] = {}
+        self._restrictions = Restrictions([VEHICLES[profile].keys for profile in DRIVE_PROFILES])
 
     def add_barrier(self, ref: int, tags: Mapping[str, str]) -> None:
         """Take a node with a `barrier` tag; those that every vehicle passes are forgotten."""
@@ -412,15 +420,19 @@ class RoadBuilder:
         if any(foot):
             self._foot.add(way, refs, lon_e7, lat_e7, foot, name, road_class)
 
+    def add_restriction(self, relation: int, tags: Mapping[str, str], members: Sequence[Member]) -> None:
+        """Take a relation; those that are no turn restriction are passed over."""
+        self._restrictions.add(relation, tags, members)
+
     def save(self, into: Path) -> dict[str, dict[str, int]]:
         """Write `into` (made here) and return counts by network. Raises ValueError when no vehicle finds a
         road."""
         into.mkdir()
-        drive = _arrays(self._drive, DRIVE_PROFILES, self._barriers, self._copies)
+        drive = _arrays(self._drive, DRIVE_PROFILES, self._barriers, self._copies, self._restrictions)
         if drive is None:
             raise ValueError("no roads")
-        counts = {"drive": _save(into / "drive", drive)}
-        foot = _arrays(self._foot, FOOT_PROFILES, {}, {})
+        counts = {"drive": _save(into / "drive", drive) | self._restrictions.counts()}
+        foot = _arrays(self._foot, FOOT_PROFILES, {}, {}, Restrictions([]))
         if foot is not None:
             counts["foot"] = _save(into / "foot", foot)
         (into / "names.json").write_text(json.dumps(list(self._names), ensure_ascii=False), encoding="utf-8")
@@ -461,14 +473,19 @@ Arrays = dict[str, NDArray[Any]]
 _ARRAYS: Final = frozenset(
     {
         "edge_tail", "edge_head", "edge_m", "edge_name", "edge_class", "edge_way", "point_first",
-        "point_lon_e7", "point_lat_e7", "point_edge", "point_m", "in_first", "in_arc", "in_tail",
+        "point_lon_e7", "point_lat_e7", "point_edge", "point_m", "in_first", "in_arc", "in_tail", "in_bars",
+        "arc_head", "copy_next",
         "grid_first", "grid_point", "grid_shape",
     }
 )  # fmt: skip
 
 
 def _arrays(
-    ways: _Ways, profiles: Sequence[str], barriers: Mapping[int, int], copies: Mapping[int, int]
+    ways: _Ways,
+    profiles: Sequence[str],
+    barriers: Mapping[int, int],
+    copies: Mapping[int, int],
+    restrictions: Restrictions,
 ) -> Arrays | None:
     """The arrays of one network; None when no way has two known nodes in a row."""
     refs = np.array(ways.refs, dtype=np.int64)
@@ -548,33 +565,48 @@ def _arrays(
         "point_edge": point_edge.astype(np.int32),
         "point_m": point_m.astype(np.float32),
     }
-    arc_tail = np.column_stack((tail, head)).ravel()
-    arc_head = np.column_stack((head, tail)).ravel()
-    order = np.argsort(arc_head, kind="stable")
-    arrays["in_arc"] = order.astype(np.int32)
-    arrays["in_tail"] = arc_tail[order].astype(np.int32)
-    arrays["in_first"] = np.concatenate(([0], np.cumsum(np.bincount(arc_head, minlength=nodes)))).astype(
-        np.int32
-    )
+    vectors = {}
+    opens = np.zeros(2 * len(start), dtype=np.int64)
     for bit, profile in enumerate(profiles):
         ms = np.full(2 * len(start), IMPASSABLE, dtype=np.uint32)
         for direction in (0, 1):
             speed = kmh[:, 2 * bit + direction] * ((passes >> bit) & 1)
             is_open = speed > 0
             ms[direction::2][is_open] = np.maximum(1, np.ceil(edge_m[is_open] * 3600 / speed[is_open]))
-        arrays[f"ms_{profile}"] = ms
-        leave, arrive = _set_aside(tail, head, edge_m, ms, nodes)
+        vectors[profile] = ms
+        opens |= (ms != IMPASSABLE).astype(np.int64) << bit
+
+    def node_of(ref: int) -> int | None:
+        at = int(np.searchsorted(node_ref, ref))
+        return int(number[at]) if at < len(node_ref) and node_ref[at] == ref and used[at] else None
+
+    def heading(arc: int, starting: bool) -> float:
+        """Degrees clockwise from north, where the arc starts or ends."""
+        rows = np.arange(point_first[arc >> 1], point_first[(arc >> 1) + 1])[:: -1 if arc & 1 else 1]
+        one, other = rows[:2] if starting else rows[-2:]
+        east = (lon[other] - lon[one]) * np.cos(np.radians(lat[one]))
+        return float(np.degrees(np.arctan2(east, lat[other] - lat[one])))
+
+    junctions = Junctions(arrays["edge_way"], tail, head, nodes, opens, node_of, heading, edge_m)
+    turns = junctions.turns(restrictions)
+    order = np.argsort(turns.head, kind="stable")
+    sizes = np.bincount(turns.head, minlength=len(turns.copy_next))
+    arrays["in_arc"] = turns.arc[order].astype(np.int32)
+    arrays["in_tail"] = turns.tail[order].astype(np.int32)
+    arrays["in_bars"] = turns.bars[order]
+    arrays["in_first"] = np.concatenate(([0], np.cumsum(sizes))).astype(np.int32)
+    arrays["arc_head"] = turns.arc_head.astype(np.int32)
+    arrays["copy_next"] = turns.copy_next.astype(np.int32)
+    for bit, profile in enumerate(profiles):
+        arrays[f"ms_{profile}"] = vectors[profile]
+        leave, arrive = _set_aside(turns, bit, edge_m, vectors[profile])
         arrays[f"leave_{profile}"], arrays[f"arrive_{profile}"] = leave, arrive
     arrays.update(_grid(arrays))
     return arrays
 
 
 def _set_aside(
-    tail: NDArray[np.int64],
-    head: NDArray[np.int64],
-    edge_m: NDArray[np.float64],
-    ms: NDArray[np.uint32],
-    nodes: int,
+    turns: Turns, bit: int, edge_m: NDArray[np.float64], ms: NDArray[np.uint32]
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     """By how many metres each edge is set aside when snapping a unit, and when snapping an incident.
 
@@ -583,26 +615,30 @@ def _set_aside(
     streets of its own is set aside a little. Stubs and courtyards are set aside much, so that a unit standing
     there is taken to the street it will in truth drive out to. `NEVER_ASIDE_M` where the profile may not
     go."""
-    along, against = ms[0::2] != IMPASSABLE, ms[1::2] != IMPASSABLE
-    from_node = np.concatenate((tail[along], head[against]))
-    to_node = np.concatenate((head[along], tail[against]))
-    ones = np.ones(len(from_node), dtype=np.int8)
+    passable = (ms[turns.arc] != IMPASSABLE) & ((turns.bars >> bit) & 1 == 0)
+    arc, from_node, to_node = turns.arc[passable], turns.tail[passable], turns.head[passable]
+    edge, edges, nodes = arc >> 1, len(edge_m), len(turns.copy_next)
+    ones = np.ones(len(arc), dtype=np.int8)
     graph = coo_matrix((ones, (from_node, to_node)), shape=(nodes, nodes)).tocsr()
     parts, part = connected_components(graph, directed=True, connection="strong")
-    is_open = along | against
-    whole = is_open & (part[tail] == part[head])
-    part_m = np.bincount(part[tail[whole]], weights=edge_m[whole], minlength=parts)
-    aside = np.full(len(tail), NEVER_ASIDE_M, dtype=np.uint16)
-    aside[is_open] = STUB_ASIDE_M
-    aside[whole & (part_m[part[tail]] >= ISLAND_KM_MIN * 1000)] = ISLAND_ASIDE_M
+    inner = part[from_node] == part[to_node]
+    part_of_edge = np.full(edges, -1, dtype=np.int64)
+    part_of_edge[edge[inner]] = part[to_node[inner]]
+    whole = part_of_edge >= 0
+    part_m = np.bincount(part_of_edge[whole], weights=edge_m[whole], minlength=parts)
+    aside = np.full(edges, NEVER_ASIDE_M, dtype=np.uint16)
+    aside[(ms[0::2] != IMPASSABLE) | (ms[1::2] != IMPASSABLE)] = STUB_ASIDE_M
+    islands = np.flatnonzero(whole)
+    aside[islands[part_m[part_of_edge[islands]] >= ISLAND_KM_MIN * 1000]] = ISLAND_ASIDE_M
     leave, arrive = aside.copy(), aside
     if whole.any():
         inside = int(np.flatnonzero(part == int(part_m.argmax()))[0])
         reaches, is_reached = np.zeros(nodes, dtype=bool), np.zeros(nodes, dtype=bool)
         reaches[breadth_first_order(graph.T.tocsr(), inside, return_predecessors=False)] = True
         is_reached[breadth_first_order(graph, inside, return_predecessors=False)] = True
-        leave[(along & reaches[head]) | (against & reaches[tail])] = 0
-        arrive[(along & is_reached[tail]) | (against & is_reached[head])] = 0
+        arcs = np.flatnonzero(ms != IMPASSABLE)
+        leave[arcs[reaches[turns.arc_head[arcs]]] >> 1] = 0
+        arrive[edge[is_reached[from_node]]] = 0
     return leave, arrive
 
 
@@ -651,7 +687,7 @@ def _save(into: Path, arrays: Arrays) -> dict[str, int]:
         np.save(packed, array)
         (into / f"{name}.npy").write_bytes(packed.getbuffer())
     return {
-        "nodes": len(arrays["in_first"]) - 1,
+        "nodes": int(max(arrays["edge_tail"].max(), arrays["edge_head"].max())) + 1,
         "edges": len(arrays["edge_m"]),
         "points": len(arrays["point_edge"]),
         "length_km": int(arrays["edge_m"].sum(dtype=np.float64) / 1000),
@@ -669,14 +705,16 @@ def load_network(folder: Path) -> Arrays:
     by_profile = {f"{kind}_{profile}" for profile in profiles for kind in ("ms", "leave", "arrive")}
     if missing := sorted((_ARRAYS | by_profile) - arrays.keys()):
         raise ValueError(f"{folder.name} has no {', '.join(missing)}")
-    edges, points, arcs = len(arrays["edge_m"]), len(arrays["point_m"]), len(arrays["in_arc"])
+    edges, points, nodes = len(arrays["edge_m"]), len(arrays["point_m"]), len(arrays["copy_next"])
     for name, array in arrays.items():
         fits = {
             "edge": len(array) == edges,
             "leave": len(array) == edges,
             "arrive": len(array) == edges,
             "point": len(array) == (edges + 1 if name == "point_first" else points),
-            "ms": len(array) == arcs == 2 * edges,
+            "ms": len(array) == 2 * edges,
+            "arc": len(array) == 2 * edges,
+            "in": len(array) == (nodes + 1 if name == "in_first" else len(arrays["in_arc"])),
         }
         if not fits.get(name.partition("_")[0], True):
             raise ValueError(f"{folder.name}/{name} has the wrong length {len(array)}")

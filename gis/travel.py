@@ -1,7 +1,8 @@
 """Travel times over the road graph: from many units to one incident, and the route of one unit.
 
-The search runs backwards from the incident (Dijkstra over the arcs that *enter* each junction) and stops when
-the k nearest units are settled, so its cost follows how near help is, not how large the city is. Compiled by
+The search runs backwards from the incident (Dijkstra over the arcs that *enter* each junction, or the copy of
+it that a turn restriction made) and stops when the k nearest units are settled, so its cost follows how near
+help is, not how large the city is. Compiled by
 numba with `nogil`: several OS threads search one graph at once, each with a workspace of its own.
 """
 
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gis.geometry import FloatArray, haversine_m, is_position, metres_between
-from gis.roads import IMPASSABLE, NETWORK_OF, NEVER_ASIDE_M, Arrays, load_network
+from gis.roads import DRIVE_PROFILES, IMPASSABLE, NETWORK_OF, NEVER_ASIDE_M, Arrays, load_network
 
 PROFILES: Final = (*NETWORK_OF, "air")
 
@@ -44,6 +45,8 @@ which flies straight, without the detour."""
 
 ROAD, STRAIGHT, UNREACHABLE, OFF_ROAD, NO_POSITION, NOT_SEARCHED = range(6)
 """How each row of a `Travel` came about (`Travel.how`)."""
+
+_BAR: Final = {profile: 1 << bit for bit, profile in enumerate(DRIVE_PROFILES)} | {"foot": 0}
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -184,17 +187,18 @@ def _pop(costs: Any, items: Any, size: int) -> int:
 
 @_compiled
 def _search(
-    in_first: Any, in_tail: Any, in_arc: Any, ms: Any, edge_tail: Any, edge_head: Any, edge_m: Any,
+    in_first: Any, in_tail: Any, in_arc: Any, in_bars: Any, bar: int, ms: Any, arc_head: Any, copy_next: Any,
+    edge_tail: Any, edge_head: Any, edge_m: Any,
     scene_edge: int, scene_fraction: float, unit_edge: Any, unit_fraction: Any, unit_extra_ms: Any, k: int,
     cost: Any, metres: Any, done: Any, onward: Any, unit_at: Any, touched: Any, heap_cost: Any,
     heap_item: Any,
-    link: Any, unit_ms: Any, unit_m: Any, unit_via: Any, unit_done: Any, path: Any,
+    goes_to: Any, link: Any, unit_ms: Any, unit_m: Any, unit_via: Any, unit_done: Any, path: Any,
 ) -> int:  # fmt: skip
     """Settle the k nearest units; returns the length of `path`, filled for unit 0 when the array is not
     empty.
 
-    `onward[node]` is the arc to take there; the arcs that lead straight to the incident are stored as -2 -
-    arc.
+    `onward[node]` is the arc to take there, and `goes_to[node]` the node it leads to; the arcs that lead
+    straight to the incident are stored as -2 - arc. `bar` is the profile's bit of `in_bars`.
     """
     nodes = len(cost)
     size, touches, wanted = 0, 0, 0
@@ -204,10 +208,10 @@ def _search(
         if edge < 0:
             continue
         wanted += 1
-        link[2 * i] = unit_at[edge_head[edge]]
-        unit_at[edge_head[edge]] = 2 * i
-        link[2 * i + 1] = unit_at[edge_tail[edge]]
-        unit_at[edge_tail[edge]] = 2 * i + 1
+        for slot in range(2 * i, 2 * i + 2):
+            node = arc_head[2 * edge + (slot & 1)]
+            link[slot] = unit_at[node]
+            unit_at[node] = slot
         if edge == scene_edge:
             ahead = scene_fraction - unit_fraction[i]
             # At the very spot either direction will do, and on a one-way street only one of them is open.
@@ -221,14 +225,21 @@ def _search(
         arc = 2 * scene_edge + direction
         if ms[arc] == IMPASSABLE:
             continue
-        node = edge_tail[scene_edge] if direction == 0 else edge_head[scene_edge]
         share = scene_fraction if direction == 0 else 1.0 - scene_fraction
-        if share * ms[arc] < cost[node]:
-            if cost[node] == np.inf:
-                touched[touches] = node
-                touches += 1
-            cost[node], metres[node], onward[node] = share * ms[arc], share * edge_m[scene_edge], -2 - arc
-            size = _push(heap_cost, heap_item, size, cost[node], node)
+        # The arc leads to the incident from every copy of its first junction where it may be taken.
+        node = edge_head[scene_edge] if direction == 0 else edge_tail[scene_edge]
+        while node >= 0:
+            for j in range(in_first[node], in_first[node + 1]):
+                tail = in_tail[j]
+                if in_arc[j] != arc or in_bars[j] & bar or share * ms[arc] >= cost[tail]:
+                    continue
+                if cost[tail] == np.inf:
+                    touched[touches] = tail
+                    touches += 1
+                cost[tail], metres[tail] = share * ms[arc], share * edge_m[scene_edge]
+                onward[tail] = -2 - arc
+                size = _push(heap_cost, heap_item, size, cost[tail], tail)
+            node = copy_next[node]
 
     settled = 0
     while size > 0 and settled < wanted:
@@ -256,7 +267,7 @@ def _search(
             slot = link[slot]
         for j in range(in_first[item], in_first[item + 1]):
             arc = in_arc[j]
-            if ms[arc] == IMPASSABLE:
+            if ms[arc] == IMPASSABLE or in_bars[j] & bar:
                 continue
             tail = in_tail[j]
             total = least + ms[arc]
@@ -264,26 +275,28 @@ def _search(
                 if cost[tail] == np.inf:
                     touched[touches] = tail
                     touches += 1
-                cost[tail], metres[tail], onward[tail] = total, metres[item] + edge_m[arc >> 1], arc
+                cost[tail], metres[tail] = total, metres[item] + edge_m[arc >> 1]
+                onward[tail], goes_to[tail] = arc, item
                 size = _push(heap_cost, heap_item, size, total, tail)
 
     steps = 0
     if len(path) > 0 and unit_done[0]:
         arc = unit_via[0]
-        while True:
+        path[0], steps = arc, 1
+        node = arc_head[max(0, arc)]
+        while arc >= 0:
+            arc = onward[node]
+            node = goes_to[node]
             path[steps] = arc
             steps += 1
-            if arc < 0:
-                break
-            arc = onward[edge_head[arc >> 1] if arc & 1 == 0 else edge_tail[arc >> 1]]
 
     # Leave the workspace as it was found, touching only what this search touched.
     for j in range(touches):
         cost[touched[j]], done[touched[j]] = np.inf, 0
     for i in range(len(unit_edge)):
         if unit_edge[i] >= 0:
-            unit_at[edge_head[unit_edge[i]]] = -1
-            unit_at[edge_tail[unit_edge[i]]] = -1
+            unit_at[arc_head[2 * unit_edge[i]]] = -1
+            unit_at[arc_head[2 * unit_edge[i] + 1]] = -1
     for i in range(len(unit_edge)):
         if unit_edge[i] >= 0 and unit_done[i] == 0:
             unit_ms[i], unit_m[i] = np.inf, np.inf
@@ -293,20 +306,22 @@ def _search(
 class _Workspace:
     """Scratch arrays of one search at a time."""
 
-    def __init__(self, nodes: int, arcs: int) -> None:
+    def __init__(self, nodes: int, entries: int) -> None:
         self.cost = np.full(nodes, np.inf)
         self.metres = np.empty(nodes)
         self.done = np.zeros(nodes, dtype=np.uint8)
         self.onward = np.empty(nodes, dtype=np.int32)
+        self.goes_to = np.zeros(nodes, dtype=np.int32)
         self.unit_at = np.full(nodes, -1, dtype=np.int32)
         self.touched = np.empty(nodes, dtype=np.int32)
-        self.arcs = arcs
+        self.entries = entries
         self.heap_cost = np.empty(0)
         self.heap_item = np.empty(0, dtype=np.int32)
 
     def fit(self, units: int) -> None:
-        """Each arc is pushed at most once, each unit at most three times, the incident's edge twice."""
-        need = self.arcs + 3 * units + 2
+        """Each entry is pushed at most once, and once more where it leads to the incident; each unit at most
+        three times."""
+        need = 2 * self.entries + 3 * units
         if len(self.heap_cost) < need:
             self.heap_cost, self.heap_item = np.empty(need), np.empty(need, dtype=np.int32)
 
@@ -472,12 +487,12 @@ class RoadGraph:
         workspace = network.borrow(n)
         try:
             steps = _search(
-                a["in_first"], a["in_tail"], a["in_arc"], a[f"ms_{profile}"], a["edge_tail"], a["edge_head"],
-                a["edge_m"],
+                a["in_first"], a["in_tail"], a["in_arc"], a["in_bars"], _BAR[profile], a[f"ms_{profile}"],
+                a["arc_head"], a["copy_next"], a["edge_tail"], a["edge_head"], a["edge_m"],
                 int(scene.edge[0]), float(scene.fraction[0]), units.edge, units.fraction, extra_ms, k,
                 workspace.cost, workspace.metres, workspace.done, workspace.onward, workspace.unit_at,
                 workspace.touched,
-                workspace.heap_cost, workspace.heap_item, np.empty(2 * n, dtype=np.int32),
+                workspace.heap_cost, workspace.heap_item, workspace.goes_to, np.empty(2 * n, dtype=np.int32),
                 unit_ms, unit_m, np.empty(n, dtype=np.int32), np.empty(n, dtype=np.uint8), arcs,
             )  # fmt: skip
         finally:

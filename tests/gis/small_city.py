@@ -9,7 +9,7 @@ from pathlib import Path
 
 import osmium
 import pytest
-from osmium.osm.mutable import Node, Way
+from osmium.osm.mutable import Node, Relation, Way
 
 from gis.city import CityError, bundled_helsinki
 
@@ -32,6 +32,7 @@ class Town:
     nodes: dict[int, tuple[float, float]] = field(default_factory=dict)
     node_tags: dict[int, Mapping[str, str]] = field(default_factory=dict)
     ways: list[tuple[Sequence[int], Mapping[str, str]]] = field(default_factory=list)
+    relations: list[tuple[Sequence[tuple[str, str, int]], Mapping[str, str]]] = field(default_factory=list)
 
     def node(self, number: int, x_m: float, y_m: float, **tags: str) -> None:
         self.nodes[number] = (x_m, y_m)
@@ -41,6 +42,22 @@ class Town:
     def way(self, numbers: Iterable[int], tags: Mapping[str, str]) -> None:
         self.ways.append((list(numbers), tags))
 
+    def restriction(
+        self, sort: str, from_way: int, via: int | Sequence[int], to_way: int, **tags: str
+    ) -> None:
+        """A turn restriction between ways (numbered from 1 on, as they were added): via a node, or via the
+        ways in a sequence."""
+        between = [("n", via)] if isinstance(via, int) else [("w", way) for way in via]
+        members = [
+            ("from", "w", from_way),
+            *(("via", kind, ref) for kind, ref in between),
+            ("to", "w", to_way),
+        ]
+        own = {key.replace("__", ":"): value for key, value in tags.items()}
+        self.relations.append(
+            (members, {"type": "restriction", **({"restriction": sort} if sort else {}), **own})
+        )
+
     def write(self, file: Path) -> Path:
         writer = osmium.SimpleWriter(str(file))
         for number, (x_m, y_m) in sorted(self.nodes.items()):
@@ -49,6 +66,9 @@ class Town:
             )
         for number, (nodes, tags) in enumerate(self.ways, 1):
             writer.add_way(Way(id=number, version=1, nodes=list(nodes), tags=dict(tags)))
+        for number, (members, tags) in enumerate(self.relations, 1):
+            triples = [(kind, ref, role) for role, kind, ref in members]
+            writer.add_relation(Relation(id=number, version=1, members=triples, tags=dict(tags)))
         writer.close()
         return file
 

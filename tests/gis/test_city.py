@@ -347,6 +347,7 @@ def test_a_romanian_name_is_a_name(tmp_path):
 def test_a_city_of_an_older_format_asks_to_be_imported_again(tmp_path):
     import_city(crossroads().write(tmp_path / "c.osm.pbf"), tmp_path, "c")
     stored = json.loads((tmp_path / "c" / "city.json").read_text())
+    assert stored["format_version"] == FORMAT_VERSION == 3
     stored["format_version"] = FORMAT_VERSION - 1
     (tmp_path / "c" / "city.json").write_text(json.dumps(stored))
     with pytest.raises(CityError, match="Import the extract again"):

@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from gis.city import import_city
 from gis.geometry import haversine_m
-from gis.roads import IMPASSABLE, NETWORK_OF, NEVER_ASIDE_M
+from gis.roads import DRIVE_PROFILES, IMPASSABLE, NETWORK_OF, NEVER_ASIDE_M
 from gis.travel import (
     NO_POSITION,
     NOT_SEARCHED,
@@ -71,7 +71,8 @@ def random_town(rng):
 
 
 def plain_drive_s(roads, scene, units, profile):
-    """The oracle: every position becomes a node of its own in a plain graph that scipy searches."""
+    """The oracle: every position becomes a node of its own in a plain graph that scipy searches. That this
+    graph keeps the turn restrictions is what test_turns.py holds."""
     a = roads.arrays(profile)
     ms = a[f"ms_{profile}"]
     nodes = len(a["in_first"]) - 1
@@ -81,26 +82,26 @@ def plain_drive_s(roads, scene, units, profile):
     def join(tail, head, cost):
         arcs[tail, head] = min(cost, arcs.get((tail, head), np.inf))
 
-    for edge, (u, v) in enumerate(zip(a["edge_tail"].tolist(), a["edge_head"].tolist(), strict=True)):
-        for arc, tail, head in ((2 * edge, u, v), (2 * edge + 1, v, u)):
-            if ms[arc] != IMPASSABLE:
-                join(tail, head, float(ms[arc]))
     goal, e, s = nodes, int(at_scene.edge[0]), float(at_scene.fraction[0])
     tiny = 1e-9  # scipy takes a stored zero for no arc at all
-    if ms[2 * e] != IMPASSABLE:
-        join(int(a["edge_tail"][e]), goal, s * float(ms[2 * e]) + tiny)
-    if ms[2 * e + 1] != IMPASSABLE:
-        join(int(a["edge_head"][e]), goal, (1 - s) * float(ms[2 * e + 1]) + tiny)
+    bit = DRIVE_PROFILES.index(profile) if profile in DRIVE_PROFILES else 7
+    for head in range(nodes):
+        for j in range(a["in_first"][head], a["in_first"][head + 1]):
+            arc, tail = int(a["in_arc"][j]), int(a["in_tail"][j])
+            if ms[arc] != IMPASSABLE and not a["in_bars"][j] >> bit & 1:
+                join(tail, head, float(ms[arc]))
+                if arc >> 1 == e:
+                    join(tail, goal, (1 - s if arc & 1 else s) * float(ms[arc]) + tiny)
     for i, (f, t) in enumerate(zip(at_unit.edge.tolist(), at_unit.fraction.tolist(), strict=True)):
         if f < 0:
             continue
         own = nodes + 1 + i
         if ms[2 * f] != IMPASSABLE:
-            join(own, int(a["edge_head"][f]), (1 - t) * float(ms[2 * f]) + tiny)
+            join(own, int(a["arc_head"][2 * f]), (1 - t) * float(ms[2 * f]) + tiny)
             if f == e and t <= s:
                 join(own, goal, (s - t) * float(ms[2 * f]) + tiny)
         if ms[2 * f + 1] != IMPASSABLE:
-            join(own, int(a["edge_tail"][f]), t * float(ms[2 * f + 1]) + tiny)
+            join(own, int(a["arc_head"][2 * f + 1]), t * float(ms[2 * f + 1]) + tiny)
             if f == e and t >= s:
                 join(own, goal, (t - s) * float(ms[2 * f + 1]) + tiny)
     size = nodes + 1 + len(at_unit.edge)
