@@ -57,6 +57,12 @@ class Config:
     """Name of the imported city under var/cities to use. Default: the only one, else the first by name."""
     demo: bool
     """Whether demo accounts may sign in; only ever on a loopback address. Default 1 (yes)."""
+    demo_calls_per_hour: float
+    """Calls an hour in the demo's city at a mean hour of the day; 0: nobody calls. Default 40."""
+    demo_open_max: int
+    """While so many of the demo's own calls are open, nobody else calls. Default 6."""
+    demo_colleague: bool
+    """Whether a demo colleague handles what no person touches. Default 1 (yes)."""
     disk_reserve_mb: int
     """Megabytes that must stay free on the disk of the log; below, new requests are refused. Default 200."""
     answer_s: int
@@ -107,9 +113,13 @@ class Config:
         station = text("STATION", "C1")
         if not (station.isascii() and station.isalnum() and len(station) <= 8):
             raise ConfigError(f"STRAJA_STATION is {station!r}; it must be 1 to 8 letters and digits")
-        demo = text("DEMO", "1")
-        if demo not in ("0", "1"):
-            raise ConfigError(f"STRAJA_DEMO is {demo!r}; it must be 0 or 1")
+
+        def yes(name: str) -> bool:
+            raw = text(name, "1")
+            if raw not in ("0", "1"):
+                raise ConfigError(f"STRAJA_{name} is {raw!r}; it must be 0 or 1")
+            return raw == "1"
+
         level = text("LOG_LEVEL", "INFO").upper()
         if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise ConfigError(f"STRAJA_LOG_LEVEL is {level!r}; it must be DEBUG, INFO, WARNING or ERROR")
@@ -137,7 +147,10 @@ class Config:
             district=text("DISTRICT", "centru"),
             pack=text("PACK", "ro"),
             city=text("CITY", ""),
-            demo=demo == "1",
+            demo=yes("DEMO"),
+            demo_calls_per_hour=number("DEMO_CALLS_PER_HOUR", 40, 0, 1000),
+            demo_open_max=int(number("DEMO_OPEN_MAX", 6, 1, 100)),
+            demo_colleague=yes("DEMO_COLLEAGUE"),
             disk_reserve_mb=int(number("DISK_RESERVE_MB", 200, 0, 1_000_000)),
             answer_s=int(number("ANSWER_S", 120, 5, 86_400)),
             session_hours=number("SESSION_HOURS", 13, 0.1, 72),

@@ -63,6 +63,12 @@ def run_worker(config: Config, given: Namespace) -> None:
     jobs.work(config, burst=given.burst)
 
 
+def run_demo_world(config: Config, given: Namespace) -> None:
+    from app.demo_gateway import main
+
+    main(config)
+
+
 def run_build_console(config: Config, given: Namespace) -> None:
     up.build_console(force=given.force, check=given.check)
 
@@ -271,11 +277,22 @@ def user_arguments(parser: ArgumentParser) -> None:
 def run_demo(config: Config, given: Namespace) -> None:
     from app import demo
 
+    if given.end:
+        crews, incidents = demo.end(config)
+        up.say(f"the demo has ended: {crews} crews out of service, {incidents} incidents closed")
+        return
+    if not config.demo:
+        raise Trouble("the demo is off (STRAJA_DEMO=0)", "Leave STRAJA_DEMO out, or use `--end`.")
     logins = demo.seed(config)
     if given.json:
         up.say(json.dumps(logins, ensure_ascii=False))
     else:
         up.say(up.logins_text(logins))
+
+
+def demo_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print the logins as one line of JSON")
+    parser.add_argument("--end", action="store_true", help="take the demo's crews and calls off the board")
 
 
 def run_pack_check(config: Config, given: Namespace) -> None:
@@ -419,8 +436,9 @@ COMMANDS: tuple[Command, ...] = (
         "demo",
         "set up the demo's units and logins",
         run_demo,
-        lambda p: p.add_argument("--json", action="store_true", help="print the logins as one line of JSON"),
+        demo_arguments,
     ),
+    Command("demo-world", "run the demo's city life alone: crews, calls, a colleague", run_demo_world),
     Command("openapi", "print the description of the API", run_openapi),
     Command("bench", "measure beside a peer; without a name, list the benches", run_bench, bench_arguments),
     Command("build-console", "build the console from app/web", run_build_console, build_arguments),

@@ -23,7 +23,6 @@ from sqlalchemy import Engine, func, select
 from app import jobs, migrations, trace
 from app.core import Core, wait_for_core
 from app.database import UNREACHABLE, open_engine
-from app.demo import Parked
 from app.log import StorageError
 from app.up import Waiting
 from config import Config
@@ -63,7 +62,6 @@ class Keeper:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._parked = Parked(core) if core.config.demo else None
         self._verify_at_s = core.world.clock.monotonic_s() + 3600.0
 
     def step(self, mine: Callable[[], bool] = lambda: True) -> None:
@@ -76,8 +74,6 @@ class Keeper:
                 core.door.submit(command, SYSTEM)
             except Refused as error:
                 log.warning("could not lapse the request for %s: %s", command.unit, error)
-        if self._parked is not None:
-            self._parked.step()
         now_s = core.world.clock.monotonic_s()
         if now_s >= self._verify_at_s and mine():
             self._verify_at_s = now_s + VERIFY_EVERY_S

@@ -201,6 +201,7 @@ class Rows:
         return {
             "id": unit.id,
             "n": self._tracks.index(unit.id),
+            "source": unit.source,
             "type": unit.type,
             "agency": unit.agency,
             "command": unit.command,
@@ -243,6 +244,7 @@ class Rows:
             "speed_mps": fix.speed_mps if fix else None,
             "heading_deg": fix.heading_deg if fix else None,
             "accuracy_m": fix.accuracy_m if fix else None,
+            "fix_source": fix.source if fix else None,
             "conflicts": [_conflict(k) for k in unit.conflicts],
             "upgrade_needed": unit.parked,
             "rev": unit.position,

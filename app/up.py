@@ -7,6 +7,7 @@ First everything that can be wrong is looked at (exposure, disk, port), then wha
     web      gunicorn: pages, API, sockets
     keeper   the one process that owns time
     worker   RQ: work that may wait
+    demo-world   the demo's city life, while the demo is on
 
 A part that dies is started again. Ctrl-C or SIGTERM stops them all; should this process be killed
 outright, the kernel ends them (see `leash`). Standard library only at import time: `--help` is instant.
@@ -719,6 +720,8 @@ def _up(config: Config, free_bytes: int) -> int:
     if config.demo:
         say("Demo: setting up units and logins")
         logins = seed_demo(environment)
+    elif (config.var / "demo.json").exists():
+        step("Demo: out of service", straja("demo", "--end"), env=environment, cwd=ROOT)
     else:
         prepare(environment, "migrate")
     parts = []
@@ -730,6 +733,8 @@ def _up(config: Config, free_bytes: int) -> int:
         Part("keeper", straja("keeper"), priority=10),
         Part("worker", straja("worker")),
     ]
+    if config.demo:
+        parts.append(Part("demo-world", straja("demo-world"), priority=-10))
     say(f"Starting {', '.join(part.name for part in parts)}")
     url, code = url_of(config), 0
 

@@ -8,13 +8,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Response, jsonify, redirect, send_from_directory
+from flask import Flask, Response, jsonify, redirect, request, send_from_directory
 from flask_openapi3 import Info, OpenAPI
 from redis import Redis
 from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import trace, up
+from app import demo, trace, up
 from app.api import doors, history, incidents, place, session, units  # noqa: F401 - they register handlers
 from app.core import Core, open_core
 from app.keeper import is_kept
@@ -98,6 +99,7 @@ def build(config: Config, core: Core | None = None) -> Flask:
         for account in core.accounts.accounts():
             if account.demo:
                 core.accounts.revoke_sessions(account.name)
+        demo.revoke_tokens(core.accounts)
     if core.city is not None:
         core.city.roads.warm_up()
     pages(app)
@@ -113,13 +115,35 @@ def build(config: Config, core: Core | None = None) -> Flask:
     return app
 
 
+def _is_demo(core: Core | None) -> bool:
+    if core is None:
+        return False
+    try:
+        return demo.is_on(core)
+    except SQLAlchemyError:
+        # The database is away, and the page must come all the same: rather one mark too many.
+        return core.config.demo
+
+
+DEMO_MARK = '<meta name="straja-demo" content="1" />'
+
+
 def pages(app: Flask) -> None:
     """The console: a page and its built parts."""
 
     def console() -> Response | tuple[str, int]:
-        if not (STATIC / "console" / "index.html").exists():
+        """The page, marked while the demo is on: who has not signed in yet sees it too."""
+        try:
+            page = (STATIC / "console" / "index.html").read_text(encoding="utf-8")
+        except FileNotFoundError:
             return "The console is not built yet: run ./straja build-console, then load this page again.", 503
-        return send_from_directory(STATIC / "console", "index.html", max_age=0)
+        if _is_demo(app.extensions.get("straja")):
+            page = page.replace("</head>", f"  {DEMO_MARK}\n  </head>", 1)
+        answer = Response(page, mimetype="text/html")
+        answer.headers["Cache-Control"] = "no-cache"
+        answer.add_etag()
+        answer.make_conditional(request)
+        return answer
 
     def static_file(name: str) -> Response:
         hashed = "/assets/" in f"/{name}"

@@ -49,6 +49,8 @@ class Asked:
 class Unit:
     id: str
     registered: bool = False
+    source: str = ""
+    """Who brought it into service, as the source of that fact; "demo" for a unit that is none."""
     type: str = ""
     agency: str = ""
     command: str = "owned"
@@ -114,6 +116,7 @@ def _registered(was: Unit, rec: e.Recorded, f: e.UnitRegistered) -> Unit:
     return replace(
         was,
         registered=True,
+        source=rec.source,
         type=f.type,
         agency=f.agency,
         command=f.command,

@@ -304,7 +304,7 @@ class Up:
                 command = " ".join(child.cmdline())
             except psutil.NoSuchProcess:
                 continue  # It ended meanwhile, or is dead and not yet buried.
-            for name in ("web", "keeper", "worker"):
+            for name in ("web", "keeper", "worker", "demo-world"):
                 if command.endswith(f"app.cli {name}") or (name == "web" and "gunicorn" in command):
                     found[name] = child
             if "redis.conf" in command or "valkey-server" in command or "redis-server" in command:
@@ -345,7 +345,7 @@ def test_up_starts_all_parts_starts_a_dead_one_again_and_leaves_nothing_behind(
     assert up.healthy(url)
     one.until("Ctrl-C")
     assert any("dispatcher" in line for line in one.said), "the demo's logins are not shown"
-    assert one.parts().keys() == {"redis", "web", "keeper", "worker"}
+    assert one.parts().keys() == {"redis", "web", "keeper", "worker", "demo-world"}
     assert not [line for line in one.said if line.startswith("[")], "a part complained while it was started"
 
     # and its address shows the console, with all that the page asks for

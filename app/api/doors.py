@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestedRangeNotSatisfiable
 
-from app import trace
+from app import demo, trace
 from app.api.shapes import PROBLEMS
 from app.auth import BadLogin, Locked, could, csrf_matches, explain, may
 from app.core import Core
@@ -178,6 +178,8 @@ def _identify() -> None:
         secret = bearer(header)
         if secret is not None:
             g.actor = core().accounts.by_token(secret)
+        if g.actor is not None and demo.is_demo_token(g.actor.name) and not core().config.demo:
+            g.actor = None
         if g.actor is None:
             raise Problem(401, "bad-token", "The bearer token is unknown or revoked.")
         return
@@ -350,8 +352,10 @@ def send(command: Command, asked: Any = None) -> str:
 
 
 def source() -> str:
-    """Where a fact that comes through this door came from: a person's console, or a program's token."""
-    return "console" if g.csrf is not None else "api"
+    """Where a fact that comes through this door came from: a console, a program's token, the demo."""
+    if g.csrf is not None:
+        return "console"
+    return demo.SOURCE if demo.is_demo_token(actor().name) else "api"
 
 
 def paged(items: list[Any], next_cursor: str | None) -> Response:

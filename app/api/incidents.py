@@ -60,8 +60,8 @@ OUTSIDE_MARGIN_M = 20_000
 ONE_SPOT_M = 100
 """How far apart the hits for one address may lie and still be one place to drive to."""
 CANDIDATES_MAX = 8
-OWN_SOURCES = ("console", "keeper", "recommendation")
-"""What the station's own parts sign with; no program outside may."""
+OWN_SOURCES = ("console", "keeper", "recommendation", "demo")
+"""What the station's own parts and its demo sign with; no program outside may."""
 
 Text = Annotated[str, Field(max_length=20_000)]
 Short = Annotated[str, Field(max_length=500)]

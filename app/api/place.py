@@ -9,6 +9,7 @@ from flask_openapi3 import Tag
 from pydantic import Field
 from werkzeug.exceptions import NotFound
 
+from app import demo
 from app.api import shapes
 from app.api.doors import Problem, Strict, blueprint, core, pack, require
 from app.native import offload
@@ -56,7 +57,7 @@ def get_city() -> Response:
     node = {"station": config.station, "station_name": config.station_name, "district": config.district}
     city = parts.city
     if city is None:
-        return jsonify({"name": None, "node": node, "demo": _is_demo()})
+        return jsonify({"name": None, "node": node, "demo": demo.is_on(parts)})
     info = city.info
     return jsonify(
         {
@@ -69,7 +70,7 @@ def get_city() -> Response:
             "imported_at": info.built_at,
             "tiles": _tiles_row(city),
             "node": node,
-            "demo": _is_demo(),
+            "demo": demo.is_on(parts),
         }
     )
 
@@ -116,10 +117,6 @@ def get_tiles(query: TilesQuery) -> Response:
         "private, max-age=31536000, immutable" if is_named else "private, no-cache"
     )
     return answer
-
-
-def _is_demo() -> bool:
-    return any(account.demo and not account.disabled for account in core().accounts.accounts())
 
 
 @blueprint.get("/city/roads", tags=[TAG], summary="The map's streets, water, parks and buildings as GeoJSON")

@@ -163,6 +163,7 @@ class UnitShape(Shape):
 
     id: str
     n: int = Field(description="Index in the position frames of this very connection.")
+    source: str = Field(description="Who brought it into service; demo for a unit of the demo.")
     type: str
     agency: str
     command: Literal["owned", "requested"]
@@ -198,6 +199,7 @@ class UnitShape(Shape):
     speed_mps: float | None
     heading_deg: float | None
     accuracy_m: float | None
+    fix_source: str | None = Field(description="Who reported that position.")
     conflicts: list[ConflictShape]
     upgrade_needed: bool
     rev: int

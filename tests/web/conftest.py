@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -39,6 +43,7 @@ expect.set_options(timeout=PATIENCE_MS)
 
 class Server(Protocol):
     url: str
+    var: Path
     demo: list[dict[str, str]]
 
     def start(self, *parts: str) -> None: ...
@@ -118,6 +123,27 @@ def built_console() -> Path:
 def room(start_server: Callable[..., Server], built_console: Path) -> Server:
     """The server of this folder's stories: they send its crews out and do not call them back."""
     return start_server()
+
+
+@pytest.fixture
+def radios(room: Server) -> Iterator[None]:
+    """The radios of the crews in their stations' yards, each telling its place every second."""
+    tokens = json.loads((room.var / "demo.json").read_text(encoding="utf-8"))["tokens"]
+    who = {"Authorization": f"Bearer {tokens['crews']}"}
+    units = requests.get(f"{room.url}/api/v1/units", headers=who, timeout=10).json()
+    off = threading.Event()
+
+    def tell() -> None:
+        while not off.wait(1):
+            now = datetime.now(UTC).isoformat(timespec="milliseconds")
+            fixes = [{"unit": u["id"], **u["base"], "observed_at": now} for u in units if u["base"]]
+            requests.post(f"{room.url}/api/v1/positions", json=fixes, headers=who, timeout=10)
+
+    thread = threading.Thread(target=tell)
+    thread.start()
+    yield
+    off.set()
+    thread.join()
 
 
 SitDown = Callable[..., Seat]

@@ -824,7 +824,7 @@ def until_green(seat: Seat, wanted: bool) -> None:
     pytest.fail(f"crews {'never appeared on' if wanted else 'never left'} the map")
 
 
-def test_crews_are_drawn_and_come_back_after_the_graphics_are_lost(sit: SitDown) -> None:
+def test_crews_are_drawn_and_come_back_after_the_graphics_are_lost(sit: SitDown, radios: None) -> None:
     # given a map with crews on it
     ana = sit("ana")
     ana.until_map()
@@ -846,7 +846,7 @@ def test_crews_are_drawn_and_come_back_after_the_graphics_are_lost(sit: SitDown)
     until_green(ana, True)
 
 
-def test_positions_flow_and_crews_can_be_picked_on_the_map(sit: SitDown) -> None:
+def test_positions_flow_and_crews_can_be_picked_on_the_map(sit: SitDown, radios: None) -> None:
     ana = sit("ana")
     ana.until_map()
     ana.page.wait_for_function("() => straja.positionsSeen >= 2")
