@@ -36,6 +36,9 @@ STRIP_M: Final = 100.0
 _CONTRADICTED: Final = 0.25
 """A part of the box is unknown when more than this share of its coast says otherwise than the rest."""
 
+_DROWNED: Final = 0.25
+"""A lake or river that would have more than this share of the streets and houses in it is not drawn."""
+
 _ASIDE_DEGREES: Final = 1e-6
 
 
@@ -141,7 +144,7 @@ def water_within(
         chosen = int(areas[side == 1].sum() < areas[side == 0].sum())
     else:
         chosen = int(score_1 > score_0)
-    if (dry_1 if chosen else dry_0) > 0.5 * dry_all and dry_0 + dry_1 > 0:
+    if (dry_1 if chosen else dry_0) > _DROWNED * dry_all:
         return ()
     return tuple(faces[side == chosen])
 

@@ -186,6 +186,7 @@ class _Drawing:
     def expect(self, relation: Any) -> None:
         """Before the pass: which ways will be the edge of a water or the border of a commune."""
         tags = {tag.k: tag.v for tag in relation.tags}
+        self._knows_land |= not tags.keys().isdisjoint(_OF_THE_GROUND)
         if tags.get("type") == "multipolygon" and _water_kind(tags):
             self._relations[relation.id] = (tags, [])
             for member in relation.members:
@@ -242,6 +243,8 @@ class _Drawing:
             self._evidence(self._dry, way, tags, 1)
         else:
             line = _other_line(tags)
+            if line is not None and line[1].get("kind_detail") == "pier" and way.is_closed():
+                line = None
         if line is not None:
             zoom, properties = line
             self._line("roads", zoom, properties, way)
@@ -405,7 +408,7 @@ class _Drawing:
         if any(tags.get(key, "no") != "no" for key in ("bridge", "tunnel", "ford")):
             return
         known = [node.location for node in way.nodes if node.location.valid()]
-        step = 1 + len(known) // most
+        step = max(1, -(-len(known) // most))
         for at in known[step // 2 :: step]:
             into.append(at.lon)
             into.append(at.lat)
@@ -762,6 +765,7 @@ class _Tippecanoe:
     """tippecanoe at work: features go in by a pipe, the file is there when `finish` returns."""
 
     def __init__(self, target: Path, name: str, folder: Path) -> None:
+        self._target = target
         self._errors = (folder / ".tippecanoe.log").open("w+b")
         command: list[str | Path] = [
             _program(), "--output", target, "--force", "--name", name, "--attribution", ATTRIBUTION,
@@ -815,7 +819,7 @@ class _Tippecanoe:
                 break
             except subprocess.TimeoutExpired:
                 progress(self._done())
-        if self._process.returncode != 0:
+        if self._process.returncode != 0 or not self._target.exists():
             self._fail()
 
     def _flush(self) -> None:

@@ -57,7 +57,7 @@ def get_city() -> Response:
     node = {"station": config.station, "station_name": config.station_name, "district": config.district}
     city = parts.city
     if city is None:
-        return jsonify({"name": None, "node": node, "demo": demo.is_on(parts)})
+        return jsonify({"name": None, "tiles": None, "node": node, "demo": demo.is_on(parts)})
     info = city.info
     return jsonify(
         {

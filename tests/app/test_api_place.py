@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
+import math
+import shutil
+import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +72,157 @@ def test_the_map_is_geojson_plain_or_packed(embedded_room: Room) -> None:
     assert layers == {"road", "water", "park", "building", "rail"}
     names = {feature["properties"].get("name") for feature in drawn["features"]}
     assert "Mannerheimintie" in names
+
+
+def test_the_base_map_is_read_piece_by_piece(embedded_room: Room) -> None:
+    room = embedded_room
+    told = room.ana.get("/city").json["tiles"]
+    assert (told["min_zoom"], told["max_zoom"]) == (0, 15)
+    path = told["url"].removeprefix("/api/v1")
+    whole = room.ana.get(path)
+    assert (whole.status_code, whole.mimetype) == (200, "application/vnd.pmtiles")
+    assert whole.headers["Accept-Ranges"] == "bytes"
+    assert whole.data[:8] == b"PMTiles\x03"
+    tag = whole.headers["ETag"]
+    assert not tag.startswith("W/"), "ranges are put together by a strong tag only"
+    assert "immutable" in whole.headers["Cache-Control"]
+    # a piece, the end, and what lies beyond it
+    piece = room.ana.get(path, range="bytes=100-299", accept_encoding="gzip, br")
+    assert (piece.status_code, piece.data) == (206, whole.data[100:300])
+    assert piece.headers["Content-Range"] == f"bytes 100-299/{len(whole.data)}"
+    assert piece.headers["ETag"] == tag
+    assert "Content-Encoding" not in piece.headers
+    assert room.ana.get(path, range="bytes=-5").data == whole.data[-5:]
+    beyond = room.ana.get(path, range=f"bytes={len(whole.data)}-")
+    assert is_problem(beyond, 416, "requested-range-not-satisfiable")
+    assert beyond.headers["Content-Range"] == f"bytes */{len(whole.data)}"
+    # not sent twice; and a piece of another file is not put beside the first
+    assert room.ana.get(path, if_none_match=tag).status_code == 304
+    assert room.ana.get(path, range="bytes=0-9", if_range=tag).status_code == 206
+    assert room.ana.get(path, range="bytes=0-9", if_range='"another"').status_code == 200
+    # without its version, or with another one, the address is asked for again each time
+    for other in ("/city/tiles", "/city/tiles?v=0123"):
+        assert room.ana.get(other).headers["Cache-Control"] == "private, no-cache"
+    assert is_problem(room.ana.get("/city/tiles?w=1"), 422, "invalid")
+
+
+class Archive:
+    """A reader of PMTiles, version 3, that knows the file only by the ranges that the door gives it."""
+
+    def __init__(self, read: Callable[[int, int], bytes]) -> None:
+        self.read = read
+        fields = struct.unpack("<7sB11Q6B4iB2i", read(0, 127))
+        assert fields[:2] == (b"PMTiles", 3)
+        self.root, self.about, self.leaves, self.tiles = (fields[i : i + 2] for i in (2, 4, 6, 8))
+
+    def metadata(self) -> Any:
+        return json.loads(gzip.decompress(self.read(*self.about)))
+
+    def tile(self, zoom: int, x: int, y: int) -> bytes:
+        """The tile, unpacked; nothing where there is none."""
+        wanted, at, length = self.number(zoom, x, y), *self.root
+        for _ in range(3):
+            rows = self.directory(gzip.decompress(self.read(at, length)))
+            row = max((row for row in rows if row[0] <= wanted), default=None)
+            if row is None:
+                return b""
+            first, run, size, offset = row
+            if run:
+                found = wanted < first + run
+                return gzip.decompress(self.read(self.tiles[0] + offset, size)) if found else b""
+            at, length = self.leaves[0] + offset, size
+        return b""
+
+    @staticmethod
+    def number(zoom: int, x: int, y: int) -> int:
+        """Tiles are numbered along a Hilbert curve, zoom after zoom."""
+        number = (4**zoom - 1) // 3
+        for half in (1 << bit for bit in reversed(range(zoom))):
+            right, lower = bool(x & half), bool(y & half)
+            number += half * half * ((3 * right) ^ lower)
+            if not lower:
+                if right:
+                    x, y = half - 1 - (x & (half - 1)), half - 1 - (y & (half - 1))
+                x, y = y, x
+        return number
+
+    @staticmethod
+    def directory(raw: bytes) -> list[tuple[int, int, int, int]]:
+        """Rows of (first tile, how many, bytes, offset)."""
+        numbers: list[int] = []
+        number = shift = 0
+        for byte in raw:
+            number |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                numbers.append(number)
+                number = shift = 0
+        count, *rest = numbers
+        ids = list(itertools.accumulate(rest[:count]))
+        runs, sizes, offsets = rest[count : 2 * count], rest[2 * count : 3 * count], rest[3 * count :]
+        places: list[int] = []
+        for i, offset in enumerate(offsets):
+            places.append(offset - 1 if offset else places[-1] + sizes[i - 1])
+        return list(zip(ids, runs, sizes, places, strict=True))
+
+
+def test_a_reader_of_pmtiles_finds_the_harbour_through_the_door(embedded_room: Room) -> None:
+    room = embedded_room
+    path = room.ana.get("/city").json["tiles"]["url"].removeprefix("/api/v1")
+
+    def read(at: int, length: int) -> bytes:
+        answer = room.ana.get(path, range=f"bytes={at}-{at + length - 1}")
+        assert (answer.status_code, len(answer.data)) == (206, length)
+        return answer.data
+
+    archive = Archive(read)
+    about = archive.metadata()
+    assert (about["name"], about["attribution"]) == ("helsinki", "© OpenStreetMap contributors")
+    lon, lat = 24.9450, 60.1773  # Kaisaniemenlahti
+    for zoom in (12, 14, 15):
+        n = 2**zoom
+        y = (1 - math.asinh(math.tan(math.radians(lat))) / math.pi) / 2 * n
+        tile = archive.tile(zoom, int((lon + 180) / 360 * n), int(y))
+        assert b"ocean" in tile, zoom
+        assert b"earth" in tile, zoom
+    assert archive.tile(15, 0, 0) == b""
+
+
+def test_without_a_base_map_the_rest_of_the_city_works_and_the_map_is_a_404(
+    open_another: Callable[..., Room], helsinki: Path, tmp_path: Path
+) -> None:
+    # given a city whose base map was lost, and a station without any city
+    lost = tmp_path / "lost"
+    lost.mkdir()
+    for part in helsinki.iterdir():
+        if part.name != "tiles.pmtiles":
+            (lost / part.name).symlink_to(part)
+    room = open_another(city=lost)
+    assert room.ana.get("/city").json["tiles"] is None
+    assert is_problem(room.ana.get("/city/tiles"), 404, "no-tiles")
+    assert search(room, "Mannerheimintie")
+
+
+def test_a_base_map_imported_anew_is_told_from_the_one_that_was_there(
+    open_another: Callable[..., Room], helsinki: Path, tmp_path: Path
+) -> None:
+    # given a station at work in a city
+    copy = tmp_path / "copy"
+    shutil.copytree(helsinki, copy)
+    room = open_another(city=copy)
+    path = room.ana.get("/city").json["tiles"]["url"].removeprefix("/api/v1")
+    before = room.ana.get(path)
+    # when the city is imported anew under its feet
+    (copy / "new").write_bytes(before.data + b"more")
+    (copy / "new").rename(copy / "tiles.pmtiles")
+    # then the pieces of the two are never taken for one file
+    after = room.ana.get(path)
+    assert after.data != before.data
+    assert after.headers["ETag"] != before.headers["ETag"]
+    assert after.headers["Cache-Control"] == "private, no-cache"
+    # and when it is gone, that is said
+    (copy / "tiles.pmtiles").unlink()
+    assert is_problem(room.ana.get(path), 404, "no-tiles")
 
 
 def test_the_city_says_which_it_is_and_where(embedded_room: Room) -> None:

@@ -415,6 +415,9 @@ def test_liechtenstein_whole(tmp_path):
     assert info.counts["drawn_building"] > 8_500
     assert info.counts["crossings"] > 1_000
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak_before < 500_000
+    assert opened.tiles is not None
+    assert info.counts["drawn_buildings"] > 8_500
+    assert info.counts["unknown_per_mille"] == 0
     hospital = opened.addresses.search("Landesspital")[0]
     assert hospital.kind == "landmark"
     assert hospital.parts["city"] == "Vaduz"
