@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Engine, Row, and_, case, delete, insert, literal, or_, select, update
+from sqlalchemy import Engine, Row, and_, case, delete, func, insert, literal, or_, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from app.database import UNREACHABLE
@@ -189,6 +189,12 @@ def could(actor: Actor, action: str) -> bool:
     return actor.role in PERMISSIONS.get(action, {})
 
 
+def everywhere(actor: Actor, action: str) -> bool:
+    """Whether `actor` may do `action` on every subject there is: none need be asked about."""
+    scope = PERMISSIONS.get(action, {}).get(actor.role)  # type: ignore[call-overload]
+    return scope is Scope.CITY or (scope is Scope.DISTRICT and actor.unit is None and "*" in actor.districts)
+
+
 def explain(
     actor: Actor,
     action: str,
@@ -298,6 +304,8 @@ class _Known:
     written_us: int
     expires_us: int
     believed_until_s: float = 0.0
+    revoked: int = 0
+    """Of a token: how many tokens had been revoked when it was read."""
 
 
 BELIEVED_S = 600.0
@@ -362,6 +370,9 @@ class Accounts:
         self._lock = original("_thread", "allocate_lock")()
         self._cache: OrderedDict[tuple[str, str], _Known] = OrderedDict()
         self._generation = 0
+        self._revoked = 0
+        self._revoked_until_s = -math.inf
+        self._in_vain_until_s = -math.inf
         self._attempts: OrderedDict[str, deque[float]] = OrderedDict()
         self._strangers: OrderedDict[str, tuple[int, int]] = OrderedDict()
         self._hashing = 0
@@ -598,25 +609,49 @@ class Accounts:
         if not secret.startswith("straja_"):
             return None
         key = ("token", _hash(secret))
-        known = self._recall(key)
-        if known is not None:
-            return known.actor
+        # Trackers report more seldom than a look-up may be trusted. But a token never changes, but to be
+        # revoked, and for good: while none was, what was read of all of them still holds.
+        now_s = self._clock.monotonic_s()
+        with self._lock:
+            known, revoked = self._cache.get(key), self._revoked
+            fresh, in_vain = now_s < self._revoked_until_s, now_s < self._in_vain_until_s
         generation = self._generation
         try:
+            if known is not None:
+                if not fresh and in_vain and self._recall_late(key) is not None:
+                    return known.actor
+                if not fresh:
+                    with self._engine.connect() as db:
+                        revoked = db.execute(_REVOKED).scalar_one()
+                    self._note_revoked(revoked, now_s, generation)
+                if known.revoked == revoked:
+                    known.until_s = self._revoked_until_s
+                    known.believed_until_s = known.until_s + BELIEVED_S
+                    return known.actor
             with self._engine.connect() as db:
                 row = db.execute(
-                    select(token).where(token.c.token_hash == key[1], token.c.revoked_at.is_(None))
+                    select(token, _REVOKED.scalar_subquery().label("revoked")).where(
+                        token.c.token_hash == key[1], token.c.revoked_at.is_(None)
+                    )
                 ).first()
         except UNREACHABLE:
             late = self._recall_late(key)
             if late is None:
                 raise
+            # Not every tracker has to find out anew that the database is away.
+            self._in_vain_until_s = now_s + CACHE_S
             return late.actor
         if row is None:
             self._drop(key)
             return None
+        self._note_revoked(row.revoked, now_s, generation)
         actor = Actor(row.name, row.role, frozenset(row.districts.split()), row.unit, row.name)
-        return self._remember(key, _Known(actor, "", 0, 0, 0, 0), generation).actor
+        return self._remember(key, _Known(actor, "", 0, 0, 0, 0, row.revoked), generation).actor
+
+    def _note_revoked(self, revoked: int, now_s: float, generation: int) -> None:
+        with self._lock:
+            if generation == self._generation:
+                self._revoked, self._revoked_until_s = revoked, now_s + CACHE_S
 
     def revoke_token(self, name: str) -> bool:
         """End a token at once; False when there is no live one of this name."""
@@ -689,6 +724,7 @@ class Accounts:
     def _forget_all(self) -> None:
         with self._lock:
             self._generation += 1
+            self._revoked_until_s = -math.inf
             for known in self._cache.values():
                 known.until_s = -math.inf
 
@@ -781,6 +817,9 @@ class Accounts:
     def _secret(self) -> str:
         """256 random bits, safe in a cookie, a header and a URL."""
         return base64.urlsafe_b64encode(self._random.token(32)).rstrip(b"=").decode()
+
+
+_REVOKED = select(func.count()).select_from(token).where(token.c.revoked_at.is_not(None))
 
 
 def _actor(row: Row[Any]) -> Actor:

@@ -119,7 +119,17 @@ def open_core(config: Config, world: World | None = None, *, listen: bool = True
     accounts = Accounts(
         engine, world.clock, world.random, session_hours=config.session_hours, demo=config.demo
     )
-    tracks = Tracks(tracks_engine, world.clock, known_unit=lambda unit: picture.now.unit(unit) is not None)
+
+    def on_incident(unit_id: str) -> bool:
+        unit = picture.now.unit(unit_id)
+        return unit is not None and unit.incident is not None
+
+    tracks = Tracks(
+        tracks_engine,
+        world.clock,
+        known_unit=lambda unit_id: picture.now.unit(unit_id) is not None,
+        on_incident=on_incident,
+    )
     folder = city_folder(config)
     city: City | None = None
     if folder is not None:

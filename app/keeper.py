@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from app import jobs, migrations, trace
 from app.core import Core, wait_for_core
@@ -74,6 +75,11 @@ class Keeper:
                 core.door.submit(command, SYSTEM)
             except Refused as error:
                 log.warning("could not lapse the request for %s: %s", command.unit, error)
+        try:
+            core.tracks.tend()
+        except SQLAlchemyError as error:
+            # Positions that are not thinned out take room and no more; deadlines must go on.
+            log.warning("the history of positions cannot be tended: %s", getattr(error, "orig", error))
         now_s = core.world.clock.monotonic_s()
         if now_s >= self._verify_at_s and mine():
             self._verify_at_s = now_s + VERIFY_EVERY_S

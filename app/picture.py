@@ -156,7 +156,8 @@ class Picture:
     def get(self, subject: str) -> Entity | None:
         """A subject as committed; one that has left memory is fetched from the log."""
         found = self._published.get(subject)
-        if found is None:
+        # Units never leave memory, and every position asks for its own: an unknown one must cost nothing.
+        if found is None and not (self._loaded and subject.startswith("unit:")):
             with self._engine.connect() as connection:
                 facts = subject_facts(connection, subject, until=self.position)
             found = fold(subject, facts) if facts else None

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData()
@@ -182,6 +183,8 @@ last_fix = Table(
     Column("heading_deg", Float),
     Column("accuracy_m", Float),
     Column("source", String(64), nullable=False),
+    # Up to here the unit's history is thinned out.
+    Column("thinned_at", BigInteger, nullable=False, server_default="0"),
 )
 
 fix = Table(
@@ -197,5 +200,7 @@ fix = Table(
     Column("heading_deg", Float),
     Column("accuracy_m", Float),
     Column("source", String(64), nullable=False),
+    # The unit was on an incident: this stays as it is for as long as history is kept.
+    Column("evidence", Boolean, nullable=False, server_default=false()),
     Index("fix_unit_observed", "unit", "observed_at", "source", unique=True),
 )

@@ -3,6 +3,11 @@
 A fix is acknowledged (202) while it is still in memory, and an OS thread of its own writes what came in
 every quarter of a second, so that it is on disk within one second. Other processes that share the
 database follow by `rev`, a number that grows with every change of a last fix.
+
+History is thinned twice, each time within a stated error: of a unit that stands still only the first fix,
+the last and one a minute are written; and what is older than a day is reduced to the fixes between which a
+straight line at even speed tells the rest (top-down time-ratio, Meratnia and de By, EDBT 2004). Fixes of
+units on an incident stay as they were written. `tend` does the second part and drops what is too old.
 """
 
 from __future__ import annotations
@@ -19,7 +24,6 @@ from numpy.typing import ArrayLike, NDArray
 from sqlalchemy import (
     Connection,
     Engine,
-    and_,
     create_engine,
     delete,
     event,
@@ -30,20 +34,38 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import NullPool
 
 from app.native import Empty, Promise, SimpleQueue, offload, original, start_thread
 from app.ports import Clock
 from app.tables import fix as fix_table
 from app.tables import last_fix
+from gis.geometry import EARTH_RADIUS_M
 
 TOO_OLD_US = 7 * 86_400_000_000
 PENDING_MAX = 100_000
+STAND_M = 5.0
+"""A unit that stays this near to where it stopped stands still."""
+HEARTBEAT_US = 60_000_000
+"""How often the fix of a unit that stands still is written all the same."""
+ERROR_M = 2 * STAND_M
+"""How far at most a reported position lies from the line, in time, between the fixes that were written."""
+FULL_HOURS = 24.0
+"""How long history stays as it was written."""
+COARSE_M = 15.0
+"""How far at most a fix that is thinned out later lies from the line between those that are kept."""
+STOP_US = 60_000_000
+"""Of a stop that lasts this long the first and the last fix are kept for good."""
 _BATCH_MAX = 2_000
+_ROWS_AT_ONCE = (256, 32, 4, 1)
 _RETRY_S_MAX = 1.0
 _PRUNE_EVERY_S = 60.0
-_PRUNE_MAX = 5_000
+_PRUNE_MAX = 2_000
+_THIN_LAG_US = 3_600_000_000
+_THIN_UNITS_MAX = 8
+_THIN_ROWS_MAX = 2_000
+_FREE_PAGES = 1_000
+_VACUUM_PAGES = 500
 # Writers of different processes take turns, so that a follower never sees rev n+1 before rev n.
 _PG_LOCK = 0x5354_5241_4A41
 
@@ -137,14 +159,29 @@ _U16_UNKNOWN = 65_535
 class _Pending(NamedTuple):
     since_s: float
     moves: bool
+    """Whether it is a last fix."""
+    kept: bool
+    """Whether it goes into the history."""
+    evidence: bool
     fix: StoredFix
+
+
+class _Stand(NamedTuple):
+    """Where a unit stopped, or just is: its fixes near there are not written one by one."""
+
+    lon: float
+    lat: float
+    since_us: int
+    written_us: int
+    source: str
 
 
 def open_engine(url: str) -> Engine:
     """The engine for `Tracks`: connections that no event loop shares, and that give up rather than hang.
 
     On SQLite this is a file of its own, in WAL mode with synchronous=FULL: four commits a second cost
-    nothing, and with NORMAL a power cut may take everything since the last checkpoint, not one second.
+    nothing, and with NORMAL a power cut may take everything since the last checkpoint, not one second. A new
+    file can give pages back when much was dropped (auto_vacuum=INCREMENTAL).
     """
     if not url.startswith("sqlite"):
         return create_engine(
@@ -160,6 +197,9 @@ def open_engine(url: str) -> Engine:
 
     @event.listens_for(engine, "connect")
     def set_up(dbapi: Any, _record: Any) -> None:
+        # Heeded only while the file is empty, and later it would wait for the lock of whoever writes.
+        if dbapi.execute("PRAGMA page_count").fetchone() == (0,):
+            dbapi.execute("PRAGMA auto_vacuum=INCREMENTAL")
         dbapi.execute("PRAGMA journal_mode=WAL")
         dbapi.execute("PRAGMA synchronous=FULL")
 
@@ -169,10 +209,11 @@ def open_engine(url: str) -> Engine:
 class Tracks:
     """The positions of one process.
 
-    `known_unit` says whether a call sign is registered; it must answer from memory. Call `start` once,
-    `close` at the end; without `start`, `step` does by hand what the thread does, for tests and tools.
-    Every other method may be called from any thread or greenlet and does not wait for the database,
-    except `trail` and `drain`.
+    `known_unit` says whether a call sign is registered, `on_incident` whether that unit's way is evidence
+    just now; both must answer from memory. Call `start` once, `close` at the end; without `start`, `step`
+    does by hand what the thread does, for tests and tools. `tend` belongs to one process of all, the
+    keeper's. Every other method may be called from any thread or greenlet and does not wait for the
+    database, except `trail` and `drain`.
     """
 
     def __init__(
@@ -181,28 +222,37 @@ class Tracks:
         clock: Clock,
         *,
         known_unit: Callable[[str], bool],
+        on_incident: Callable[[str], bool] = lambda unit: False,
         flush_interval_s: float = 0.25,
         history: bool = True,
         history_days: float = 30,
+        full_hours: float = FULL_HOURS,
         max_future_s: float = 5,
         pending_max: int = PENDING_MAX,
     ) -> None:
         self._engine = engine
         self._clock = clock
         self._known_unit = known_unit
+        self._on_incident = on_incident
         self._flush_interval_s = flush_interval_s
         self._history = history
         self._history_us = round(history_days * 86_400_000_000)
+        self._full_us = round(full_hours * 3_600_000_000)
         self._max_future_us = round(max_future_s * 1_000_000)
         self._pending_max = pending_max
 
         allocate_lock = original("_thread", "allocate_lock")
         self._lock = allocate_lock()
         """Guards everything below it; held for memory work only, never across I/O."""
-        self._rows: NDArray[np.void] = np.array([_NOWHERE] * 64, dtype=_ROW)
         self._units: list[str] = []
-        self._sources: list[str] = []
         self._index: dict[str, int] = {}
+        self._last: list[StoredFix | None] = []
+        self._stands: list[_Stand | None] = []
+        self._held: list[StoredFix | None] = []
+        """The newest fix of a unit that stands still, while it is not in the history."""
+        self._moved: set[int] = set()
+        """Whose last fix is newer than its row in the arrays: each is copied once, however often it moved."""
+        self._rows: NDArray[np.void] = np.array([_NOWHERE] * 64, dtype=_ROW)
         self._tick = 0
         self._pending: list[_Pending] = []
         self._waiting: list[Promise[bool]] = []
@@ -278,7 +328,6 @@ class Tracks:
                 while self._pending:
                     self._write(db, self._pending[:_BATCH_MAX])
                 self._follow(db)
-                self._prune(db)
             except Exception as error:  # noqa: BLE001 - whatever it is, positions must go on being kept
                 self._disconnect()
                 self._error = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
@@ -319,14 +368,15 @@ class Tracks:
         good: list[tuple[int, StoredFix]] = []
         known: dict[str, bool] = {}
         for i, row in enumerate(rows):
-            if row.unit not in known:
-                known[row.unit] = self._known_unit(row.unit)
-            fault = self._fault(row, known[row.unit], received_us)
+            unit = row.unit
+            if unit not in known:
+                known[unit] = self._known_unit(unit)
+            fault = self._fault(row, known[unit], received_us)
             if fault is not None:
-                refused.append(Refusal(i, row.unit, *fault))
+                refused.append(Refusal(i, unit, *fault))
                 continue
-            kept = StoredFix(
-                row.unit,
+            new = StoredFix(
+                unit,
                 float(row.lon),
                 float(row.lat),
                 row.observed_us,
@@ -336,28 +386,58 @@ class Tracks:
                 _within(row.accuracy_m, 0, 1e7),
                 source,
             )
-            good.append((i, kept))
+            good.append((i, new))
+        evidence = {unit: self._on_incident(unit) for unit in known if known[unit]}
         late = duplicates = 0
         since_s = self._clock.monotonic_s()
         with self._lock:
-            for i, kept in good:
-                n = self._index_of(kept.unit)
-                last_us = int(self._rows["observed_us"][n])
-                moves = self._wins(kept, last_us, float(self._rows["accuracy_m"][n]))
-                if not moves and kept.observed_us == last_us:
+            for i, new in good:
+                n = self._index_of(new.unit)
+                last = self._last[n]
+                moves = self._wins(new, last)
+                if not moves and last is not None and new.observed_us == last.observed_us:
                     duplicates += 1
                     continue
                 if len(self._pending) >= self._pending_max:
-                    refused.append(Refusal(i, kept.unit, "overloaded", self._overload()))
+                    refused.append(Refusal(i, new.unit, "overloaded", self._overload()))
                     continue
-                if moves:
-                    self._move(n, kept)
-                else:
-                    late += 1
-                if moves or self._history:
-                    self._pending.append(_Pending(since_s, moves, kept))
+                late += not moves
+                self._take(n, new, moves, since_s, evidence[new.unit])
         refused.sort(key=lambda refusal: refusal.index)
         return Receipt(len(rows) - len(refused), late, duplicates, refused)
+
+    def _take(self, n: int, new: StoredFix, moves: bool, since_s: float, evidence: bool) -> None:
+        """Move the unit, and decide what of it is history."""
+        stand = self._stands[n]
+        stands_still = stand is not None and _is_near(stand, new)
+        kept = self._history
+        if not moves:
+            # Within a stop that is told already, an older fix adds nothing.
+            last = self._last[n]
+            if stand is not None and last is not None:
+                kept = kept and not (stands_still and stand.since_us <= new.observed_us <= last.observed_us)
+            if kept:
+                self._pending.append(_Pending(since_s, False, True, evidence, new))
+            return
+        if kept:
+            if stand is None or not stands_still or new.observed_us < stand.written_us:
+                self._release(n, since_s, evidence)
+                self._stands[n] = _Stand(new.lon, new.lat, new.observed_us, new.observed_us, new.source)
+            elif new.observed_us - stand.written_us >= HEARTBEAT_US:
+                self._held[n] = None
+                self._stands[n] = stand._replace(written_us=new.observed_us)
+            else:
+                self._held[n] = new
+                kept = False
+        self._last[n] = new
+        self._moved.add(n)
+        self._pending.append(_Pending(since_s, True, kept, evidence, new))
+
+    def _release(self, n: int, since_s: float, evidence: bool) -> None:
+        """The stop is over: its last fix says how long it was."""
+        held, self._held[n] = self._held[n], None
+        if held is not None:
+            self._pending.append(_Pending(since_s, False, True, evidence, held))
 
     def _fault(self, row: Fix, known: bool, received_us: int) -> tuple[str, str] | None:
         if not known:
@@ -381,26 +461,36 @@ class Tracks:
         why = f": {self._error}" if self._error else ""
         return f"{len(self._pending)} positions wait to be saved{why}"
 
-    def _wins(self, new: StoredFix, last_us: int, last_accuracy_m: float) -> bool:
+    def _wins(self, new: StoredFix, last: StoredFix | None) -> bool:
         """Whether `new` takes the place of a last fix: the newest observed, or at the same instant the
         more accurate. A last fix that lies in the future was made by a wrong clock and gives way."""
-        if new.observed_us == last_us:
-            return new.accuracy_m is not None and not last_accuracy_m <= new.accuracy_m
-        return new.observed_us > last_us or last_us > new.received_us + self._max_future_us
+        if last is None:
+            return True
+        if new.observed_us == last.observed_us:
+            return new.accuracy_m is not None and (
+                last.accuracy_m is None or new.accuracy_m < last.accuracy_m
+            )
+        return new.observed_us > last.observed_us or last.observed_us > new.received_us + self._max_future_us
 
-    def _move(self, n: int, to: StoredFix) -> None:
+    def _copy_moved(self) -> None:
+        """Bring the arrays up to date with the last fixes."""
+        if not self._moved:
+            return
         self._tick += 1
-        self._rows[n] = (
-            to.lon,
-            to.lat,
-            to.observed_us,
-            to.received_us,
-            _nan(to.speed_mps),
-            _nan(to.heading_deg),
-            _nan(to.accuracy_m),
-            self._tick,
-        )
-        self._sources[n] = to.source
+        for n in self._moved:
+            last = self._last[n]
+            if last is not None:
+                self._rows[n] = (
+                    last.lon,
+                    last.lat,
+                    last.observed_us,
+                    last.received_us,
+                    _nan(last.speed_mps),
+                    _nan(last.heading_deg),
+                    _nan(last.accuracy_m),
+                    self._tick,
+                )
+        self._moved.clear()
 
     # ---- out
 
@@ -417,12 +507,19 @@ class Tracks:
                 more = np.array([_NOWHERE] * n, dtype=_ROW)
                 self._rows = np.concatenate((self._rows, more))
             self._units.append(unit)
-            self._sources.append("")
+            self._last.append(None)
+            self._stands.append(None)
+            self._held.append(None)
         return n
+
+    def units(self) -> list[str]:
+        """The units by index; the list grows at its end only."""
+        return self._units
 
     def arrays(self) -> Fixes:
         """A copy of the last fixes, all of one moment."""
         with self._lock:
+            self._copy_moved()
             units = tuple(self._units)
             rows = self._rows[: len(units)].copy()
         columns = {name: np.ascontiguousarray(rows[name]) for name in _ROW.names or () if name != "tick"}
@@ -431,39 +528,50 @@ class Tracks:
     def changed_since(self, tick: int) -> tuple[int, NDArray[np.int64]]:
         """The tick now, and the indices of the units that moved after `tick`; begin with 0."""
         with self._lock:
+            self._copy_moved()
             return self._tick, np.flatnonzero(self._rows["tick"][: len(self._units)] > tick)
 
     def last(self, unit: str) -> StoredFix | None:
         """The last fix of `unit`, or None when it never had one."""
         with self._lock:
             n = self._index.get(unit)
-            if n is None or math.isnan(self._rows["lon"][n]):
-                return None
-            lon, lat, observed_us, received_us, speed_mps, heading_deg, accuracy_m, _ = self._rows[n].item()
-            source = self._sources[n]
-        return StoredFix(
-            unit,
-            lon,
-            lat,
-            observed_us,
-            received_us,
-            _none(speed_mps),
-            _none(heading_deg),
-            _none(accuracy_m),
-            source,
-        )
+            return None if n is None else self._last[n]
 
-    def trail(self, unit: str, from_us: int, to_us: int, limit: int = 1000) -> list[StoredFix]:
-        """The newest `limit` fixes of `unit` observed in [from_us, to_us], oldest first, from disk."""
+    def trail(
+        self,
+        unit: str,
+        from_us: int,
+        to_us: int,
+        limit: int = 1000,
+        after: tuple[int, str] | None = None,
+    ) -> list[StoredFix]:
+        """The first `limit` fixes of `unit` observed in [from_us, to_us], oldest first, from disk; those
+        after the fix of that time and source, to go on where an earlier call ended.
+
+        A straight line at even speed between two of them tells where the unit was in between: within ERROR_M
+        of what it reported, and within ERROR_M + COARSE_M where history is older than a day.
+        """
         columns = [fix_table.c[name] for name in _COLUMNS]
+        at, source = fix_table.c.observed_at, fix_table.c.source
         wanted = (
             select(*columns)
-            .where(fix_table.c.unit == unit, fix_table.c.observed_at.between(from_us, to_us))
-            .order_by(fix_table.c.observed_at.desc())
+            .where(fix_table.c.unit == unit, at >= (after[0] if after else from_us), at <= to_us)
+            .order_by(at, source)
             .limit(limit)
         )
+        if after is not None:
+            wanted = wanted.where(or_(at > after[0], source > after[1]))
+        newest = select(*(last_fix.c[name] for name in _COLUMNS)).where(last_fix.c.unit == unit)
         with self._engine.connect() as db:
-            return [StoredFix(*row) for row in db.execute(wanted)][::-1]
+            found = [StoredFix(*row) for row in db.execute(wanted)]
+            # Of a unit that stands still the newest fix is not in the history yet.
+            row = db.execute(newest).first() if len(found) < limit else None
+        if row is not None:
+            last = StoredFix(*row)
+            before = (found[-1].observed_us, found[-1].source) if found else after or (from_us - 1, "")
+            if (last.observed_us, last.source) > before and last.observed_us <= to_us:
+                found.append(last)
+        return found
 
     def frame(self, indices: ArrayLike, now_us: int) -> bytes:
         """The binary position frame of the units at `indices` (those without a fix are left out).
@@ -474,6 +582,7 @@ class Tracks:
         """
         n = np.asarray(indices, dtype=np.int64).reshape(-1)
         with self._lock:
+            self._copy_moved()
             rows = self._rows[n]
         here = ~np.isnan(rows["lon"])
         n, rows = n[here], rows[here]
@@ -527,34 +636,40 @@ class Tracks:
             if db.dialect.name == "postgresql":
                 db.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _PG_LOCK})
             before = db.execute(select(func.coalesce(func.max(last_fix.c.rev), 0))).scalar_one()
-            rows = [
-                {**_record(kept), "rev": rev} for rev, kept in enumerate(newest.values(), start=before + 1)
-            ]
-            if rows:
-                db.execute(self._upsert(db.dialect.name), rows)
-            if self._history:
-                insert = _INSERT[db.dialect.name](fix_table).on_conflict_do_nothing()
-                db.execute(insert, [_record(pending.fix) for pending in batch])
+            last = [(*kept, rev) for rev, kept in enumerate(newest.values(), start=before + 1)]
+            self._insert(db, "INSERT INTO last_fix ({}, rev)", last, self._upsert())
+            history = [(*pending.fix, pending.evidence) for pending in batch if pending.kept]
+            self._insert(db, "INSERT INTO fix ({}, evidence)", history, "ON CONFLICT DO NOTHING")
         with self._lock:
             del self._pending[: len(batch)]
         if before == self._rev:
             # Nobody else wrote in between: what is new on disk is what memory holds already.
-            self._rev = before + len(rows)
+            self._rev = before + len(last)
 
-    def _upsert(self, dialect: str) -> Any:
-        insert = _INSERT[dialect](last_fix)
-        new, old = insert.excluded, last_fix.c
-        unknown_m = 1e9
-        wins = or_(
-            new.observed_at > old.observed_at,
-            and_(
-                new.observed_at == old.observed_at,
-                func.coalesce(new.accuracy_m, unknown_m) < func.coalesce(old.accuracy_m, unknown_m),
-            ),
-            old.observed_at > new.received_at + self._max_future_us,
+    def _insert(self, db: Connection, head: str, rows: list[tuple[Any, ...]], tail: str) -> None:
+        """Many rows a statement: each statement lets go of the interpreter once and must win it back from the
+        event loop, which with one row a statement took longer than the writing."""
+        mark = "?" if db.dialect.name == "sqlite" else "%s"
+        cursor = db.connection.cursor()
+        done = 0
+        for size in _ROWS_AT_ONCE:
+            one = f"({', '.join([mark] * len(rows[0]))})" if rows else ""
+            while len(rows) - done >= size:
+                values = ", ".join([one] * size)
+                sql = f"{head.format(', '.join(_COLUMNS))} VALUES {values} {tail}"
+                cursor.execute(sql, [value for row in rows[done : done + size] for value in row])
+                done += size
+        cursor.close()
+
+    def _upsert(self) -> str:
+        """Only a better fix replaces the last one, whichever process brings it: `_wins` for the database."""
+        changed = ", ".join(f"{name} = excluded.{name}" for name in (*_COLUMNS[1:], "rev"))
+        return (
+            f"ON CONFLICT (unit) DO UPDATE SET {changed} WHERE excluded.observed_at > last_fix.observed_at"
+            " OR (excluded.observed_at = last_fix.observed_at"
+            " AND coalesce(excluded.accuracy_m, 1e9) < coalesce(last_fix.accuracy_m, 1e9))"
+            f" OR last_fix.observed_at > excluded.received_at + {self._max_future_us}"
         )
-        changed = {name: new[name] for name in (*_COLUMNS[1:], "rev")}
-        return insert.on_conflict_do_update(index_elements=["unit"], set_=changed, where=wins)
 
     def _follow(self, db: Connection) -> None:
         columns = [last_fix.c[name] for name in _COLUMNS]
@@ -563,19 +678,44 @@ class Tracks:
             rows = db.execute(newer).all()
         if not rows:
             return
+        since_s = self._clock.monotonic_s()
         with self._lock:
             for _, *values in rows:
-                kept = StoredFix(*values)
-                n = self._index_of(kept.unit)
-                last = self._rows[n]
-                if self._wins(kept, int(last["observed_us"]), float(last["accuracy_m"])):
-                    self._move(n, kept)
+                new = StoredFix(*values)
+                n = self._index_of(new.unit)
+                if self._wins(new, self._last[n]):
+                    self._hear(n, new, since_s)
         self._rev = rows[-1].rev
 
+    def _hear(self, n: int, new: StoredFix, since_s: float) -> None:
+        """A fix that another process took, or this one before it was started anew."""
+        stand = self._stands[n]
+        if self._history and (stand is None or not _is_near(stand, new)):
+            if stand is None:
+                # Whoever took it may have ended before a stop was over.
+                self._held[n] = new
+            else:
+                self._release(n, since_s, evidence=False)
+            self._stands[n] = _Stand(new.lon, new.lat, new.observed_us, new.observed_us, new.source)
+        self._last[n] = new
+        self._moved.add(n)
+
+    # ---- old history; only ever called by the keeper's process
+
+    def tend(self) -> None:
+        """Thin out and drop old history, a little at a time, so that no flush waits for it; call it every
+        second. Whatever the database raises comes through."""
+        if not self._history:
+            return
+        with self._engine.connect() as db:
+            self._prune(db)
+            self._thin(db)
+            if db.dialect.name == "sqlite":
+                self._give_back(db)
+
     def _prune(self, db: Connection) -> None:
-        """Drop the oldest history, a little at a time, so that no flush waits for it."""
         now_s = self._clock.monotonic_s()
-        if not self._history or now_s - self._pruned_s < _PRUNE_EVERY_S:
+        if now_s - self._pruned_s < _PRUNE_EVERY_S:
             return
         with db.begin():
             oldest = db.execute(
@@ -588,8 +728,93 @@ class Tracks:
         if len(expired) < _PRUNE_MAX:
             self._pruned_s = now_s
 
+    def _thin(self, db: Connection) -> None:
+        """Reduce what has become older than a day; each unit's turn comes once an hour."""
+        horizon_us = self._clock.now_us() - self._full_us
+        with db.begin():
+            due = db.execute(
+                select(last_fix.c.unit, last_fix.c.thinned_at)
+                .where(last_fix.c.thinned_at < horizon_us - _THIN_LAG_US)
+                .order_by(last_fix.c.thinned_at)
+                .limit(_THIN_UNITS_MAX)
+            ).all()
+        c = fix_table.c
+        for unit, from_us in due:
+            wanted = (
+                select(c.id, c.observed_at, c.lon, c.lat, c.evidence)
+                .where(c.unit == unit, c.observed_at >= from_us, c.observed_at <= horizon_us)
+                .order_by(c.observed_at, c.source)
+                .limit(_THIN_ROWS_MAX)
+            )
+            with db.begin():
+                rows = db.execute(wanted).all()
+                to_us = horizon_us
+                if len(rows) == _THIN_ROWS_MAX:
+                    to_us = max(rows[-1].observed_at, from_us + 1)
+                if len(rows) > 2:
+                    ids, at_us, lon, lat, evidence = (np.array(column) for column in zip(*rows, strict=True))
+                    gone = ids[~essential(at_us, lon, lat, evidence.astype(bool))].tolist()
+                    for i in range(0, len(gone), 500):
+                        db.execute(delete(fix_table).where(c.id.in_(gone[i : i + 500])))
+                db.execute(update(last_fix).where(last_fix.c.unit == unit).values(thinned_at=to_us))
 
-_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+    def _give_back(self, db: Connection) -> None:
+        """Shrink the file when much of it is free; otherwise new positions fill the gaps."""
+        free = db.exec_driver_sql("PRAGMA freelist_count").scalar_one()
+        if free > _FREE_PAGES and free > db.exec_driver_sql("PRAGMA page_count").scalar_one() // 4:
+            db.exec_driver_sql(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").all()
+            db.commit()
+
+
+def essential(
+    observed_us: NDArray[np.int64],
+    lon: NDArray[np.float64],
+    lat: NDArray[np.float64],
+    evidence: NDArray[np.bool_],
+    tolerance_m: float = COARSE_M,
+) -> NDArray[np.bool_]:
+    """Which fixes of one unit, in order of time, must stay: the first, the last, those marked as evidence,
+    both ends of every stop of STOP_US or longer, and as many more as it takes for each of the others to lie
+    within `tolerance_m` of the straight line, travelled at even speed, between its neighbours that stay."""
+    degree_m = math.pi / 180 * EARTH_RADIUS_M
+    x_m = ((lon - lon[0] + 180) % 360 - 180) * degree_m * np.cos(np.radians(lat[0]))
+    y_m = (lat - lat[0]) * degree_m
+    t_s = (observed_us - observed_us[0]) / 1e6
+    stays = evidence.copy()
+    stays[[0, -1]] = True
+    first = 0
+    for i in range(1, len(t_s) + 1):
+        if i < len(t_s) and math.hypot(x_m[i] - x_m[first], y_m[i] - y_m[first]) <= ERROR_M:
+            continue
+        if observed_us[i - 1] - observed_us[first] >= STOP_US:
+            stays[[first, i - 1]] = True
+        first = i
+    ends = np.flatnonzero(stays)
+    spans = list(zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True))
+    while spans:
+        a, b = spans.pop()
+        if b - a < 2:
+            continue
+        share = (t_s[a + 1 : b] - t_s[a]) / max(t_s[b] - t_s[a], 1e-6)
+        off_m = np.hypot(
+            x_m[a] + share * (x_m[b] - x_m[a]) - x_m[a + 1 : b],
+            y_m[a] + share * (y_m[b] - y_m[a]) - y_m[a + 1 : b],
+        )
+        furthest = int(np.argmax(off_m))
+        if off_m[furthest] > tolerance_m:
+            middle = a + 1 + furthest
+            stays[middle] = True
+            spans += [(a, middle), (middle, b)]
+    return stays
+
+
+def _is_near(stand: _Stand, new: StoredFix) -> bool:
+    if new.source != stand.source:
+        return False
+    x_deg = (new.lon - stand.lon) * math.cos(math.radians(stand.lat))
+    return math.hypot(x_deg, new.lat - stand.lat) * math.pi / 180 * EARTH_RADIUS_M <= STAND_M
+
+
 _COLUMNS = (
     "unit",
     "lon",
@@ -604,10 +829,6 @@ _COLUMNS = (
 """The columns of both tables, in the order of StoredFix."""
 
 
-def _record(kept: StoredFix) -> dict[str, Any]:
-    return dict(zip(_COLUMNS, kept, strict=True))
-
-
 def _within(value: float | None, low: float, high: float) -> float | None:
     return float(value) if value is not None and low <= value <= high else None
 
@@ -618,10 +839,6 @@ def _heading(value: float | None) -> float | None:
 
 def _nan(value: float | None) -> float:
     return math.nan if value is None else value
-
-
-def _none(value: float) -> float | None:
-    return None if math.isnan(value) else value
 
 
 def _words(us: int) -> str:

@@ -62,13 +62,17 @@ class Console:
         self._token = token
         self._seen = seen
         self.frame: dict[str, Any] | None = None
+        self.position_frames = 0
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
         async with websockets.connect(self._url, max_size=None, compression=None) as ws:
             async for packet in ws:
                 now = time.perf_counter()
-                if isinstance(packet, bytes) or packet.startswith("451-"):
+                if isinstance(packet, bytes):
+                    self.position_frames += 1
+                    continue
+                if packet.startswith("451-"):
                     continue
                 if packet == "2":
                     await ws.send("3")
@@ -100,7 +104,7 @@ def run(full: bool, folder: Path) -> list[Figure]:
         cwd=ROOT, env={**os.environ, **env, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     try:
-        _wait(url, server)
+        wait_for(url, server)
         return asyncio.run(_measure(url, console_token, gateway_token, rounds, pause_s))
     finally:
         server.terminate()
@@ -123,15 +127,16 @@ def _seed(config: Config) -> tuple[str, str]:
         core.close()
 
 
-def _wait(url: str, server: subprocess.Popen[bytes]) -> None:
+def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    """Wait until the server is well. Raises BenchError when it ends, or after a minute."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
         if server.poll() is not None:
             raise BenchError("the server ended before it answered")
         try:
-            if requests.get(f"{url}/healthz", timeout=2).status_code == 200:
+            if requests.get(f"{url}/healthz", timeout=2).ok:
                 return
-        except requests.ConnectionError:
+        except requests.RequestException:
             time.sleep(0.2)
     raise BenchError("the server did not answer within a minute")
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from flask import Response, jsonify, request
 from flask_openapi3 import Tag
-from pydantic import Field, RootModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from app.api import shapes
 from app.api.doors import (
@@ -28,9 +28,10 @@ from app.api.doors import (
     unit_row,
 )
 from app.api.incidents import Location, Resolution
-from app.auth import explain, may
+from app.auth import explain
 from app.tracks import Fix
 from dispatch import commands as c
+from dispatch.commands import Actor
 
 TAG = Tag(name="Units", description="Crews and vehicles: owned ones are commanded, requested ones are asked.")
 POSITIONS_MAX = 1000
@@ -76,8 +77,12 @@ class NewFlag(Strict):
     on: bool = Field(strict=True)
 
 
-class PositionIn(Strict):
-    unit: str = Field(min_length=1, max_length=32)
+class PositionIn(BaseModel):
+    """Checked some thousand times a second: its rules are such that no Python code runs for a field."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    unit: str = Field(min_length=1, max_length=32, pattern=r"^[^\x00]*$")
     lon: float = Field(ge=-180, le=180, allow_inf_nan=False, strict=True)
     lat: float = Field(ge=-90, le=90, allow_inf_nan=False, strict=True)
     observed_at: str = Field(max_length=40)
@@ -90,7 +95,7 @@ class Positions(RootModel[list[PositionIn]]):
     """Up to 1,000 positions; each stands for itself: a wrong one is refused by name, the rest are kept."""
 
 
-_position = TypeAdapter(PositionIn)
+_position = PositionIn.__pydantic_validator__
 
 
 @blueprint.get("/units", tags=[TAG], summary="The unit board", responses={200: shapes.Units})
@@ -223,31 +228,23 @@ def post_positions() -> tuple[Response, int]:
             413, "too-many-positions", f"{len(given)} positions in one request; {POSITIONS_MAX} are the most."
         )
     parts = core()
-    state = parts.picture.now
     fixes: list[Fix] = []
     at: list[int] = []
     refused: list[dict[str, Any]] = []
+    barred: dict[str, str] = {}
     for index, item in enumerate(given):
-        name = item.get("unit") if isinstance(item, dict) else None
-        name = name if isinstance(name, str) else None
         try:
             one = _position.validate_python(item)
             observed_us = parse_moment(one.observed_at)
-        except ValidationError as error:
-            fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            field = ".".join(str(part) for part in fault["loc"]) or "row"
-            code = "bad-coordinates" if field in ("lon", "lat") else "invalid"
-            refused.append({"index": index, "unit": name, "code": code, "detail": f"{field}: {fault['msg']}"})
-            continue
         except (ValueError, OverflowError) as error:
-            refused.append(
-                {"index": index, "unit": name, "code": "bad-time", "detail": f"observed_at: {error}"}
-            )
+            refused.append({"index": index, **_fault(item, error)})
             continue
-        unit = state.unit(one.unit)
-        if unit is not None and not may(who_asks, "position.report", district=unit.district, unit=unit.id):
-            why = explain(who_asks, "position.report", district=unit.district, unit=unit.id)
-            refused.append({"index": index, "unit": one.unit, "code": "forbidden", "detail": why})
+        if one.unit not in barred:
+            barred[one.unit] = barred_from(who_asks, one.unit)
+        if barred[one.unit]:
+            refused.append(
+                {"index": index, "unit": one.unit, "code": "forbidden", "detail": barred[one.unit]}
+            )
             continue
         fixes.append(
             Fix(one.unit, one.lon, one.lat, observed_us, one.speed_mps, one.heading_deg, one.accuracy_m)
@@ -267,3 +264,26 @@ def post_positions() -> tuple[Response, int]:
         "refused": refused,
     }
     return jsonify(answer), 202
+
+
+def barred_from(who_asks: Actor, unit_id: str) -> str:
+    """Why this caller may not report the position of that unit; empty when it may, or nobody knows it."""
+    unit = core().picture.now.unit(unit_id)
+    if unit is None:
+        return ""
+    return explain(who_asks, "position.report", district=unit.district, unit=unit.id)
+
+
+def _fault(item: Any, error: Exception) -> dict[str, Any]:
+    """What is wrong with one position of a batch."""
+    name = item.get("unit") if isinstance(item, dict) else None
+    if not isinstance(error, ValidationError):
+        return {"unit": name, "code": "bad-time", "detail": f"observed_at: {error}"}
+    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    field = ".".join(str(part) for part in fault["loc"]) or "row"
+    code = "bad-coordinates" if field in ("lon", "lat") else "invalid"
+    return {
+        "unit": name if isinstance(name, str) else None,
+        "code": code,
+        "detail": f"{field}: {fault['msg']}",
+    }

@@ -70,6 +70,12 @@ def trouble(tracks: Tracks) -> str | None:
     return tracks.trouble
 
 
+def written(engine: Engine) -> int:
+    """How many fixes lie in the history."""
+    with engine.connect() as db:
+        return int(db.execute(select(func.count()).select_from(fix_table)).scalar_one())
+
+
 def history(tracks: Tracks, unit: str = "F21") -> list[tuple[int, float]]:
     return [(kept.observed_us, kept.lon) for kept in tracks.trail(unit, 0, 2**62, limit=10_000)]
 
@@ -368,12 +374,12 @@ def test_after_a_restart_the_last_fixes_are_there_before_the_first_request(
     assert (last.lon, last.accuracy_m, last.speed_mps) == (24.94, 4.0, None)
 
 
-def test_without_history_only_the_last_fix_is_kept(process: Process, now: int) -> None:
+def test_without_history_only_the_last_fix_is_kept(process: Process, engine: Engine, now: int) -> None:
     tracks = process(history=False)
     tracks.accept([at(now), at(now - S)], "avl", now)
     tracks.accept([at(now + S)], "avl", now + S)
     assert tracks.drain()
-    assert history(tracks) == []
+    assert written(engine) == 0
     last = tracks.last("F21")
     assert last is not None
     assert last.observed_us == now + S
@@ -385,19 +391,26 @@ def test_history_older_than_its_term_is_dropped(process: Process, clock: FakeClo
     tracks.step()
     clock.advance(43_200)
     kept_us = clock.now_us()
-    tracks.accept([at(kept_us)], "avl", kept_us)
+    tracks.accept([at(kept_us, lon=25)], "avl", kept_us)
     tracks.step()
+    tracks.tend()
     assert len(history(tracks)) == 2
     clock.advance(43_201)
-    tracks.step()
+    tracks.tend()
     assert [observed_us for observed_us, _ in history(tracks)] == [kept_us]
 
 
-def test_a_trail_gives_the_newest_fixes_of_a_span_in_order(tracks: Tracks, now: int) -> None:
-    tracks.accept([at(now - i * S) for i in range(10)], "avl", now)
+def test_a_trail_gives_the_fixes_of_a_span_in_order_and_goes_on_where_it_ended(
+    tracks: Tracks, now: int
+) -> None:
+    tracks.accept([at(now - i * S, lon=24 + i / 100) for i in range(10)], "avl", now)
     tracks.step()
-    seen = [kept.observed_us for kept in tracks.trail("F21", now - 8 * S, now - 2 * S, limit=3)]
-    assert seen == [now - 4 * S, now - 3 * S, now - 2 * S]
+    first = tracks.trail("F21", now - 8 * S, now - 2 * S, limit=4)
+    assert [kept.observed_us for kept in first] == [now - i * S for i in (8, 7, 6, 5)]
+    after = (first[-1].observed_us, first[-1].source)
+    rest = tracks.trail("F21", now - 8 * S, now - 2 * S, limit=4, after=after)
+    assert [kept.observed_us for kept in rest] == [now - i * S for i in (4, 3, 2)]
+    assert tracks.trail("F21", now - 8 * S, now, limit=4, after=(now, "avl")) == []
 
 
 # ---- the thread, and trouble
@@ -452,7 +465,7 @@ def test_on_a_full_disk_nothing_accepted_is_lost_and_everybody_is_told(
     accepted: list[int] = []
     while trouble(tracks) is None:
         now = clock.now_us()
-        assert tracks.accept([at(now)], "avl", now).refused == []
+        assert tracks.accept([at(now, lon=24 + len(accepted) / 1000)], "avl", now).refused == []
         accepted.append(now)
         clock.advance(0.25)
         tracks.step()
@@ -463,7 +476,7 @@ def test_on_a_full_disk_nothing_accepted_is_lost_and_everybody_is_told(
     assert last.observed_us == accepted[-1]
 
     now = clock.now_us()
-    batch = [at(now + i) for i in range(1001)]
+    batch = [at(now + i, lon=20 + i / 1000) for i in range(1001)]
     receipt = tracks.accept(batch, "avl", now)
     assert receipt.accepted == 999
     assert {(refusal.index, refusal.code) for refusal in receipt.refused} == {
@@ -527,9 +540,11 @@ tracks_metadata.create_all(engine)
 clock = SystemClock()
 tracks = Tracks(engine, clock, known_unit=lambda unit: True)
 tracks.start()
+lon = 0.0
 while sys.stdin.readline():
     now = clock.now_us()
-    fixes = [Fix(unit, 24.94, 60.17, now) for unit in ("F21", "F22", "A7")]
+    lon += 0.001
+    fixes = [Fix(unit, lon, 60.17, now) for unit in ("F21", "F22", "A7")]
     assert tracks.accept(fixes, "avl", now).refused == []
     print(now, clock.monotonic_s(), flush=True)
     time.sleep(0.001)  # some 2,000 fixes a second in all
@@ -659,7 +674,8 @@ def test_fixes_may_come_from_many_threads_at_once(process: Process, engine: Engi
 
     def report(thread: int) -> None:
         for i in range(100):
-            tracks.accept([at(now + i * 10 + thread, UNITS[thread % 3])], f"avl{thread}", now)
+            lon = thread + i / 1000
+            tracks.accept([at(now + i * 10 + thread, UNITS[thread % 3], lon)], f"avl{thread}", now)
 
     threads = [threading.Thread(target=report, args=(thread,)) for thread in range(6)]
     for thread in threads:
@@ -667,5 +683,4 @@ def test_fixes_may_come_from_many_threads_at_once(process: Process, engine: Engi
     for thread in threads:
         thread.join()
     assert tracks.drain()
-    with engine.connect() as db:
-        assert db.execute(select(func.count()).select_from(fix_table)).scalar_one() == 600
+    assert written(engine) == 600
