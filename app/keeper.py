@@ -76,7 +76,8 @@ class Keeper:
             except Refused as error:
                 log.warning("could not lapse the request for %s: %s", command.unit, error)
         try:
-            core.tracks.tend()
+            if mine():
+                core.tracks.tend()
         except SQLAlchemyError as error:
             # Positions that are not thinned out take room and no more; deadlines must go on.
             log.warning("the history of positions cannot be tended: %s", getattr(error, "orig", error))

@@ -762,8 +762,9 @@ class Tracks:
         """Shrink the file when much of it is free; otherwise new positions fill the gaps."""
         free = db.exec_driver_sql("PRAGMA freelist_count").scalar_one()
         if free > _FREE_PAGES and free > db.exec_driver_sql("PRAGMA page_count").scalar_one() // 4:
-            db.exec_driver_sql(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").all()
-            db.commit()
+            # The driver would stop after the first page: it sees that no row comes.
+            driver: Any = db.connection.driver_connection
+            driver.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
 
 
 def essential(
@@ -784,7 +785,7 @@ def essential(
     stays[[0, -1]] = True
     first = 0
     for i in range(1, len(t_s) + 1):
-        if i < len(t_s) and math.hypot(x_m[i] - x_m[first], y_m[i] - y_m[first]) <= ERROR_M:
+        if i < len(t_s) and math.hypot(x_m[i] - x_m[first], y_m[i] - y_m[first]) <= STAND_M:
             continue
         if observed_us[i - 1] - observed_us[first] >= STOP_US:
             stays[[first, i - 1]] = True

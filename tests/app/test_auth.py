@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from argon2 import PasswordHasher
-from sqlalchemy import Engine, create_engine, select, update
+from sqlalchemy import Engine, create_engine, event, select, update
 
 from app import auth, cli
 from app.auth import PERMISSIONS, Accounts, BadAccount, BadLogin, Locked, Role, Scope, could, explain, may
@@ -403,6 +403,30 @@ def test_a_token_seen_a_moment_ago_costs_no_query(accounts: Accounts, engine: En
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "connect", lambda: pytest.fail("asked the database"))
         assert accounts.by_token(secret)
+
+
+def test_trackers_that_report_seldom_cost_one_query_for_all_until_one_is_revoked(
+    accounts: Accounts, engine: Engine, clock: FakeClock, process: Process
+) -> None:
+    secrets = [accounts.create_token("field", f"tracker-{n}", [], f"F{n}") for n in range(5)]
+    elsewhere = process()
+    asked: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda _db, _cursor, text, *_: asked.append(text))
+    for secret in secrets:
+        assert accounts.by_token(secret)
+    # Given that each was looked up, when longer than a look-up is trusted goes by between two reports
+    for _ in range(3):
+        clock.advance(auth.CACHE_S * 1.5)
+        asked.clear()
+        assert [a.unit for secret in secrets if (a := accounts.by_token(secret))] == [
+            f"F{n}" for n in range(5)
+        ]
+        # Then one question is asked for all of them
+        assert len([text for text in asked if "token" in text]) == 1
+    # And when another process revokes one, that one is out in time, and the others are not
+    assert elsewhere.revoke_token("tracker-3")
+    clock.advance(auth.CACHE_S)
+    assert [accounts.by_token(secret) is not None for secret in secrets] == [True, True, True, False, True]
 
 
 def test_the_memory_of_look_ups_is_bounded(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
