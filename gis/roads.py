@@ -224,7 +224,9 @@ def _one_limit_kmh(text: str) -> float | None:
     return None
 
 
-def _tagged_size(text: str) -> float | None:
+def tagged_size_m(text: str) -> float | None:
+    """A height or width as tagged ("3.5", "3,5 m", 11'6"), in metres, or a weight in tonnes; None where it is
+    neither."""
     match = re.match(r"^(\d+(?:[.,]\d+)?)\s*(?:m|t|meters?)?$", text.strip().lower())
     if match:
         return float(match[1].replace(",", "."))
@@ -238,7 +240,7 @@ def _too_big(tags: Mapping[str, str], vehicle: Vehicle) -> bool:
         ("maxwidth", vehicle.width_m),
         ("maxweight", vehicle.mass_t),
     ):
-        limit = _tagged_size(tags[key]) if key in tags else None
+        limit = tagged_size_m(tags[key]) if key in tags else None
         if limit is not None and size > limit:
             return True
     return False
