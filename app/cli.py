@@ -77,7 +77,10 @@ def run_build_console(config: Config, given: Namespace) -> None:
 
 
 def run_city_import(config: Config, given: Namespace) -> None:
+    from app import layers
+    from app.ports import SystemClock
     from gis import city
+    from gis.layers import LAYERS
 
     cities = config.var / "cities"
     told = ""
@@ -104,6 +107,8 @@ def run_city_import(config: Config, given: Namespace) -> None:
         info = city.import_city(source, cities, name, progress, tiles=tiles)
     except city.CityError as error:
         raise Trouble(error.message, error.remedy) from None
+    total = layers.load(config, SystemClock(), cities / name, info)
+    up.say(f"  {total:,} features in {len(LAYERS)} reference layers")
     up.say(f"{info.name}: {counts(info.counts)}; ready in {cities / name}")
 
 

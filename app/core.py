@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from sqlalchemy import Engine
 
-from app import trace
+from app import layers, trace
 from app import tracks as tracks_module
 from app.auth import Accounts
 from app.database import UNREACHABLE, open_engine
@@ -138,6 +138,8 @@ def open_core(config: Config, world: World | None = None, *, listen: bool = True
         except CityError as error:
             logging.getLogger("straja").error("the city %s cannot be used: %s", folder.name, error)
     if listen:
+        if city is not None:
+            layers.load_if_newer(engine, world.clock, city.folder, city.info)
         log.start(picture)
         try:
             tracks.start()

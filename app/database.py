@@ -12,6 +12,8 @@ from sqlalchemy import Connection, Dialect, Engine, create_engine, event, exc, m
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql import ClauseElement
 
+from gis import sqlite as spatial
+
 WRITER_LOCK = 0x57AA_1A
 """The PostgreSQL advisory lock that makes one writer of the log of many processes."""
 
@@ -74,6 +76,7 @@ def prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+    spatial.register(connection)
 
 
 def _as_they_are(values: Mapping[str, Any]) -> Any:

@@ -41,6 +41,8 @@ def import_city(upload: str, name: str) -> dict[str, Any]:
     The city's folder appears whole or not at all, so a job that is run twice does no harm.
     Raises gis.city.CityError with a sentence for people when the file is not usable.
     """
+    from app import layers
+    from app.ports import SystemClock
     from gis.city import import_city as build
 
     config = Config.from_env()
@@ -50,6 +52,7 @@ def import_city(upload: str, name: str) -> dict[str, Any]:
         log.info("%s: %s, %d %%", upload, step, round(share * 100))
 
     info = build(source, config.var / "cities", name, progress)
+    layers.load(config, SystemClock(), config.var / "cities" / name, info)
     return {"city": info.name}
 
 

@@ -16,7 +16,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import demo, trace, up
-from app.api import doors, history, incidents, place, session, units  # noqa: F401 - they register handlers
+from app.api import (  # noqa: F401 - they register handlers
+    doors,
+    history,
+    incidents,
+    layers,
+    place,
+    session,
+    units,
+)
 from app.core import Core, open_core
 from app.keeper import is_kept
 from app.live import attach

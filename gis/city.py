@@ -7,6 +7,7 @@ A city is one folder:
     addresses.sqlite     the address book (`gis.address`)
     background.geojson   what the map draws, and the same as background.geojson.gz
     tiles.pmtiles        the base map (`gis.tiles`)
+    layers.geojsonl      the reference layers (`gis.osm_layers`), from where they go into the database
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ import numpy as np
 import osmium
 from osmium.filter import EmptyTagFilter
 
+from gis import osm_layers
 from gis.address import AddressBook, BookBuilder
 from gis.geometry import Box, box_of
 from gis.roads import UNKNOWN_E7, RoadBuilder
@@ -46,8 +48,8 @@ ATTRIBUTION: Final = "© OpenStreetMap contributors"
 SOURCE_BYTES_MAX: Final = 1_000_000_000
 
 Progress = Callable[[str, float], None]
-"""Called with a step ("read", "roads", "addresses", "background", "tiles", "finish") and how much is done, 0
-to 1."""
+"""Called with a step ("read", "roads", "addresses", "background", "layers", "tiles", "finish") and how much is
+done, 0 to 1."""
 
 _AT_FDCWD: Final = -100
 _RENAME_EXCHANGE: Final = 2
@@ -243,9 +245,10 @@ def _build(
         counts = book.save(building, bbox)
         progress("background", 0.75)
         counts.update(background.close())
+    counts.update(osm_layers.extract_layers(source, kind, building, bbox, _within(progress, 0.75, 0.76)))
     try:
         if tiles is None:
-            counts.update(build_tiles(source, kind, building, name, bbox, _within(progress, 0.75, 0.95)))
+            counts.update(build_tiles(source, kind, building, name, bbox, _within(progress, 0.76, 0.95)))
         else:
             take_tiles(tiles, building, bbox)
     except TilesError as error:

@@ -45,7 +45,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from gis.geometry import EARTH_RADIUS_M, Box
-from gis.sqlite import WGS84, apart, ewkb, in_box, index_name, metres, spatial_index
+from gis.sqlite import WGS84, apart, ewkb, in_box, index_name, metres, spatial_ddl
 
 LAYERS: Final = (
     "stations",
@@ -92,12 +92,19 @@ reference_feature = Table(
 )
 
 _TREE: Final = index_name("reference_feature", "geometry")
-Index(_TREE, reference_feature.c.geometry, postgresql_using="gist").ddl_if(dialect="postgresql")
-for _statement in spatial_index("reference_feature", "geometry"):
-    event.listen(reference_feature, "after_create", DDL(_statement).execute_if(dialect="sqlite"))
-event.listen(
-    reference_feature, "before_drop", DDL(f"DROP TABLE IF EXISTS {_TREE}").execute_if(dialect="sqlite")
+Index(_TREE, reference_feature.c.geometry, postgresql_using="gist", info={"only": "postgresql"}).ddl_if(
+    dialect="postgresql"
 )
+
+
+def _on_sqlite(moment: str, statements: Iterable[str]) -> None:
+    for statement in statements:
+        run = DDL(statement)  # type: ignore[no-untyped-call]
+        event.listen(reference_feature, moment, run.execute_if(dialect="sqlite"))
+
+
+_on_sqlite("after_create", spatial_ddl("reference_feature", "geometry"))
+_on_sqlite("before_drop", (f"DROP TABLE IF EXISTS {_TREE}", "DROP VIEW IF EXISTS geometry_columns"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +229,8 @@ def _claim(
     table = reference_import
     done: Any
     if known is None:
-        insert_into = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[session.get_bind().dialect.name]
-        done = session.execute(insert_into(table).values(**key, **values).on_conflict_do_nothing())
+        new: Any = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+        done = session.execute(new(table).values(**key, **values).on_conflict_do_nothing())
         return bool(done.rowcount)
     mine = update(table).where(table.c.id == known.id, table.c.imported_at == known.imported_at)
     # Two versions within one microsecond, by a clock that stands still, must differ too.
@@ -281,6 +288,7 @@ def within(
     """The features of these versions that meet the box (west <= east), in the order of their ids; at most
     `limit`, and whether there are more."""
     table = reference_feature
+    wanted: list[Any]
     if box is None:
         wanted = [table.c.import_id.in_([one.id for one in versions])]
     else:

@@ -1,7 +1,7 @@
 """The nine reference layers of a city, taken from its OpenStreetMap extract.
 
 `layers.geojsonl` in the city's folder holds one GeoJSON feature a line, with the properties layer, ref
-("node/123", "way/45", "relation/6"), name, kind and what crews need. Meanings of tags: the OpenStreetMap wiki.
+("node/123", "way/45", "relation/6"), name, kind and what crews need. What tags mean: the OpenStreetMap wiki.
 """
 
 from __future__ import annotations
@@ -46,17 +46,65 @@ _WATER: Final = {
 }
 _SCHOOLS: Final = frozenset({"school", "kindergarten", "childcare"})
 _OLD_BUILDINGS: Final = frozenset(
-    "building house church chapel monastery mosque synagogue castle fort fortress manor palace mansion tower"
-    " city_gate monument mill watermill windmill theatre railway_station".split()
+    {
+        "building",
+        "house",
+        "church",
+        "chapel",
+        "monastery",
+        "mosque",
+        "synagogue",
+        "castle",
+        "fort",
+        "fortress",
+        "manor",
+        "palace",
+        "mansion",
+        "tower",
+        "city_gate",
+        "monument",
+        "mill",
+        "watermill",
+        "windmill",
+        "theatre",
+        "railway_station",
+    }
 )
 _NO_BUILDINGS: Final = frozenset(
-    "memorial wayside_cross wayside_shrine tomb boundary_stone milestone ruins archaeological_site battlefield"
-    " no".split()
+    {
+        "memorial",
+        "wayside_cross",
+        "wayside_shrine",
+        "tomb",
+        "boundary_stone",
+        "milestone",
+        "ruins",
+        "archaeological_site",
+        "battlefield",
+        "no",
+    }
 )
 _SHELTERS: Final = frozenset({"bomb", "bomb_shelter", "nuclear", "fallout_shelter"})
 _DRIVEN: Final = frozenset(
-    "motorway motorway_link trunk trunk_link primary primary_link secondary secondary_link tertiary"
-    " tertiary_link unclassified residential living_street service road track busway".split()
+    {
+        "motorway",
+        "motorway_link",
+        "trunk",
+        "trunk_link",
+        "primary",
+        "primary_link",
+        "secondary",
+        "secondary_link",
+        "tertiary",
+        "tertiary_link",
+        "unclassified",
+        "residential",
+        "living_street",
+        "service",
+        "road",
+        "track",
+        "busway",
+    }
 )
 _WALKED: Final = frozenset({"footway", "path", "pedestrian", "cycleway"})
 _GONE: Final = ("disused", "abandoned", "demolished", "ruins")
@@ -232,19 +280,33 @@ def _properties(one: _One) -> dict[str, Any]:
 
 
 _KEYS: Final = (
-    "amenity healthcare emergency historic heritage ref:lmi ref:RO:lmi shelter_type bunker_type social_facility"
-    " emergency:social_facility emergency:waiting_area emergency:shelter_area maxheight maxheight:physical"
-).split()
+    "amenity",
+    "healthcare",
+    "emergency",
+    "historic",
+    "heritage",
+    "ref:lmi",
+    "ref:RO:lmi",
+    "shelter_type",
+    "bunker_type",
+    "social_facility",
+    "emergency:social_facility",
+    "emergency:waiting_area",
+    "emergency:shelter_area",
+    "maxheight",
+    "maxheight:physical",
+)
 
 
 def _read(source: Path, kind: str) -> list[_One]:
     found: list[_One] = []
     cut: dict[str, _One] = {}
     # Every street is a highway, and none of them is looked at but the tunnels and low ones.
-    nodes_wanted = KeyFilter(*_KEYS, "highway").enable_for(osmium.osm.NODE)
-    rest_wanted = KeyFilter(*_KEYS, "tunnel").enable_for(osmium.osm.WAY | osmium.osm.AREA)
+    wanted_nodes, wanted_rest = KeyFilter(*_KEYS, "highway"), KeyFilter(*_KEYS, "tunnel")
+    wanted_nodes.enable_for(osmium.osm.NODE)
+    wanted_rest.enable_for(osmium.osm.WAY | osmium.osm.AREA)
     reading = osmium.FileProcessor(osmium.io.File(str(source), kind)).with_areas(KeyFilter(*_KEYS))
-    for thing in reading.with_filter(nodes_wanted).with_filter(rest_wanted):
+    for thing in reading.with_filter(wanted_nodes).with_filter(wanted_rest):
         tags = {tag.k: tag.v for tag in thing.tags}
         if isinstance(thing, osmium.osm.Node):
             kinds = list(layers_of(tags))

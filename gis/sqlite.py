@@ -47,7 +47,7 @@ def _point(blob: bytes) -> tuple[float, float] | None:
         _, _, x, y = _POINT.unpack(blob)
         return x, y
     shape = _shape(blob)
-    return (shape.x, shape.y) if shape.geom_type == "Point" and not shape.is_empty else None
+    return (shape.x, shape.y) if isinstance(shape, shapely.Point) and not shape.is_empty else None
 
 
 def _srid(blob: bytes) -> int:
@@ -58,7 +58,7 @@ def _from_wkb(blob: bytes | None, srid: int | None = None) -> bytes | None:
     if blob is None or (blob[:5] == _POINT_HEAD and srid is None):
         return blob
     shape = shapely.from_wkb(blob)
-    return ewkb(shape, shapely.get_srid(shape) if srid is None else srid)
+    return ewkb(shape, int(shapely.get_srid(shape)) if srid is None else srid)
 
 
 def _from_text(text: str | None) -> bytes | None:
@@ -102,7 +102,8 @@ def _transformer(source: int, target: int) -> Transformer:
 
 def transformed(geometry: BaseGeometry, transformer: Transformer) -> BaseGeometry:
     """The geometry with every vertex put through the transformer, in traditional axis order."""
-    return shapely.transform(geometry, transformer.transform, interleaved=False)
+    through: Any = transformer.transform
+    return shapely.transform(geometry, through, interleaved=False)
 
 
 def _transform(blob: bytes | None, srid: int) -> bytes | None:
@@ -174,17 +175,20 @@ def register(connection: sqlite3.Connection) -> None:
         connection.create_function(name, arguments, run, deterministic=True)
 
 
-def spatial_index(table: str, column: str) -> tuple[str, ...]:
-    """The statements that make the R*Tree of a table's geometry and the triggers that keep it."""
+def spatial_ddl(table: str, column: str) -> tuple[str, ...]:
+    """The statements that make the R*Tree of a table's geometry and the triggers that keep it, and tell
+    GeoAlchemy2 what the column holds when it reads the table back from the database."""
     tree = index_name(table, column)
     bounds = ", ".join(f"{bound}(NEW.{column})" for bound in ("ST_XMin", "ST_XMax", "ST_YMin", "ST_YMax"))
-    add = f"INSERT INTO {tree} VALUES (NEW.id, {bounds})"
-    remove = f"DELETE FROM {tree} WHERE id = OLD.id"
+    add = f"INSERT INTO {tree} VALUES (NEW.id, {bounds})"  # noqa: S608 - a table's and a column's names
+    remove = f"DELETE FROM {tree} WHERE id = OLD.id"  # noqa: S608
     return (
         f"CREATE VIRTUAL TABLE {tree} USING rtree(id, min_x, max_x, min_y, max_y)",
         f"CREATE TRIGGER {tree}_insert AFTER INSERT ON {table} BEGIN {add}; END",
         f"CREATE TRIGGER {tree}_update AFTER UPDATE OF {column} ON {table} BEGIN {remove}; {add}; END",
         f"CREATE TRIGGER {tree}_delete AFTER DELETE ON {table} BEGIN {remove}; END",
+        f"CREATE VIEW geometry_columns AS SELECT '{table}' AS f_table_name, '{column}' AS f_geometry_column,"
+        f" 0 AS geometry_type, 'XY' AS coord_dimension, {WGS84} AS srid, 0 AS spatial_index_enabled",
     )
 
 
@@ -193,7 +197,7 @@ def index_name(table: str, column: str) -> str:
     return f"idx_{table}_{column}"
 
 
-class in_box(FunctionElement[Any]):  # noqa: N801 - it stands in statements like any SQL function
+class in_box(FunctionElement[Any]):
     """in_box(table.c.id, table.c.geometry, west, south, east, north): the bounds of the geometry touch the
     box. Answered by the spatial index of either database."""
 
@@ -212,13 +216,12 @@ def _in_box_postgresql(element: Any, compiler: Any, **more: Any) -> str:
 def _in_box_sqlite(element: Any, compiler: Any, **more: Any) -> str:
     column = list(element.clauses)[1]
     number, _, west, south, east, north = (compiler.process(clause, **more) for clause in element.clauses)
-    return (
-        f"({number} IN (SELECT id FROM {index_name(column.table.name, column.name)}"
-        f" WHERE max_x >= {west} AND max_y >= {south} AND min_x <= {east} AND min_y <= {north}))"
-    )
+    tree = index_name(column.table.name, column.name)
+    touching = f"max_x >= {west} AND max_y >= {south} AND min_x <= {east} AND min_y <= {north}"
+    return f"({number} IN (SELECT id FROM {tree} WHERE {touching}))"  # noqa: S608 - SQLAlchemy's own words
 
 
-class metres(FunctionElement[float]):  # noqa: N801
+class metres(FunctionElement[float]):
     """metres(a, b): the geodesic distance between two geometries in degrees, one of them a point."""
 
     name = "metres"
@@ -238,7 +241,7 @@ def _metres_sqlite(element: Any, compiler: Any, **more: Any) -> str:
     return f"ST_DistanceMetres({one}, {other})"
 
 
-class apart(FunctionElement[int]):  # noqa: N801
+class apart(FunctionElement[int]):
     """apart(column): the column, kept from SQLite's planner, which would else walk a whole layer by an
     ordinary index rather than the few rows that the R*Tree names (50,000 lamps: 40 times slower)."""
 

@@ -338,6 +338,40 @@ class IncidentTypes(RootModel[list[dict[str, Any]]]):
     pass
 
 
+class TitleShape(Shape):
+    ro: str
+    en: str
+
+
+class LayerShape(Shape):
+    layer: str
+    source: str
+    count: int
+    imported_at: Time
+    title: TitleShape | None = Field(description="Null for a layer that the operator named.")
+
+
+class Layers(RootModel[list[LayerShape]]):
+    pass
+
+
+class FeatureShape(Shape):
+    """A feature (RFC 7946). `properties` has layer, source, ref, name, `point` ([lon, lat], where a line or
+    area is best marked), `distance_m` where nearness was asked for, and what is known of the thing itself."""
+
+    type: Literal["Feature"]
+    id: int
+    geometry: dict[str, Any]
+    properties: dict[str, Any]
+
+
+class Features(Shape):
+    type: Literal["FeatureCollection"]
+    features: list[FeatureShape]
+    truncated: bool
+    imported_at: Time | None
+
+
 class UserShape(Shape):
     name: str
     role: str

@@ -27,6 +27,7 @@ from sqlalchemy.schema import DropTable
 
 from app.database import WRITER_LOCK
 from app.tables import metadata, tracks_metadata
+from gis import layers
 
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
@@ -87,7 +88,7 @@ def _revisions(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(path.name[1:5] for path in folder.glob("r[0-9][0-9][0-9][0-9]_*.py")))
 
 
-MAIN = Chain("main", (metadata,), FOLDER / "main", frozenset({"incident_index"}))
+MAIN = Chain("main", (metadata, layers.metadata), FOLDER / "main", frozenset({"incident_index"}))
 TRACKS = Chain("tracks", (tracks_metadata,), FOLDER / "tracks")
 
 
@@ -180,9 +181,11 @@ def difference(connection: Connection, chain: Chain, against: Iterable[MetaData]
     def ours(name: str | None, kind: str, _parents: Any) -> bool:
         return kind != "table" or name in wanted
 
-    context = MigrationContext.configure(
-        connection, opts={"include_name": ours, "compare_type": True, "target_metadata": expected}
-    )
+    def meant(one: Any, _name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:
+        return kind != "index" or one.info.get("only", connection.dialect.name) == connection.dialect.name
+
+    options = {"include_name": ours, "include_object": meant, "compare_type": True}
+    context = MigrationContext.configure(connection, opts={**options, "target_metadata": expected})
     return list(compare_metadata(context, expected))  # type: ignore[arg-type]
 
 

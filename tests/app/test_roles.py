@@ -38,6 +38,9 @@ EXPECTED = {
     "GET /city": "        401 200 200 200 200 200 200 200",
     "GET /city/roads": "  401 200 200 200 200 200 200 200",
     "GET /city/tiles": "  401 200 200 200 200 200 200 200",
+    "GET /layers": "      401 200 200 200 200 200 200 200",
+    "GET /layers/{layer}": "        401 200 200 200 200 200 200 200",
+    "GET /layers/{layer}/nearest": "401 200 200 200 200 200 200 200",
     "GET /addresses": "   401 200 200 200 200 403 200 200",
     "GET /addresses/reverse": "401 200 200 200 200 403 200 200",
     "GET /events": "      401 200 200 200 403 403 200 200",
@@ -121,6 +124,8 @@ class Scene:
                 path += "?q=Mannerheimintie"
             case "GET /addresses/reverse":
                 path += f"?lon={RAILWAY_STATION[0]}&lat={RAILWAY_STATION[1]}"
+            case "GET /layers/{layer}/nearest":
+                path += f"?lon={RAILWAY_STATION[0]}&lat={RAILWAY_STATION[1]}"
             case "POST /incidents":
                 at = {"lon": RAILWAY_STATION[0], "lat": RAILWAY_STATION[1]}
                 body = {"id": room.uuid(), "type": "F05", "location": at}
@@ -166,7 +171,7 @@ class Scene:
             case _ if "{unit_id}" in path:
                 unit = room.unit()
         before = room.core.log.position
-        answer = desk.call(method, path.format(incident_id=incident, unit_id=unit), body)
+        answer = desk.call(method, path.format(incident_id=incident, unit_id=unit, layer="hydrants"), body)
         if answer.status_code >= 400:
             is_problem(answer, answer.status_code)
             assert room.core.log.position == before, "what is refused leaves no trace"
@@ -234,7 +239,7 @@ def test_a_stranger_is_turned_away_before_the_request_is_even_looked_at(embedded
     for route in EXPECTED:
         method, path = route.split(" ")
         if path != "/session":
-            path = path.format(incident_id="x" * 900, unit_id="y" * 900)
+            path = path.format(incident_id="x" * 900, unit_id="y" * 900, layer="z" * 900)
             is_problem(embedded_room.stranger.call(method, path, {"nonsense": 1}), 401, "sign-in")
 
 

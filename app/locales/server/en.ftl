@@ -109,3 +109,14 @@ form-json-invalid = is not valid JSON
 form-unstorable-text = has a character that cannot be kept
 form-uuid = must be a UUID
 form-no-place = give a location or an address, or both
+
+# --- reference layers
+layer-stations = Stations
+layer-hospitals = Hospitals
+layer-hydrants = Hydrants and fire water
+layer-street_lamps = Street lamps
+layer-traffic_signals = Traffic signals
+layer-schools = Schools and kindergartens
+layer-heritage = Heritage buildings
+layer-underpasses = Underpasses and low clearances
+layer-shelters = Shelters and assembly points

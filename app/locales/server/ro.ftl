@@ -118,3 +118,14 @@ form-json-invalid = nu este JSON valid
 form-unstorable-text = are un caracter care nu poate fi păstrat
 form-uuid = trebuie să fie un UUID
 form-no-place = dați o poziție sau o adresă, sau amândouă
+
+# --- straturile de referință
+layer-stations = Sedii de intervenție
+layer-hospitals = Spitale
+layer-hydrants = Hidranți și surse de apă
+layer-street_lamps = Stâlpi de iluminat
+layer-traffic_signals = Semafoare
+layer-schools = Școli și grădinițe
+layer-heritage = Clădiri monument istoric
+layer-underpasses = Pasaje și treceri joase
+layer-shelters = Adăposturi și puncte de adunare

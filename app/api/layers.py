@@ -1,0 +1,193 @@
+"""Reference layers over HTTP: what there is, what lies in a box, what is nearest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import shapely
+from flask import Response, jsonify, request
+from flask_openapi3 import Tag
+from pydantic import BaseModel, Field, field_validator
+from sqlalchemy.orm import Session
+
+from app.api import shapes
+from app.api.doors import Problem, Strict, blueprint, core, require
+from app.native import offload
+from app.rows import rfc3339
+from app.words import LANGUAGES, words_in
+from gis import layers
+from gis.geometry import Box, is_position
+from gis.layers import Found, Imported
+
+TAG = Tag(name="Layers", description="Hydrants, hospitals, street lamps and their like.")
+FEATURES_MAX = 10_000
+NEAREST_WITHIN_M = 10_000.0
+T = TypeVar("T")
+
+
+class LayerPath(Strict):
+    layer: str = Field(max_length=32)
+
+
+class BoxQuery(Strict):
+    bbox: str | None = Field(default=None, description="west,south,east,north in degrees; without it, all.")
+    limit: int = Field(default=2_000, ge=1, le=FEATURES_MAX)
+
+    @field_validator("bbox")
+    @classmethod
+    def _is_box(cls, value: str | None) -> str | None:
+        if value is not None:
+            read_box(value)
+        return value
+
+    @property
+    def box(self) -> Box | None:
+        return None if self.bbox is None else read_box(self.bbox)
+
+
+def read_box(text: str) -> Box:
+    """The box written as west,south,east,north. ValueError, in words, where it is none."""
+    try:
+        west, south, east, north = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError("four numbers are needed: west,south,east,north") from None
+    if not is_position(west, south) or not is_position(east, north):
+        raise ValueError("degrees are needed: longitudes within ±180, latitudes within ±90")
+    if west > east or south > north:
+        raise ValueError("the order is west,south,east,north, west and south the smaller ones")
+    return west, south, east, north
+
+
+class NearestQuery(Strict):
+    lon: float = Field(ge=-180, le=180, allow_inf_nan=False)
+    lat: float = Field(ge=-90, le=90, allow_inf_nan=False)
+    limit: int = Field(default=5, ge=1, le=100)
+
+
+def _title(layer: str) -> dict[str, str] | None:
+    if layer not in layers.LAYERS:
+        return None
+    return {
+        language: words_in(language).say(f"layer-{layer}") for language in sorted(LANGUAGES, reverse=True)
+    }
+
+
+@blueprint.get(
+    "/layers", tags=[TAG], summary="Every layer and where it comes from", responses={200: shapes.Layers}
+)
+def list_layers() -> Response:
+    require("catalogue.read")
+    parts = core()
+    if parts.city is None:
+        return jsonify([])
+    with Session(parts.engine) as session:
+        found = layers.imports(session, parts.city.info.name)
+    return jsonify(
+        [
+            {
+                "layer": one.layer,
+                "source": one.source,
+                "count": one.features,
+                "imported_at": rfc3339(one.imported_at),
+                "title": _title(one.layer),
+            }
+            for one in found
+        ]
+    )
+
+
+def _versions(session: Session, layer: str) -> list[Imported]:
+    city = core().city
+    if city is None:
+        raise Problem(404, "no-city", "No city is imported yet: straja city import FILE.osm.pbf")
+    found = layers.imports(session, city.info.name, layer)
+    if not found and layer not in layers.LAYERS:
+        raise Problem(
+            404, "unknown-layer", f"There is no layer {layer!r}; GET /layers names those there are."
+        )
+    return found
+
+
+@blueprint.get(
+    "/layers/<layer>",
+    tags=[TAG],
+    summary="The features of a layer in a box, as GeoJSON",
+    responses={200: shapes.Features},
+)
+def get_layer(path: LayerPath, query: BoxQuery) -> Response:
+    require("catalogue.read")
+    with Session(core().engine) as session:
+        versions = _versions(session, path.layer)
+        answer = Response(mimetype="application/geo+json")
+        answer.headers["Cache-Control"] = "private, no-cache"
+        answer.set_etag(_tag(versions, query))
+        if request.if_none_match.contains_weak(answer.get_etag()[0] or ""):
+            answer.make_conditional(request)
+            return answer
+        found, truncated = _ask(lambda: layers.within(session, versions, query.box, query.limit))
+    answer.set_data(offload(lambda: _collection(path.layer, versions, found, truncated)))
+    return answer
+
+
+def _ask(question: Callable[[], T]) -> T:
+    """SQLite works out geometry in this process, away from the event loop; a server's driver yields to it."""
+    return offload(question) if core().engine.dialect.name == "sqlite" else question()
+
+
+def _tag(versions: Sequence[Imported], query: BaseModel) -> str:
+    """Names this answer: the versions that it comes from, and what was asked of them."""
+    told = [[(one.id, one.imported_at) for one in versions], query.model_dump()]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
+
+
+@blueprint.get(
+    "/layers/<layer>/nearest",
+    tags=[TAG],
+    summary="The features nearest to a point",
+    responses={200: shapes.Features},
+)
+def get_nearest(path: LayerPath, query: NearestQuery) -> Response:
+    require("catalogue.read")
+    with Session(core().engine) as session:
+        versions = _versions(session, path.layer)
+        found = _ask(
+            lambda: layers.nearest(session, versions, query.lon, query.lat, query.limit, NEAREST_WITHIN_M)
+        )
+    body = offload(lambda: _collection(path.layer, versions, found, truncated=False))
+    return Response(body, mimetype="application/geo+json")
+
+
+def _collection(layer: str, versions: Sequence[Imported], found: Sequence[Found], truncated: bool) -> bytes:
+    """The features as GeoJSON text; geometries are written by GEOS, ten thousand in some milliseconds."""
+    geometries = shapely.to_geojson(np.array([one.geometry for one in found], dtype=object))
+    newest = max((one.imported_at for one in versions), default=None)
+    head = {
+        "type": "FeatureCollection",
+        "truncated": truncated,
+        "imported_at": None if newest is None else rfc3339(newest),
+    }
+    features = ",".join(
+        f'{{"type":"Feature","id":{one.id},"geometry":{geometry},"properties":{_properties(layer, one)}}}'
+        for one, geometry in zip(found, geometries, strict=True)
+    )
+    return f'{json.dumps(head)[:-1]},"features":[{features}]}}'.encode()
+
+
+def _properties(layer: str, one: Found) -> str:
+    words: dict[str, Any] = {
+        **one.properties,
+        "layer": layer,
+        "source": one.source,
+        "ref": one.ref,
+        "name": one.name,
+    }
+    if one.geometry.geom_type != "Point":
+        at = one.geometry.representative_point()
+        words["point"] = [round(at.x, 7), round(at.y, 7)]
+    if one.distance_m is not None:
+        words["distance_m"] = round(one.distance_m, 1)
+    return json.dumps(words, ensure_ascii=False, separators=(",", ":"))
