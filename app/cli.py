@@ -107,8 +107,14 @@ def run_city_import(config: Config, given: Namespace) -> None:
         info = city.import_city(source, cities, name, progress, tiles=tiles)
     except city.CityError as error:
         raise Trouble(error.message, error.remedy) from None
-    total = layers.load(config, SystemClock(), cities / name, info)
-    up.say(f"  {total:,} features in {len(LAYERS)} reference layers")
+    try:
+        total = layers.load(config, SystemClock(), cities / name, info)
+        up.say(f"  {total:,} features in {len(LAYERS)} reference layers")
+    except Exception as error:
+        what, _ = explanation(error)
+        if not what:
+            raise
+        up.say(f"  note: the reference layers wait for the next start, since {what}")
     up.say(f"{info.name}: {counts(info.counts)}; ready in {cities / name}")
 
 

@@ -12,6 +12,7 @@ import shapely
 from flask import Response, jsonify, request
 from flask_openapi3 import Tag
 from pydantic import BaseModel, Field, field_validator
+from pydantic_core import PydanticCustomError
 from sqlalchemy.orm import Session
 
 from app.api import shapes
@@ -50,15 +51,15 @@ class BoxQuery(Strict):
 
 
 def read_box(text: str) -> Box:
-    """The box written as west,south,east,north. ValueError, in words, where it is none."""
+    """The box written as west,south,east,north. Raises PydanticCustomError where it is none."""
     try:
         west, south, east, north = (float(part) for part in text.split(","))
     except ValueError:
-        raise ValueError("four numbers are needed: west,south,east,north") from None
+        raise PydanticCustomError("box_numbers", "must be four numbers: west,south,east,north") from None
     if not is_position(west, south) or not is_position(east, north):
-        raise ValueError("degrees are needed: longitudes within ±180, latitudes within ±90")
+        raise PydanticCustomError("box_degrees", "must be in degrees, longitude first")
     if west > east or south > north:
-        raise ValueError("the order is west,south,east,north, west and south the smaller ones")
+        raise PydanticCustomError("box_order", "must be west,south,east,north, the smaller ones first")
     return west, south, east, north
 
 

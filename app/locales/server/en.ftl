@@ -109,6 +109,9 @@ form-json-invalid = is not valid JSON
 form-unstorable-text = has a character that cannot be kept
 form-uuid = must be a UUID
 form-no-place = give a location or an address, or both
+form-box-numbers = must be four numbers: west,south,east,north
+form-box-degrees = must be in degrees, longitude first
+form-box-order = must be west,south,east,north, the smaller ones first
 
 # --- reference layers
 layer-stations = Stations

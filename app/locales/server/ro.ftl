@@ -118,6 +118,9 @@ form-json-invalid = nu este JSON valid
 form-unstorable-text = are un caracter care nu poate fi păstrat
 form-uuid = trebuie să fie un UUID
 form-no-place = dați o poziție sau o adresă, sau amândouă
+form-box-numbers = trebuie să fie patru numere: vest,sud,est,nord
+form-box-degrees = trebuie să fie în grade, longitudinea prima
+form-box-order = trebuie să fie vest,sud,est,nord, întâi cele mai mici
 
 # --- straturile de referință
 layer-stations = Sedii de intervenție
