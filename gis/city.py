@@ -48,8 +48,8 @@ ATTRIBUTION: Final = "© OpenStreetMap contributors"
 SOURCE_BYTES_MAX: Final = 1_000_000_000
 
 Progress = Callable[[str, float], None]
-"""Called with a step ("read", "roads", "addresses", "background", "layers", "tiles", "finish") and how much is
-done, 0 to 1."""
+"""Called with a step ("read", "roads", "addresses", "background", "layers", "tiles", "finish") and how much
+is done, 0 to 1."""
 
 _AT_FDCWD: Final = -100
 _RENAME_EXCHANGE: Final = 2
