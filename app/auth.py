@@ -103,6 +103,7 @@ PERMISSIONS: Mapping[str, Mapping[Role, Scope]] = MappingProxyType(
         "live.listen": _grants(_CITY, f"{_ROOM} {_WATCHERS} field"),
         # the log and the people in it
         "event.read": _grants(_DISTRICT, f"{_ROOM} {_WATCHERS}", system=_CITY),
+        "metrics.read": _grants(_CITY, "admin supervisor observer"),
         "log.verify": _grants(_CITY, f"admin supervisor {_WATCHERS} system"),
         "personal.read": _grants(_DISTRICT, _ROOM, field=_OWN),
         "personal.erase": _grants(_DISTRICT, "admin", system=_CITY),

@@ -47,17 +47,20 @@ def run_up(config: Config, given: Namespace) -> int:
 def run_web(config: Config, given: Namespace) -> NoReturn:
     up.check_tls(config)
     up.check_exposure(config, config.demo)
+    up.count_under(config.var)
     command = up.web_command(config, given.fd)
     os.execv(command[0], command)  # noqa: S606
 
 
 def run_keeper(config: Config, given: Namespace) -> None:
+    up.count_under(config.var)
     from app.keeper import main
 
     main(config)
 
 
 def run_worker(config: Config, given: Namespace) -> None:
+    up.count_under(config.var)
     from app import jobs
 
     jobs.work(config, burst=given.burst)

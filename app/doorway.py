@@ -90,6 +90,11 @@ class Doorway:
             body = {"status": "down", "parts": {"log": self._why.detail}, "station": self._config.station}
             return jsonify(body), 503
 
+        def ready() -> tuple[Response, int]:
+            parts = {"process": "starting", "log": self._why.detail}
+            return jsonify({"ready": False, "parts": parts, "station": self._config.station}), 503
+
+        app.add_url_rule("/readyz", "readyz", ready)
         everything = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
         for path in ("/healthz", "/api/v1/healthz"):
             app.add_url_rule(path, path, health)

@@ -22,7 +22,7 @@ from rq import Queue, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from app import trace
+from app import metrics, trace
 from config import Config
 
 QUEUE = "straja"
@@ -103,7 +103,9 @@ class ListedJob(Job):
             except Exception:
                 # RQ tells the stack; this line says which request it was.
                 log.error("job %s failed after %.1f s", asked.route, watch.seconds)
+                metrics.JOBS.labels("failed").inc()
                 raise
+            metrics.JOBS.labels("done").inc()
             log.info("job %s is done after %.1f s", asked.route, watch.seconds)
             return done
 
@@ -128,6 +130,22 @@ def enqueue(config: Config, job: Callable[..., Any], *ids: str | int | float) ->
         return queue(config).enqueue(name, *ids, job_timeout=TIMEOUT_S, meta=meta).id
     except RedisError as error:
         raise JobsUnavailable(f"no Redis answers at {config.redis_url}: {error}") from error
+
+
+def counts(config: Config) -> dict[str, int] | None:
+    """How many jobs are queued, running and failed; None when no Redis answers in time."""
+    quick = Redis.from_url(config.redis_url, socket_connect_timeout=0.3, socket_timeout=0.3)
+    try:
+        waiting = Queue(QUEUE, connection=quick, serializer=JSONSerializer, job_class=ListedJob)
+        return {
+            "queued": waiting.count,
+            "running": waiting.started_job_registry.count,
+            "failed": waiting.failed_job_registry.count,
+        }
+    except RedisError:
+        return None
+    finally:
+        quick.close()
 
 
 def wait_for(connection: Redis) -> None:

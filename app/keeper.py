@@ -21,7 +21,7 @@ from types import FrameType
 from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import jobs, migrations, trace
+from app import jobs, metrics, migrations, trace
 from app.core import Core, wait_for_core
 from app.database import UNREACHABLE, open_engine
 from app.log import StorageError
@@ -177,7 +177,9 @@ def _keep(core: Core, stop: threading.Event, mine: Callable[[], bool]) -> None:
             if not marked:
                 core.log.renew_mark()
                 marked = True
-            keeper.step(mine)
+            with metrics.KEEPER_SECONDS.time():
+                keeper.step(mine)
+            metrics.KEEPER_LAST.set(core.world.clock.now_us() / 1e6)
         except StorageError as error:
             log.error("what is due must wait: %s", error)
         except (TimeoutError, *UNREACHABLE) as error:
@@ -198,6 +200,7 @@ def main(config: Config) -> None:
     core = wait_for_core(config, stop.wait)
     if core is None:
         return
+    metrics.watch(core, "keeper")
     try:
         keep(core, stop)
     finally:

@@ -21,7 +21,7 @@ from flask import Flask, request
 from flask_socketio import SocketIO, disconnect, join_room
 from werkzeug.wrappers import Request, Response
 
-from app import trace
+from app import metrics, trace
 from app.api.doors import COOKIE, bearer, problem_body
 from app.auth import could, everywhere, may, origin_allowed
 from app.core import Core
@@ -155,6 +155,7 @@ class Live:
         with self._lock:
             scope = self._scopes.setdefault(key, Scope(key, actor))
             scope.sockets.add(sid)
+            metrics.CONSOLES.set(len(self._peers) + (sid not in self._peers))
             self._peers[sid] = Peer(key, still, actor.label)
 
     def disconnect(self, sid: str) -> None:
@@ -162,6 +163,7 @@ class Live:
             peer = self._peers.pop(sid, None)
             if peer is None:
                 return
+            metrics.CONSOLES.set(len(self._peers))
             scope = self._scopes[peer.scope]
             scope.sockets.discard(sid)
             if not scope.sockets:
@@ -204,6 +206,7 @@ class Live:
                 mode, rows = "snapshot", self._snapshot(scope)
             else:
                 mode, rows = "changes", self._built(scope, *self._named(changed[1]))
+            metrics.FRAMES_SNAPSHOT.inc() if changed is None else metrics.FRAMES_CHANGES.inc()
             answer = {
                 "mode": mode,
                 "cursor": self._cursor(self._at),
@@ -256,6 +259,7 @@ class Live:
                 self._cut_slow(scope)
                 frame = envelope | self._built(scope, incidents, units)
                 self._io.emit("changes", frame, to=scope.key)
+                metrics.FRAMES_CHANGES.inc(len(scope.sockets))
 
     def _named(self, subjects: dict[str, None]) -> tuple[list[Incident], list[Unit]]:
         state = self._core.picture.now
@@ -323,10 +327,12 @@ class Live:
             if everywhere(actor, "unit.read"):
                 whole = whole or tracks.frame(moved, now_us)
                 self._io.emit("positions", whole, to=scope.key)
+                metrics.FRAMES_POSITIONS.inc(len(scope.sockets))
                 continue
             seen = [n for n in moved if self._sees_unit(actor, names[n])]
             if seen:
                 self._io.emit("positions", tracks.frame(np.array(seen), now_us), to=scope.key)
+                metrics.FRAMES_POSITIONS.inc(len(scope.sockets))
 
     def _sees_unit(self, actor: Actor, unit_id: str) -> bool:
         unit = self._core.picture.now.unit(unit_id)

@@ -44,7 +44,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import migrations
+from app import metrics, migrations, trace
 from app.database import WRITER_LOCK, Prepared
 from app.native import Empty, Promise, SimpleQueue, sleep, start_thread
 from app.ports import World
@@ -669,6 +669,7 @@ class Log:
                     self._scrub(connection)
             except Exception as error:  # noqa: BLE001 - whatever it is, the writer must go on
                 failure = self._storage_error(error)
+                metrics.DATABASE_ERRORS.labels("log").inc()
                 for work in works:
                     work.promise.fail(failure)
                 expected = isinstance(error, (StorageError, *self._broken))
@@ -721,6 +722,7 @@ class Log:
 
     def _batch(self, connection: Connection, works: list[_Work]) -> None:
         self._check_space()
+        watch = trace.Stopwatch()
         before = (self._head, self.origin)
         self._begin(connection)
         try:
@@ -748,6 +750,8 @@ class Log:
             _roll_back(connection)
             raise
         # It is on disk: from here on nothing may turn an answer into an error.
+        metrics.LOG_SECONDS.observe(watch.seconds)
+        metrics.LOG_BATCH.observe(len(works))
         if self.failing is not None:
             log_.warning("recording is possible again")
             self.failing = None
@@ -815,6 +819,9 @@ class Log:
             raise
         if self._head is not before[0]:
             self._publish()
+            if self._head.seq != before[0].seq:
+                age_us = self.world.clock.now_us() - self._head.recorded
+                metrics.FOLLOW_SECONDS.observe(max(0, age_us) / 1e6)
 
     def _catch_up(self, connection: Connection) -> None:
         """Fold what other processes of this node have recorded since."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
+from app import metrics
 from app.auth import explain, may
 from app.log import Log, Transaction
 from app.native import offload
@@ -78,6 +79,19 @@ class Door:
         """Raises Refused when a rule forbids it and StorageError when it could not be kept; in both
         cases nothing has changed. `asked` is the place as the sender gave it, where the command holds what
         was found for it: the same request stays the same when the map changes."""
+        outcome = "failed"
+        try:
+            answer = self._submit(command, actor, asked)
+            outcome = "replayed" if answer.replayed else "done"
+            return answer
+        except Refused:
+            outcome = "refused"
+            raise
+        finally:
+            metrics.COMMANDS.labels(type(command).__name__, outcome).inc()
+
+    def _submit(self, command: c.Command, actor: Actor, asked: Any = None) -> Answer:
+        """`submit`, without its being counted."""
         for name in _named(command):
             # Even to look for it would break the transaction for everybody in it.
             if len(name) > NAME_MAX or "\0" in name:

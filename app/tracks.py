@@ -36,6 +36,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.pool import NullPool
 
+from app import metrics
 from app.native import Empty, Promise, SimpleQueue, offload, original, start_thread
 from app.ports import Clock
 from app.tables import fix as fix_table
@@ -330,6 +331,7 @@ class Tracks:
                 self._follow(db)
             except Exception as error:  # noqa: BLE001 - whatever it is, positions must go on being kept
                 self._disconnect()
+                metrics.DATABASE_ERRORS.labels("positions").inc()
                 self._error = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
                 return False
             self._error = None
@@ -404,6 +406,10 @@ class Tracks:
                 late += not moves
                 self._take(n, new, moves, since_s, evidence[new.unit])
         refused.sort(key=lambda refusal: refusal.index)
+        metrics.ACCEPTED.inc(len(rows) - len(refused))
+        metrics.LATE.inc(late)
+        metrics.DUPLICATE.inc(duplicates)
+        metrics.REFUSED.inc(len(refused))
         return Receipt(len(rows) - len(refused), late, duplicates, refused)
 
     def _take(self, n: int, new: StoredFix, moves: bool, since_s: float, evidence: bool) -> None:

@@ -59,6 +59,16 @@ class Trouble(Exception):
         self.remedy = remedy
 
 
+METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def count_under(var: Path) -> None:
+    """Have this process, and what it executes, count what it does under `var/metrics` (see app.metrics)."""
+    folder = var / "metrics"
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ[METRICS_VARIABLE] = str(folder)
+
+
 # -- looking before starting ---------------------------------------------------------------------------
 
 
@@ -713,6 +723,8 @@ def _up(config: Config, free_bytes: int) -> int:
         "STRAJA_VAR": str(config.var),
         "STRAJA_SECRET": config.secret,
     }
+    # Nobody counts there now, and a newer program may count other things.
+    shutil.rmtree(config.var / "metrics", ignore_errors=True)
     build_console()
     ensure_city(config, environment)
     logins: list[dict[str, str]] = []

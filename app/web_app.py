@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import ipaddress
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import demo, trace, up
+from app import demo, jobs, metrics, migrations, trace, up
 from app.api import (  # noqa: F401 - they register handlers
     doors,
     history,
@@ -26,6 +27,7 @@ from app.api import (  # noqa: F401 - they register handlers
     units,
 )
 from app.core import Core, open_core
+from app.database import UNREACHABLE
 from app.keeper import is_kept
 from app.live import attach
 from app.rows import Rows
@@ -60,6 +62,10 @@ class BehindProxy:
             return self._inner(environ, start_response)
         believed = any(peer in network for network in self._proxies)
         return (self._believing if believed else self._inner)(environ, start_response)
+
+
+ENDING = threading.Event()
+"""Set when this process was told to end: it finishes what it has, and wants nothing new."""
 
 
 def skeleton() -> OpenAPI:
@@ -117,6 +123,7 @@ def build(config: Config, core: Core | None = None) -> Flask:
         # Around the sockets too, which check that a page's origin is this very server.
         app.wsgi_app = BehindProxy(app.wsgi_app, config.trusted_proxy)  # type: ignore[method-assign]
     live.start()
+    metrics.watch(core, "web")
     app.extensions["straja_live"] = live
     app.extensions["straja_socketio"] = socketio
     atexit.register(core.close)
@@ -182,9 +189,9 @@ def _health(app: Flask, core: Core) -> None:
     def healthz() -> tuple[Response, int]:
         """What works and what does not. 503 only when nothing can be recorded."""
         try:
-            jobs = "ok" if redis.ping() else "unavailable"
+            work = "ok" if redis.ping() else "unavailable"
         except RedisError:
-            jobs = "unavailable"
+            work = "unavailable"
         try:
             keeper = "ok" if is_kept(core.engine, core.config.var) else "absent"
         except Exception:  # noqa: BLE001 - health is told even when the database is not well
@@ -193,7 +200,7 @@ def _health(app: Flask, core: Core) -> None:
         parts = {
             "log": trouble or "ok",
             "positions": core.tracks.trouble or "ok",
-            "jobs": jobs,
+            "jobs": work,
             "keeper": keeper,
             "city": core.city.info.name if core.city else "none",
         }
@@ -208,5 +215,37 @@ def _health(app: Flask, core: Core) -> None:
         }
         return jsonify(body), 503 if trouble else 200
 
+    def readyz() -> tuple[Response, int]:
+        """Whether this process may be given requests now: 200, or 503 with what keeps it from that."""
+        trouble = core.log.trouble
+        try:
+            with core.engine.connect() as connection:
+                found = migrations.standing(connection, migrations.MAIN)
+            schema = "ok" if found.is_current(migrations.MAIN) else found.words(migrations.MAIN)
+        except UNREACHABLE:
+            schema = "unknown: the database does not answer"
+        parts = {
+            "process": "stopping" if ENDING.is_set() else "ok",
+            "log": trouble or "ok",
+            "picture": "ok",
+            "schema": schema,
+        }
+        ready = all(part == "ok" for part in parts.values())
+        body = {
+            "ready": ready,
+            # A node without a city takes calls all the same, by coordinates.
+            "parts": {**parts, "city": core.city.info.name if core.city else "none"},
+            "station": core.config.station,
+        }
+        return jsonify(body), 200 if ready else 503
+
+    def figures() -> Response:
+        """What this node counts about itself, for Prometheus."""
+        doors.require("metrics.read")
+        text = metrics.exposition(core, lambda: jobs.counts(core.config))
+        return Response(text, content_type=metrics.CONTENT_TYPE)
+
+    app.add_url_rule("/readyz", "readyz", readyz)
+    app.add_url_rule("/metrics", "metrics", figures)
     app.add_url_rule("/healthz", "healthz", healthz)
     app.add_url_rule("/api/v1/healthz", "api_healthz", healthz)

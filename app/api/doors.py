@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestedRangeNotSatisfiable
 
-from app import demo, trace
+from app import demo, metrics, trace
 from app.api.shapes import PROBLEMS
 from app.auth import BadLogin, Locked, could, csrf_matches, explain, may
 from app.core import Core
@@ -142,7 +142,9 @@ def answered(answer: Response) -> Response:
     asked = trace.current()
     if asked is not None and asked.method and asked.route and "stopwatch" in g:
         answer.headers["X-Request-Id"] = asked.request_id
-        trace.tell_request(asked.method, asked.route, answer.status_code, g.stopwatch.seconds)
+        seconds = g.stopwatch.seconds
+        trace.tell_request(asked.method, asked.route, answer.status_code, seconds)
+        metrics.answered(asked.method, asked.route, answer.status_code, seconds)
     return answer
 
 
