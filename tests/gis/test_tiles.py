@@ -11,6 +11,7 @@ import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import osmium
 import pytest
 import shapely
@@ -19,6 +20,7 @@ from shapely.geometry import Point, shape
 
 from gis import tiles
 from gis.city import CityError, import_city, open_city
+from gis.shore import Run, divide_by_coast, water_within
 from gis.tiles import TilesError, build_tiles, open_tiles, take_tiles
 from tests.gis.small_city import LAT0, LON0, METRES_A_DEGREE_LAT, METRES_A_DEGREE_LON, at, extract
 
@@ -367,6 +369,93 @@ def test_piers_and_basins_are_told_from_land(draw):
     assert "pier" in kinds
     piers = [row for x in (520, 1000) for row in drawn.drawn("roads", x, 900)]
     assert any(row["kind_detail"] == "pier" and row["name"] == "Molul Vechi" for row in piers)
+
+
+# -- shores drawn by chance ----------------------------------------------------------------------------
+
+STEP_M = 20.0
+"""How far apart the nodes of a shore drawn by chance are."""
+
+
+def archipelago(rng):
+    """Land of a few round shapes, some with lagoons, larger than the box; in metres."""
+
+    def blobs(count, smallest, largest):
+        return [
+            Point(rng.uniform(-600, 2600, 2)).buffer(rng.uniform(smallest, largest)) for _ in range(count)
+        ]
+
+    land = shapely.union_all(blobs(rng.integers(1, 9), 100, 900))
+    return land.difference(shapely.union_all(blobs(rng.integers(0, 5), 50, 250)))
+
+
+def known_runs(land, rng):
+    """The coast of that land as an extract holds it: rings that begin anywhere, with only the nodes in the
+    box."""
+    to_degrees = (1 / METRES_A_DEGREE_LON, 1 / METRES_A_DEGREE_LAT)
+    runs = []
+    for part in shapely.get_parts(land):
+        whole = shapely.geometry.polygon.orient(part)
+        for ring in (whole.exterior, *whole.interiors):
+            nodes = shapely.get_coordinates(shapely.segmentize(ring, STEP_M))[:-1]
+            nodes = np.roll(nodes, int(rng.integers(len(nodes))), axis=0)
+            nodes = np.vstack([nodes, nodes[:1]])
+            inside = ((nodes >= 0) & (nodes <= 2000)).all(axis=1)
+            first = 0
+            for cut in [*(np.flatnonzero(inside[1:] != inside[:-1]) + 1), len(nodes)]:
+                if inside[first] and cut - first > 1:
+                    points = nodes[first:cut] * to_degrees + (LON0, LAT0)
+                    runs.append(Run([tuple(xy) for xy in points], first > 0, cut < len(nodes)))
+                first = cut
+    return runs
+
+
+def spots_far_from(shore, rng, count=300):
+    """Points in the box that no slip at the border can put on the other side, in metres."""
+    spots = rng.uniform(0, 2000, (count, 2))
+    return spots[shapely.distance(shore, shapely.points(spots)) > 3 * STEP_M]
+
+
+def in_degrees(spots):
+    return spots / (METRES_A_DEGREE_LON, METRES_A_DEGREE_LAT) + (LON0, LAT0)
+
+
+def covered(parts, spots):
+    whole = shapely.union_all(parts)
+    shapely.prepare(whole)
+    return shapely.intersects(whole, shapely.points(in_degrees(spots)))
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_coasts_by_chance_are_closed_as_they_were(seed):
+    # given a coast that is known whole, and what an extract of the box leaves of it
+    rng = np.random.default_rng(seed)
+    land = archipelago(rng)
+    runs = known_runs(land, rng)
+    assert runs
+    # when it is closed again
+    shore = divide_by_coast(runs, BOX)
+    # then land and sea are where they were, and nothing is unknown, drawn twice or left out
+    assert shore.unknown_km2 == shore.open_ends == 0
+    assert sum(part.area for part in (*shore.land, *shore.water)) == pytest.approx(shapely.box(*BOX).area)
+    spots = spots_far_from(land.boundary, rng)
+    truth = shapely.intersects(land, shapely.points(spots))
+    assert (covered(shore.land, spots) == truth).all()
+    assert (covered(shore.water, spots) == ~truth).all()
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_lakes_by_chance_are_closed_as_they_were(seed):
+    rng = np.random.default_rng(1000 + seed)
+    lake = archipelago(rng)
+    edges = [Run(run.points[:: rng.choice([-1, 1])]) for run in known_runs(lake, rng)]
+    assert edges
+    spots = spots_far_from(lake.boundary, rng)
+    truth = shapely.intersects(lake, shapely.points(spots))
+    assert not truth.all()
+    # when streets lie all over the dry ground
+    water = water_within(edges, BOX, np.empty((0, 2)), in_degrees(spots[~truth]))
+    assert (covered(water, spots) == truth).all()
 
 
 # -- what is drawn, and from which zoom ----------------------------------------------------------------
