@@ -119,6 +119,8 @@ def run_city_import(config: Config, given: Namespace) -> None:
             raise
         up.say(f"  note: the reference layers wait for the next start, since {what}")
     up.say(f"{info.name}: {counts(info.counts)}; ready in {cities / name}")
+    if blank := info.counts.get("unknown_per_mille", 0):
+        up.say(f"  the extract does not tell land from sea in {blank / 10:g} % of its box; that stays blank")
 
 
 def run_city_list(config: Config, given: Namespace) -> None:

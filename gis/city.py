@@ -38,7 +38,7 @@ from gis import osm_layers
 from gis.address import AddressBook, BookBuilder
 from gis.geometry import Box, box_of
 from gis.roads import UNKNOWN_E7, RoadBuilder
-from gis.tiles import TILES_FILE, Tiles, TilesError, build_tiles, open_tiles, take_tiles
+from gis.tiles import TILES_FILE, Tiles, TilesError, build_tiles, check_tiles, open_tiles, take_tiles
 from gis.travel import RoadGraph
 
 FORMAT_VERSION: Final = 3
@@ -133,6 +133,11 @@ def import_city(
             f"“{name}” cannot name a city.", "Use letters, digits, spaces and dashes, at most 64."
         )
     kind = _kind_of(source)
+    if tiles is not None:
+        try:
+            check_tiles(tiles)
+        except TilesError as error:
+            raise CityError(error.message, error.remedy) from error
     try:
         into.mkdir(parents=True, exist_ok=True)
         with _only_import(into, name):

@@ -969,9 +969,9 @@ def _zoom_to_fit(bbox: Box) -> int:
     return max(0, min(MAX_ZOOM, round(math.log2(720 / max(1e-4, bbox[2] - bbox[0])))))
 
 
-def take_tiles(source: Path, into: Path, bbox: Box) -> dict[str, int]:
-    """Use an operator's own base map instead of making one: check it and copy it to `into/tiles.pmtiles`.
-    Raises TilesError saying what is wrong with it."""
+def check_tiles(source: Path) -> Box:
+    """The box that an operator's own base map covers. Raises TilesError unless it is one that styles of the
+    schema can draw."""
     try:
         with source.open("rb") as file:
             head = _Head.read(file, source.name)
@@ -994,8 +994,14 @@ def take_tiles(source: Path, into: Path, bbox: Box) -> dict[str, int]:
             f"{source.name} is not in the Protomaps basemap schema: it has no {', '.join(sorted(missing))}.",
             "Give a basemap of that schema, or leave --tiles out to have one made from the extract.",
         )
+    return head.bbox
+
+
+def take_tiles(source: Path, into: Path, bbox: Box) -> None:
+    """Use an operator's own base map instead of making one: check it, also that it covers the city's `bbox`
+    (but for a hundredth), and copy it to `into/tiles.pmtiles`. Raises TilesError."""
+    west, south, east, north = found = check_tiles(source)
     slack_x, slack_y = (bbox[2] - bbox[0]) / 100, (bbox[3] - bbox[1]) / 100
-    west, south, east, north = head.bbox
     if (
         west > bbox[0] + slack_x
         or south > bbox[1] + slack_y
@@ -1003,16 +1009,15 @@ def take_tiles(source: Path, into: Path, bbox: Box) -> dict[str, int]:
         or north < bbox[3] - slack_y
     ):
         raise TilesError(
-            f"{source.name} covers {_said(head.bbox)}, and the city lies in {_said(bbox)}.",
+            f"{source.name} covers {_said(found)}, and the city lies in {_said(bbox)}.",
             "Give a basemap that covers the whole city.",
         )
     shutil.copyfile(source, into / TILES_FILE)
-    return {}
 
 
 def _said(bbox: Sequence[float]) -> str:
     west, south, east, north = bbox
-    return f"{west:.4f} to {east:.4f} east, {south:.4f} to {north:.4f} north"
+    return f"longitude {west:.4f} to {east:.4f}, latitude {south:.4f} to {north:.4f}"
 
 
 def open_tiles(folder: Path) -> Tiles | None:
