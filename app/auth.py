@@ -95,6 +95,8 @@ PERMISSIONS: Mapping[str, Mapping[Role, Scope]] = MappingProxyType(
         "unit.register": _grants(_DISTRICT, "admin supervisor"),
         "unit.status": _grants(_DISTRICT, f"{_ROOM} gateway", field=_OWN, system=_CITY),
         "unit.flag": _grants(_DISTRICT, f"{_ROOM} gateway", field=_OWN, system=_CITY),
+        # where a crew has been is told to fewer than where it is
+        "unit.trail": _grants(_DISTRICT, _ROOM, field=_OWN, system=_CITY),
         "position.report": _grants(_DISTRICT, f"{_ROOM} gateway", field=_OWN, system=_CITY),
         "custody.grant": _grants(_DISTRICT, "admin supervisor"),
         # what everybody needs to understand the screen
@@ -648,6 +650,19 @@ class Accounts:
         self._note_revoked(row.revoked, now_s, generation)
         actor = Actor(row.name, row.role, frozenset(row.districts.split()), row.unit, row.name)
         return self._remember(key, _Known(actor, "", 0, 0, 0, 0, row.revoked), generation).actor
+
+    def by_token_from(self, secret: str, ip: str) -> Actor | None:
+        """`by_token`, for doors to which anybody may come: an address that was wrong 30 times within a minute
+        waits (Locked). Whoever is known already does not wait for his neighbours."""
+        with self._lock:
+            known = ("token", _hash(secret)) in self._cache
+        if known:
+            return self.by_token(secret)
+        give_back = self._take_address_attempt(ip)
+        actor = self.by_token(secret)
+        if actor is not None:
+            give_back()
+        return actor
 
     def _note_revoked(self, revoked: int, now_s: float, generation: int) -> None:
         with self._lock:

@@ -7,6 +7,7 @@ would read is always the last line on standard output.
 
 from __future__ import annotations
 
+import base64
 import errno
 import getpass
 import json
@@ -18,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import quote
 
 from app import up
 from app.up import Trouble
@@ -179,6 +181,44 @@ def run_token_create(config: Config, given: Namespace) -> None:
         up.say("note: without --unit this token belongs to no crew, so nearly every door is closed to it")
     up.say(f"token {given.name} ({role(given)}); it is shown this once and stored nowhere:")
     up.say(secret)
+
+
+def run_phone(config: Config, given: Namespace) -> None:
+    from app.auth import BadAccount
+
+    base = given.url.rstrip("/") or up.url_of(config)
+    name = given.name or f"phone-{given.unit.casefold()}"
+    try:
+        secret = accounts(config).create_token("field", name, [], given.unit)
+    except BadAccount as error:
+        raise blamed(error) from None
+    if not base.startswith("https:"):
+        up.say("note: without https anybody on the way can read this token; phones refuse such addresses too")
+    traccar = f"{base}/api/v1/phones/osmand"
+    own = f"{base}/api/v1/phones/owntracks"
+    settings = "accuracy=highest&interval=5&fastest_interval=5&distance=0&angle=30&heartbeat=60&buffer=true"
+    inline = {
+        "_type": "configuration", "mode": 3, "url": own, "auth": True, "username": given.unit,
+        "password": secret, "deviceId": given.unit, "tid": given.unit[-2:], "monitoring": 2,
+        "moveModeLocatorInterval": 5, "extendedData": True,
+    }  # fmt: skip
+    packed = quote(base64.b64encode(json.dumps(inline).encode()).decode(), safe="")
+    up.say(f"token {name} moves unit {given.unit}; it is shown this once and stored nowhere.")
+    up.say("\nTraccar Client (Android, iOS): server URL and device identifier")
+    up.say(f"  {traccar}\n  {secret}")
+    up.say(f"  or, as a QR code to be scanned in its settings: {traccar}?id={secret}&{settings}")
+    up.say("\nOwnTracks (Android, iOS): mode HTTP; host, user and password")
+    up.say(f"  {own}\n  {given.unit}\n  {secret}")
+    up.say(f"  or, as a QR code or a link to be opened on the phone: owntracks:///config?inline={packed}\n")
+    up.say(secret)
+
+
+def phone_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("unit", help="call sign of the unit that the phone goes with")
+    parser.add_argument("--name", default="", help="name of the token; default: phone-UNIT")
+    parser.add_argument(
+        "--url", default="", help="address under which phones reach this server; default: the one it binds"
+    )
 
 
 def run_token_list(config: Config, given: Namespace) -> None:
@@ -419,6 +459,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("city import", "import a city from an OpenStreetMap extract", run_city_import, import_arguments),
     Command("city list", "list the imported cities", run_city_list),
     Command("token create", "make a token for a device or a program", run_token_create, reach),
+    Command("phone", "make a token for a crew's phone, and print its set-up", run_phone, phone_arguments),
     Command("token list", "list the tokens, never their secrets", run_token_list),
     Command("token revoke", "refuse a token from now on", run_token_revoke, one_name),
     Command(

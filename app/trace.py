@@ -34,7 +34,9 @@ SLOW_S = 1.0
 """A request that takes longer is told at WARNING."""
 QUIET_ROUTES = frozenset({"/healthz", "/api/v1/healthz", "/readyz", "/metrics"})
 """Asked all the time by machines: never told, unless they fail."""
-FREQUENT = frozenset({("POST", "/api/v1/positions")})
+FREQUENT = frozenset(
+    ("POST", f"/api/v1/{path}") for path in ("positions", "phones/osmand", "phones/owntracks")
+)
 """Writes that come hundreds of times a second: told at DEBUG, like reads."""
 _GOOD_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 

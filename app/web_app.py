@@ -22,6 +22,7 @@ from app.api import (  # noqa: F401 - they register handlers
     history,
     incidents,
     layers,
+    phones,
     place,
     session,
     units,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import uuid
+from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -128,9 +129,14 @@ def words() -> Words:
 # ---- which request
 
 
+@lru_cache(maxsize=256)
+def _template(rule: str) -> str:
+    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule)
+
+
 def begin() -> None:
     """Before anything else of a request: it gets its id, the caller's own where that is well formed."""
-    rule = "" if request.url_rule is None else re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", request.url_rule.rule)
+    rule = "" if request.url_rule is None else _template(request.url_rule.rule)
     # Where no door answers, what the caller wrote is not worth a line of its own.
     route = rule or "(none)"
     trace.begin(trace.Asked(trace.accepted(request.headers.get("X-Request-Id")), None, request.method, route))
@@ -175,6 +181,8 @@ def identify() -> None:
 
 
 def _identify() -> None:
+    if request.endpoint in PHONES:
+        return
     header = request.headers.get("Authorization", "")
     if header:
         secret = bearer(header)
@@ -197,13 +205,15 @@ def _identify() -> None:
         raise Problem(403, "csrf", "A write with a session cookie needs its X-CSRF-Token header.")
 
 
+PHONES = {"api.get_osmand", "api.post_osmand", "api.post_owntracks"}
+"""Doors of apps that can send no bearer token, and not only JSON: they find out themselves who is there."""
 OPEN_TO_STRANGERS = {"api.get_session", "api.post_session", "api.delete_session"}
 
 
 def admit() -> None:
     """Before each call of the API, before anything of it is looked at: strangers are turned away, and a body
     must be JSON that can be read."""
-    if request.blueprint != blueprint.name:
+    if request.blueprint != blueprint.name or request.endpoint in PHONES:
         return
     if request.endpoint not in OPEN_TO_STRANGERS:
         actor()
@@ -360,11 +370,12 @@ def source() -> str:
     return demo.SOURCE if demo.is_demo_token(actor().name) else "api"
 
 
-def paged(items: list[Any], next_cursor: str | None) -> Response:
-    """A bare array, with a link to the next page when there is more."""
+def paged(items: list[Any], next_cursor: str | None, **settled: Any) -> Response:
+    """A bare array, with a link to the next page when there is more. `settled`: what the next page must be
+    asked with, where that was not said."""
     answer = jsonify(items)
     if next_cursor is not None:
-        args = {**request.args.to_dict(), "after": next_cursor}
+        args = {**request.args.to_dict(), **settled, "after": next_cursor}
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in args.items())
         answer.headers["Link"] = f'<{request.path}?{query}>; rel="next"'
     return answer

@@ -290,6 +290,39 @@ class PositionsReceipt(Shape):
     refused: list[RefusedPosition]
 
 
+class LeftOut(Shape):
+    index: int
+    code: str
+    detail: str
+
+
+class PhoneReceipt(Shape):
+    accepted: int
+    late: int
+    duplicates: int
+    refused: list[LeftOut]
+
+
+class NoMessages(RootModel[list[None]]):
+    """Always empty: OwnTracks takes the answer for messages to itself."""
+
+
+class TrailPoint(Shape):
+    observed_at: Time
+    received_at: Time
+    age_s: float = Field(description="Seconds since it was observed, at the time of the answer.")
+    lon: float
+    lat: float
+    speed_mps: float | None
+    heading_deg: float | None
+    accuracy_m: float | None
+    source: str = Field(description="Name of the token or login that sent it.")
+
+
+class Trail(RootModel[list[TrailPoint]]):
+    """Fixes in order of time; between two of them the unit went straight, at even speed."""
+
+
 class EventShape(Shape):
     model_config = ConfigDict(extra="forbid", title="Event")
 

@@ -20,20 +20,24 @@ from app.api.doors import (
     paged,
     parse_moment,
     request_id,
+    require,
     require_role,
     sees_unit,
     send,
     source,
     unit_or_404,
     unit_row,
+    wrong,
 )
 from app.api.incidents import Location, Resolution
 from app.auth import explain
+from app.rows import rfc3339
 from app.tracks import Fix
 from dispatch import commands as c
 from dispatch.commands import Actor
 
 TAG = Tag(name="Units", description="Crews and vehicles: owned ones are commanded, requested ones are asked.")
+TRAIL_SPAN_US = 3_600_000_000
 POSITIONS_MAX = 1000
 """Positions in one request; send more in several."""
 
@@ -45,6 +49,13 @@ class UnitPath(Strict):
 class UnitsQuery(Strict):
     limit: int = Field(default=500, ge=1, le=1000)
     after: str | None = Field(default=None, max_length=32)
+
+
+class TrailQuery(Strict):
+    since: str | None = Field(default=None, max_length=40, description="Default: an hour before `until`.")
+    until: str | None = Field(default=None, max_length=40, description="Default: now.")
+    limit: int = Field(default=1000, ge=1, le=5000)
+    after: str | None = Field(default=None, max_length=100)
 
 
 class NewUnit(Strict):
@@ -113,6 +124,58 @@ def list_units(query: UnitsQuery) -> Response:
 def get_unit(path: UnitPath) -> Response:
     require_role("unit.read")
     return jsonify(unit_row(unit_or_404(path.unit_id)))
+
+
+@blueprint.get(
+    "/units/<unit_id>/trail", tags=[TAG], summary="Where a unit has been", responses={200: shapes.Trail}
+)
+def get_trail(path: UnitPath, query: TrailQuery) -> Response:
+    require_role("unit.trail")
+    unit = unit_or_404(path.unit_id)
+    require("unit.trail", district=unit.district, unit=unit.id)
+    now_us = core().world.clock.now_us()
+    # To the millisecond in which it can be written down again.
+    until_us = -(-now_us // 1000) * 1000 if query.until is None else _trail_time(query.until, "until")
+    since_us = until_us - TRAIL_SPAN_US if query.since is None else _trail_time(query.since, "since")
+    if since_us > until_us:
+        raise wrong("since", "invalid", "since lies after until")
+    after: tuple[int, str] | None = None
+    if query.after is not None:
+        at, _, source_name = query.after.partition("~")
+        if not (at.isascii() and at.isdigit() and len(at) < 18):
+            raise wrong("after", "invalid", "after is not one of this list's cursors")
+        after = (int(at), source_name)
+    found = core().tracks.trail(unit.id, since_us, until_us, query.limit + 1, after)
+    page = found[: query.limit]
+    rows = [
+        {
+            "observed_at": rfc3339(fix.observed_us),
+            "received_at": rfc3339(fix.received_us),
+            "age_s": round(max(0, now_us - fix.observed_us) / 1e6, 3),
+            "lon": fix.lon,
+            "lat": fix.lat,
+            "speed_mps": fix.speed_mps,
+            "heading_deg": fix.heading_deg,
+            "accuracy_m": fix.accuracy_m,
+            "source": fix.source,
+        }
+        for fix in page
+    ]
+    # The next page must be of the same span, though time goes on.
+    settled = {
+        name: rfc3339(us)
+        for name, given, us in (("since", query.since, since_us), ("until", query.until, until_us))
+        if given is None
+    }
+    more = f"{page[-1].observed_us}~{page[-1].source}" if len(found) > query.limit else None
+    return paged(rows, more, **settled)
+
+
+def _trail_time(text: str, field: str) -> int:
+    try:
+        return parse_moment(text)
+    except (ValueError, OverflowError) as error:
+        raise wrong(field, "bad-time", f"{field}: {error}") from None
 
 
 @blueprint.post(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.up import wait_until
-from tests.app.control_room import AREA, RAILWAY_STATION, Room, is_problem
+from tests.app.control_room import AREA, RAILWAY_STATION, Room, is_problem, next_page
 
 LON, LAT = RAILWAY_STATION
 
@@ -184,3 +184,95 @@ def test_the_frame_holds_what_was_reported(shared_room: Room) -> None:
         900,
         1389,
     )
+
+
+# ---- where a unit has been
+
+
+def drive(room: Room, unit: str, points: int, every_s: int = 10) -> list[str]:
+    """The unit reports along a street until now; returns the times."""
+    times = [room.ago(every_s * i) for i in range(points)][::-1]
+    rows = [fix(room, unit, observed_at=at, lon=round(LON + i * 1e-3, 7)) for i, at in enumerate(times)]
+    assert room.desk("gateway").post("/positions", rows).json["accepted"] == points
+    assert room.core.tracks.drain()
+    return times
+
+
+def test_a_trail_tells_where_a_unit_has_been_and_how_old_that_is(shared_room: Room) -> None:
+    room = shared_room
+    unit = room.unit()
+    times = drive(room, unit, 5)
+    trail = room.ana.get(f"/units/{unit}/trail").json
+    assert [p["observed_at"] for p in trail] == times
+    assert [p["age_s"] for p in trail] == [40, 30, 20, 10, 0]
+    assert trail[0] == {
+        "observed_at": times[0],
+        "received_at": room.ago(0),
+        "age_s": 40,
+        "lon": LON,
+        "lat": LAT,
+        "speed_mps": None,
+        "heading_deg": None,
+        "accuracy_m": None,
+        "source": room.desk("gateway").name,
+    }
+
+
+def test_a_trail_is_of_the_span_that_was_asked_for(shared_room: Room) -> None:
+    room = shared_room
+    unit = room.unit()
+    times = drive(room, unit, 12, every_s=600)
+
+    def trail(query: str) -> list[str]:
+        return [p["observed_at"] for p in room.ana.get(f"/units/{unit}/trail{query}").json]
+
+    assert trail("") == times[-7:], "the last hour, both its ends included"
+    assert trail(f"?since={times[2]}") == times[2:]
+    assert trail(f"?since={times[2]}&until={times[4]}") == times[2:5]
+    assert trail(f"?until={times[4]}") == times[:5]
+    assert trail(f"?since={room.ago(-60)}&until={room.ago(-120)}") == []
+
+
+def test_a_long_trail_comes_in_pages_each_fix_once_while_the_unit_drives_on(shared_room: Room) -> None:
+    room = shared_room
+    unit = room.unit()
+    times = drive(room, unit, 25)
+    path: str | None = f"/units/{unit}/trail?limit=10"
+    found: list[str] = []
+    while path is not None:
+        answer = room.ana.get(path)
+        assert answer.status_code == 200, answer.text
+        found += [p["observed_at"] for p in answer.json]
+        room.clock.advance(1)
+        room.seen(unit, (LON + 1 + len(found) / 100, LAT))
+        path = next_page(answer)
+    assert found == times
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("?since=ieri", "since"),
+        ("?until=2026-11-23T03:00:00", "until"),
+        ("?since=2026-11-23T03:00:00Z&until=2026-11-23T02:00:00Z", "since"),
+        ("?limit=0", "limit"),
+        ("?limit=5001", "limit"),
+        ("?limit=all", "limit"),
+        ("?after=here", "after"),
+        ("?after=99999999999999999999~avl", "after"),
+        ("?bbox=1,2,3,4", "bbox"),
+    ],
+)
+def test_a_trail_asked_for_wrongly_names_the_field(embedded_room: Room, query: str, field: str) -> None:
+    unit = embedded_room.unit()
+    is_problem(embedded_room.ana.get(f"/units/{unit}/trail{query}"), 422, None, field)
+
+
+def test_a_crew_reads_its_own_trail_and_no_other(embedded_room: Room) -> None:
+    room = embedded_room
+    own, other = room.unit(), room.unit()
+    drive(room, own, 3)
+    tablet = room.desk("field", unit=own)
+    assert len(tablet.get(f"/units/{own}/trail").json) == 3
+    is_problem(tablet.get(f"/units/{other}/trail"), 404, "unknown-unit")
+    is_problem(room.ana.get("/units/NU-E/trail"), 404, "unknown-unit")

@@ -67,10 +67,14 @@ EXPECTED = {
     "POST /units/{unit_id}/status": " 401 200 200 200 403 200 403 403",
     "POST /units/{unit_id}/flags": "  401 200 200 200 403 200 403 403",
     "POST /units/{unit_id}/resolve": "401 200 200 200 403 403 403 403",
+    "GET /units/{unit_id}/trail": "   401 200 200 200 404 403 403 403",
+    "GET /phones/osmand": "           401 403 403 403 404 403 403 403",
+    "POST /phones/osmand": "          401 403 403 403 404 403 403 403",
+    "POST /phones/owntracks": "       401 403 403 403 404 403 403 403",
     "POST /positions": "              401 202 202 202 202 202 403 403",
 }
 """A crew is asked about incidents and units other than its own; a position of another unit is answered 202
-with that row refused."""
+with that row refused. A phone's token is bound to a unit: that of the crew here is not registered."""
 
 
 class Scene:
@@ -221,7 +225,8 @@ def test_each_role_may_do_its_own_work_and_no_more(scene: Scene, route: str) -> 
         answer = scene.call(route, caller(scene.room, role))
         met[role] = str(answer.status_code)
         if answer.status_code == 403:
-            assert answer.json["detail"].endswith((f"yours is {role}.", "your unit: TABLETA-7."))
+            lacks = (f"yours is {role}.", "your unit: TABLETA-7.", "your unit: none.")
+            assert answer.json["detail"].endswith(lacks)
     assert " ".join(met.values()) == " ".join(EXPECTED[route].split()), dict(
         zip(CALLERS, EXPECTED[route].split(), strict=True)
     )
@@ -264,6 +269,7 @@ OTHER_DISTRICT = {
     "DELETE /incidents/{incident_id}/assignments/{unit_id}": 404,
     "POST /incidents/{incident_id}/requests/{unit_id}/answer": 403,
     "GET /units/{unit_id}": 200,
+    "GET /units/{unit_id}/trail": 403,
     "POST /units": 403,
     "POST /units/{unit_id}/status": 403,
     "POST /units/{unit_id}/flags": 403,
