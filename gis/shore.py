@@ -37,7 +37,10 @@ _CONTRADICTED: Final = 0.25
 """A part of the box is unknown when more than this share of its coast says otherwise than the rest."""
 
 _DROWNED: Final = 0.25
-"""A lake or river that would have more than this share of the streets and houses in it is not drawn."""
+"""Water that would have streets and houses in it more than this much as densely as the whole box is none."""
+
+_FEW: Final = 3
+"""So many points of streets in the water may be slips: a quay, a bridge that is not tagged as one."""
 
 _ASIDE_DEGREES: Final = 1e-6
 
@@ -65,9 +68,9 @@ class Shore:
     unknown_km2: float = 0.0
 
 
-def divide_by_coast(runs: Sequence[Run], box: Box) -> Shore:
+def divide_by_coast(runs: Sequence[Run], box: Box, dry: NDArray[np.float64]) -> Shore:
     """Land and sea in the box by its coastline (land to the left, sea to the right). Without a coast all of
-    it is land."""
+    it is land. A sea that would drown streets and houses (`dry`, points of them, (n, 2)) is unknown."""
     whole = shapely.box(*box)
     if not runs:
         return Shore(land=(whole,), water=())
@@ -87,12 +90,16 @@ def divide_by_coast(runs: Sequence[Run], box: Box) -> Shore:
     doubtful = np.minimum(for_land, for_water) > _CONTRADICTED * total
     is_land = ~doubtful & (for_land > for_water)
     is_water = ~doubtful & (for_water > for_land)
+    streets = _hits(shapely.STRtree(faces), dry, len(faces))
+    # Piers carry streets too; a third of the town's do not lie in the sea.
+    drowned = is_water & (streets > max(_FEW, streets.sum() / 3))
+    is_water &= ~drowned
     land, water = list(faces[is_land]), list(faces[is_water])
     unknown = list(faces[~is_land & ~is_water])
-    if unknown:
-        dry, wet = closing.strips(chains, unknown)
-        land += dry
-        water += wet
+    if contradicted := list(faces[~is_land & ~is_water & ~drowned]):
+        by_land, by_water = closing.strips(chains, contradicted)
+        land += by_land
+        water += by_water
     return Shore(
         land=tuple(land),
         water=tuple(water),
@@ -117,36 +124,42 @@ def water_within(
         return ()
     closing = _Closing(box)
     chains = _lines(shapely.line_merge(MultiLineString([list(run.points) for run in runs])))
-    # The edge is known to go on where it ends, whichever member of the relation is missing there.
-    ends = {_point(chain, i) for chain in chains for i in (0, -1)}
-    added = closing.close(chains, ends, directed=False).added
-    faces = _faces([*chains, *added], whole)
+    closed = closing.close(chains, _cut_points(runs), directed=False)
+    if closed.open_ends:
+        # The edge breaks off in the middle of the box: a fault of the map, not a cut of the extract.
+        return ()
+    faces = _faces([*chains, *closed.added], whole)
     if len(faces) < 2:
         return ()
-    side = _two_sides([*chains, *added], faces, box)
+    side = _two_sides([*chains, *closed.added], faces, box)
     tree = shapely.STRtree(faces)
+    streams, streets = _hits(tree, wet, len(faces)), _hits(tree, dry, len(faces))
+    areas = shapely.area(faces)
 
-    def fall_on_first(points: NDArray[np.float64]) -> tuple[int, int]:
-        if not len(points):
-            return 0, 0
-        _, hit = tree.query(shapely.points(points), predicate="intersects")
-        return int((side[hit] == 0).sum()), int((side[hit] == 1).sum())
+    def fitness(is_water: NDArray[np.bool_]) -> tuple[float, float]:
+        """How well these faces do as water: streams in it and streets out of it speak for it, and else that
+        they are the smaller part."""
+        in_streams = streams[is_water].sum() / max(1, streams.sum())
+        off_streets = streets[~is_water].sum() / max(1, streets.sum())
+        return float(in_streams + off_streets), -float(areas[is_water].sum())
 
-    wet_0, wet_1 = fall_on_first(wet)
-    dry_0, dry_1 = fall_on_first(dry)
-    # How well each side does as water: streams on it and streets off it speak for it.
-    dry_all = max(1, dry_0 + dry_1)
-    wet_all = max(1, wet_0 + wet_1)
-    score_0 = wet_0 / wet_all + dry_1 / dry_all
-    score_1 = wet_1 / wet_all + dry_0 / dry_all
-    if score_0 == score_1:
-        areas = shapely.area(faces)
-        chosen = int(areas[side == 1].sum() < areas[side == 0].sum())
-    else:
-        chosen = int(score_1 > score_0)
-    if (dry_1 if chosen else dry_0) > _DROWNED * dry_all:
-        return ()
-    return tuple(faces[side == chosen])
+    is_water = max((side == 0, side == 1), key=fitness)
+    return () if _drowns(streets, areas, is_water) else tuple(faces[is_water])
+
+
+def _hits(tree: shapely.STRtree, points: NDArray[np.float64], faces: int) -> NDArray[np.int64]:
+    """How many of the points lie in each face."""
+    if not len(points):
+        return np.zeros(faces, dtype=np.int64)
+    _, hit = tree.query(shapely.points(points), predicate="intersects")
+    return np.bincount(hit, minlength=faces)
+
+
+def _drowns(streets: NDArray[np.int64], areas: NDArray[np.float64], is_water: NDArray[np.bool_]) -> bool:
+    """Whether streets are so dense in these faces that they cannot be water."""
+    inside = streets[is_water].sum()
+    usual = streets.sum() / areas.sum() * areas[is_water].sum()
+    return bool(inside > _FEW and inside > _DROWNED * usual)
 
 
 @dataclass(frozen=True)
@@ -166,38 +179,41 @@ class _Closing:
         self._plane = LocalMetres((west + east) / 2, (south + north) / 2)
 
     def close(self, chains: Sequence[LineString], cut: set[Point], *, directed: bool) -> _Closed:
-        open_chains = [chain for chain in chains if not chain.is_closed]
-        heads = [p for p in (_point(chain, 0) for chain in open_chains) if self._inside(p)]
-        tails = [p for p in (_point(chain, -1) for chain in open_chains) if self._inside(p)]
+        ends = [
+            (point, index)
+            for chain in chains
+            if not chain.is_closed
+            for index in (0, -1)
+            if self._inside(point := _point(chain, index))
+        ]
+        if not ends:
+            return _Closed([], 0, 0, 0)
+        feet = [self._to_border(point) for point, _ in ends]
         added: list[LineString] = []
-        joins = []
-        if directed:
-            for t, tail in enumerate(tails):
-                for h, head in enumerate(heads):
-                    apart_m = self._apart_m(tail, head)
-                    if apart_m <= min(JOIN_MAX_M, self._to_border(tail)[0], self._to_border(head)[0]):
-                        joins.append((apart_m, t, h))
-        used_t: set[int] = set()
-        used_h: set[int] = set()
-        for _, t, h in sorted(joins):
-            if t not in used_t and h not in used_h:
-                used_t.add(t)
-                used_h.add(h)
-                if tails[t] != heads[h]:
-                    added.append(LineString([tails[t], heads[h]]))
+        joined: set[int] = set()
+        scale = self._plane.x_m_per_degree, self._plane.y_m_per_degree
+        flat = np.asarray(shapely.points(np.array([point for point, _ in ends]) * scale))
+        pairs = shapely.STRtree(flat).query(flat, predicate="dwithin", distance=JOIN_MAX_M).T
+        near = [(float(shapely.distance(flat[a], flat[b])), int(a), int(b)) for a, b in pairs if a < b]
+        for apart_m, a, b in sorted(near):
+            # A coast goes on from where one piece ends to where another one starts.
+            fits = not directed or ends[a][1] != ends[b][1]
+            if fits and apart_m <= min(feet[a][0], feet[b][0]) and joined.isdisjoint((a, b)):
+                joined |= {a, b}
+                if apart_m > 0:
+                    added.append(LineString([ends[a][0], ends[b][0]]))
         guessed = open_ends = 0
-        left_over = [p for i, p in enumerate(tails) if i not in used_t]
-        left_over += [p for i, p in enumerate(heads) if i not in used_h]
-        for end in left_over:
-            away_m, foot = self._to_border(end)
+        for number, ((point, _), (away_m, foot)) in enumerate(zip(ends, feet, strict=True)):
+            if number in joined:
+                continue
             if away_m > NEAR_BORDER_M:
-                if end not in cut:
+                if point not in cut:
                     open_ends += 1
                     continue
                 guessed += 1
             if away_m > 0:
-                added.append(LineString([end, foot]))
-        return _Closed(added, len(used_t), guessed, open_ends)
+                added.append(LineString([point, foot]))
+        return _Closed(added, len(joined) // 2, guessed, open_ends)
 
     def strips(
         self, chains: Sequence[LineString], unknown: Sequence[Polygon]

@@ -216,10 +216,8 @@ class _Drawing:
             self._place(tags, point)
         self._poi(tags, point, None)
         self._house_number(tags, point)
-        natural = tags.get("natural")
-        if natural in _SEA_NAMES and "name" in tags:
-            zoom = 9 if natural == "strait" else 12
-            self._feature("water", zoom, {"kind": natural, "min_zoom": zoom, **_names(tags)}, point)
+        if tags.get("natural") in _SEA_NAMES and "name" in tags:
+            self._bay(tags, point, 12)
 
     def way(self, way: Any, tags: dict[str, str]) -> None:
         natural = tags.get("natural")
@@ -252,24 +250,26 @@ class _Drawing:
             self._cut_water.append((tags, _runs(way)))
 
     def area(self, area: Any, tags: dict[str, str]) -> None:
-        if not area.from_way():
-            self._relations.pop(area.orig_id(), None)
         self._knows_land |= not tags.keys().isdisjoint(_OF_THE_GROUND)
         building = _building(tags)
         kind = _water_kind(tags)
         land = None if kind else _land_kind(tags)
         is_poi = _poi_kind(tags) is not None
         is_island = tags.get("place") in ("island", "islet") and "name" in tags
+        is_bay = tags.get("natural") in _SEA_NAMES and "name" in tags
         has_number = "addr:housenumber" in tags
-        if not (building or kind or land or is_poi or is_island or has_number):
+        if not (building or kind or land or is_poi or is_island or is_bay or has_number):
             return
         try:
             shape = self._json.create_multipolygon(area)
         except RuntimeError:
+            # Its rings do not close: osmium hands it over without any.
             return
+        if not area.from_way():
+            self._relations.pop(area.orig_id(), None)
         if building:
             self._feature("buildings", 14 if "building:part" in tags else 13, building, shape)
-        if not (kind or land or is_poi or is_island or has_number):
+        if not (kind or land or is_poi or is_island or is_bay or has_number):
             return
         try:
             polygon = shapely.from_wkb(bytes.fromhex(self._wkb.create_multipolygon(area)))
@@ -293,6 +293,8 @@ class _Drawing:
             self._poi(tags, point, size_m)
         if is_island:
             self._island(tags, point, size_m)
+        if is_bay:
+            self._bay(tags, point, self._zoom_of(size_m, 60.0))
         self._house_number(tags, point)
 
     def land_and_water(self) -> None:
@@ -306,10 +308,12 @@ class _Drawing:
                 inner = polygon.point_on_surface()
                 point = f'{{"type":"Point","coordinates":[{inner.x:.7f},{inner.y:.7f}]}}'
                 self._water(tags, kind or "", size_m, shapely.to_geojson(polygon), point)
-        if not self._knows_land:
-            # Somebody left nothing in the extract but the roads: the sea may be anywhere in it.
+        west, _, east, _ = self._bbox
+        if not self._knows_land or east - west > 180:
+            # Somebody left nothing in the extract but the roads: the sea may be anywhere in it. Or it lies on
+            # both sides of the date line, and its box says nothing.
             return
-        self._shore = divide_by_coast(self._coast, self._bbox)
+        self._shore = divide_by_coast(self._coast, self._bbox, dry)
         for polygon in self._shore.land:
             self._feature("earth", 0, {"kind": "earth"}, shapely.to_geojson(polygon))
         for polygon in self._shore.water:
@@ -378,6 +382,10 @@ class _Drawing:
     def _island(self, tags: Tags, point: str, size_m: float) -> None:
         zoom = self._zoom_of(size_m, 60.0)
         self._feature("earth", zoom, {"kind": "island", "min_zoom": zoom, **_names(tags)}, point)
+
+    def _bay(self, tags: Tags, point: str, zoom: int) -> None:
+        """A name on the sea; the water itself is the sea's."""
+        self._feature("water", zoom, {"kind": tags["natural"], "min_zoom": zoom, **_names(tags)}, point)
 
     def _poi(self, tags: Tags, point: str, size_m: float | None) -> None:
         found = _poi_kind(tags)
@@ -858,6 +866,7 @@ class _Tippecanoe:
 
 _HEADER: Final = struct.Struct("<7sB11Q6B4iB2i")
 _VECTOR: Final = 1
+_PLAIN: Final = 1
 _GZIP: Final = 2
 
 
@@ -979,6 +988,11 @@ def check_tiles(source: Path) -> Box:
                 raise TilesError(
                     f"{source.name} holds pictures, not vector tiles.",
                     "Give a basemap of vector tiles.",
+                )
+            if not {head.fields[14], head.fields[15]} <= {_PLAIN, _GZIP}:
+                raise TilesError(
+                    f"{source.name} is packed in a way that browsers cannot unpack.",
+                    "Give a basemap packed with gzip.",
                 )
             size = source.stat().st_size
             if any(offset + length > size for offset, length in head.sections):

@@ -351,10 +351,43 @@ def test_a_cut_water_that_would_drown_the_town_is_left_out(draw):
     chart = Chart()
     bank = chart.line([(-10, 1000), (2010, 1000)], {})
     chart.relation([(bank, "outer"), (77_001, "outer")], {"natural": "water"})
-    for y in (100, 700, 900, 1100, 1300, 1900):
+    for y in (100, 300, 500, 700, 900, 1100, 1300, 1500, 1700, 1900):
         chart.line([(0, y), (1000, y), (2000, y)], {"highway": "residential"})
     drawn = draw(chart)
     assert drawn.at(1000, 500) == drawn.at(1000, 1500) == "land"
+
+
+def test_a_lake_whose_edge_has_a_hole_is_closed_when_the_hole_is_small_and_else_left_out(draw):
+    # given two lakes whole in the box, both drawn with a hole in the edge by the mapper
+    chart = Chart()
+    small = chart.line([(500, 300), (900, 300), (900, 700), (300, 700), (300, 300), (400, 300)], {})
+    chart.relation([(small, "outer")], {"natural": "water"})
+    large = chart.line([(1100, 1600), (1100, 1100), (1650, 1100), (1650, 1400)], {})
+    chart.relation([(large, "outer")], {"natural": "water"})
+    drawn = draw(chart)
+    assert (drawn.at(600, 500), drawn.at(200, 500)) == ("water", "land")
+    assert drawn.at(1400, 1200) == drawn.at(1400, 1700) == drawn.at(200, 1800) == "land"
+
+
+def test_a_coast_drawn_the_wrong_way_round_does_not_drown_the_town(draw):
+    # given a coast whose direction says that the town lies in the sea
+    chart = Chart()
+    chart.line([(2100, 1000), (-100, 1000)], COAST)
+    for y in (1100, 1300, 1500, 1700, 1900):
+        for x in (100, 600, 1100, 1600):
+            chart.line([(x, y), (x + 200, y), (x + 400, y)], {"highway": "residential"})
+    drawn = draw(chart)
+    assert drawn.at(1000, 1600) == "unknown"
+    assert drawn.counts["unknown_per_mille"] == pytest.approx(500, abs=5)
+
+
+def test_an_extract_on_both_sides_of_the_date_line_has_no_ground_but_its_streets(draw):
+    chart = Chart()
+    chart.line([(0, 0), (100, 100)], {"highway": "residential", "name": "Strada Lungă"})
+    chart.line(square(100, 100, 50), {"landuse": "grass"})
+    drawn = draw(chart, box=(-179.99, BOX[1], 179.99, BOX[3]))
+    assert drawn.at(50, 60) == "unknown"
+    assert drawn.drawn("roads", 50, 50)[0]["name"] == "Strada Lungă"
 
 
 def test_piers_and_basins_are_told_from_land(draw):
@@ -373,6 +406,7 @@ def test_piers_and_basins_are_told_from_land(draw):
 
 # -- shores drawn by chance ----------------------------------------------------------------------------
 
+NOWHERE = np.empty((0, 2))
 STEP_M = 20.0
 """How far apart the nodes of a shore drawn by chance are."""
 
@@ -434,7 +468,7 @@ def test_coasts_by_chance_are_closed_as_they_were(seed):
     runs = known_runs(land, rng)
     assert runs
     # when it is closed again
-    shore = divide_by_coast(runs, BOX)
+    shore = divide_by_coast(runs, BOX, in_degrees(NOWHERE))
     # then land and sea are where they were, and nothing is unknown, drawn twice or left out
     assert shore.unknown_km2 == shore.open_ends == 0
     assert sum(part.area for part in (*shore.land, *shore.water)) == pytest.approx(shapely.box(*BOX).area)
@@ -448,13 +482,16 @@ def test_coasts_by_chance_are_closed_as_they_were(seed):
 def test_lakes_by_chance_are_closed_as_they_were(seed):
     rng = np.random.default_rng(1000 + seed)
     lake = archipelago(rng)
-    edges = [Run(run.points[:: rng.choice([-1, 1])]) for run in known_runs(lake, rng)]
+    edges = [
+        run if rng.random() < 0.5 else Run(run.points[::-1], run.cut_end, run.cut_start)
+        for run in known_runs(lake, rng)
+    ]
     assert edges
     spots = spots_far_from(lake.boundary, rng)
     truth = shapely.intersects(lake, shapely.points(spots))
     assert not truth.all()
     # when streets lie all over the dry ground
-    water = water_within(edges, BOX, np.empty((0, 2)), in_degrees(spots[~truth]))
+    water = water_within(edges, BOX, NOWHERE, in_degrees(spots[~truth]))
     assert (covered(water, spots) == truth).all()
 
 
@@ -748,6 +785,7 @@ BAD_TILES = {
     "empty": (lambda file: file.write_bytes(b""), "is not a PMTiles file"),
     "version 2": (lambda file: changed(file, 1, 2), "version 2"),
     "raster tiles": (lambda file: changed(file, 16, 2), "not vector tiles"),
+    "packed with zstd": (lambda file: changed(file, 15, 4), "packed in a way"),
     "another place": (lambda file: changed(file, 19, 256_200_000), "and the city lies in"),
     "cut short": (lambda file: file.write_bytes(file.read_bytes()[:-1]), "is cut short"),
     "harmed metadata": (
