@@ -3,9 +3,11 @@ import type {
   Catalogue,
   City,
   Incident,
+  LayerImport,
   NewIncident,
   Place,
   Recommendation,
+  ReferenceFeatures,
   Session,
   TimelineEntry,
   Unit,
@@ -128,6 +130,13 @@ export const api = {
   signOut: () => call<void>('DELETE', '/session'),
   catalogue: () => call<Catalogue>('GET', '/catalogue'),
   city: () => call<City>('GET', '/city'),
+  layers: () => call<LayerImport[]>('GET', '/layers'),
+  /** What a reference layer holds in a box of west, south, east, north degrees; at most `limit`. */
+  features: (layer: string, box: readonly number[], limit: number) =>
+    call<ReferenceFeatures>('GET', `/layers/${at(layer)}?bbox=${box.map((x) => x.toFixed(6)).join()}&limit=${limit}`),
+  /** What of a layer lies nearest to a point, within ten kilometres; each with its `distance_m`. */
+  nearest: (layer: string, lon: number, lat: number, limit: number) =>
+    call<ReferenceFeatures>('GET', `/layers/${at(layer)}/nearest?lon=${lon.toFixed(6)}&lat=${lat.toFixed(6)}&limit=${limit}`),
 
   addresses: (q: string) => call<Place[]>('GET', `/addresses?q=${at(q)}&limit=8`),
   reverse: (lon: number, lat: number) =>

@@ -2,6 +2,8 @@ import type { Catalogue, City, Conflict, Incident, IncidentType, Priority, Statu
 
 /** What is fixed for a session: who sits here, which city, and the pack's words by code. */
 class Desk {
+  /** Nothing here is real: the server says so in its page, before anybody has signed in, and with the city. */
+  demo = $state(document.querySelector<HTMLMetaElement>('meta[name="straja-demo"]')?.content === '1');
   user = $state.raw<User | null>(null);
   city = $state.raw<City | null>(null);
   catalogue = $state.raw<Catalogue | null>(null);

@@ -18,6 +18,25 @@ const POSITION_HEADER_BYTES = 16;
 const POSITION_ROW_BYTES = 20;
 const UNKNOWN_U16 = 65_535;
 
+/** Where the map stands; kept over a reload of the page, in this tab alone. */
+export interface View {
+  city: string;
+  lon: number;
+  lat: number;
+  zoom: number;
+}
+
+const VIEW = 'straja.view';
+
+function keptView(): View | null {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem(VIEW) ?? 'null') as View | null;
+    return kept && [kept.lon, kept.lat, kept.zoom].every(Number.isFinite) ? kept : null;
+  } catch {
+    return null;
+  }
+}
+
 /** Last known place of every unit, by its index `n` in the position frames. `at_ms` is server time, 0 = never. */
 export class Fixes {
   lon = new Float64Array(256);
@@ -115,6 +134,7 @@ class Live {
   /** True while the screen may no longer be what the server knows. */
   readonly lost = $derived(this.cursor !== null && this.lost_since_ms !== null);
 
+  private camera: View | null = keptView();
   private socket: Socket | null = null;
   private ticking: ReturnType<typeof setInterval> | undefined;
   private greeting = false;
@@ -124,6 +144,15 @@ class Live {
   private lead_ms: number[] = [];
   private position_listeners = new Set<() => void>();
   private ended: () => void = () => {};
+
+  get view(): View | null {
+    return this.camera;
+  }
+
+  set view(view: View) {
+    this.camera = view;
+    sessionStorage.setItem(VIEW, JSON.stringify(view));
+  }
 
   /** Opens the stream. `ended` runs when the server has thrown this session out or refuses it. */
   open(ended: () => void): void {
@@ -362,6 +391,7 @@ export interface Peek {
   readonly incidents: Incident[];
   readonly units: Unit[];
   readonly positionsSeen: number;
+  readonly view: View | null;
 }
 
 declare global {
@@ -382,5 +412,8 @@ window.straja = Object.freeze({
   },
   get positionsSeen() {
     return live.positionsSeen;
+  },
+  get view() {
+    return live.view;
   },
 });

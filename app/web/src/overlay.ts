@@ -13,7 +13,16 @@ const APART_PX = 23;
 const OFF_INCIDENT_PX = 29;
 const ASIDE_MAX_PX = 4 * APART_PX;
 const PICK_WITHIN_PX = 18;
-const ATLAS_PX = 1024;
+const ATLAS_PX = 2048;
+const POINTER_PX = 44;
+/** A heading is drawn in one of this many directions, and from this speed on: slower, it is mostly noise. */
+const DIRECTIONS = 32;
+const HEADING_FROM_MPS = 1;
+/** The dots of a unit's way to its incident: a straight line that says whose it is, not which streets. */
+const WAY_STEP_PX = 8;
+const WAY_DOT_PX = 6;
+const WAY_DOTS_MAX = 240;
+const WAYS_MAX = 60;
 const FLOATS_PER_SPRITE = 7;
 
 type Fill = 'solid' | 'asked' | 'stale';
@@ -24,6 +33,8 @@ export interface Theme {
   /** Inside of a hollow mark, and its letter; null takes the status's own colour. */
   hollow: string;
   hollow_letter: string | null;
+  /** Dots from a unit to where it is going. */
+  way: string;
 }
 
 const VERTEX = `#version 300 es
@@ -128,23 +139,29 @@ class Atlas {
       const r = side * 0.29;
       ctx.globalAlpha = fill === 'stale' ? 0.85 : 1;
       // A dark rim keeps the mark apart from roads and from its neighbours, by day too.
-      traceShape(ctx, shape, r);
+      const asked = fill === 'asked';
+      traceShape(ctx, shape, asked ? r * 1.08 : r);
       ctx.lineWidth = side * 0.15;
       ctx.strokeStyle = '#0b0e12';
       ctx.stroke();
-      ctx.fillStyle = fill === 'solid' ? PALETTE[colour] : this.theme.hollow;
+      ctx.fillStyle = asked ? '#0b0e12' : fill === 'solid' ? PALETTE[colour] : this.theme.hollow;
       ctx.fill();
       if (fill !== 'solid') {
-        ctx.lineWidth = side * (fill === 'asked' ? 0.09 : 0.05);
+        ctx.lineWidth = side * 0.05;
         if (fill === 'stale') ctx.setLineDash([side * 0.1, side * 0.075]);
         ctx.strokeStyle = PALETTE[colour];
-        traceShape(ctx, shape, r * (fill === 'asked' ? 0.92 : 0.98));
+        traceShape(ctx, shape, r * (asked ? 1.12 : 0.98));
         ctx.stroke();
         ctx.setLineDash([]);
       }
-      ctx.font = `700 ${Math.round(side * (shape === 'triangle' ? 0.36 : 0.42))}px system-ui, sans-serif`;
+      if (asked) {
+        traceShape(ctx, shape, r * 0.8);
+        ctx.fillStyle = PALETTE[colour];
+        ctx.fill();
+      }
+      ctx.font = `700 ${Math.round(side * (shape === 'triangle' ? 0.36 : 0.42) * (asked ? 0.84 : 1))}px system-ui, sans-serif`;
       ctx.textAlign = 'center';
-      ctx.fillStyle = fill === 'solid' ? (colour === 'transporting' ? '#fff' : '#0b0e12') : (this.theme.hollow_letter ?? PALETTE[colour]);
+      ctx.fillStyle = fill !== 'stale' ? (colour === 'transporting' ? '#fff' : '#0b0e12') : (this.theme.hollow_letter ?? PALETTE[colour]);
       ctx.fillText(letter, 0, side * (shape === 'triangle' ? 0.1 : 0.03));
       return 0;
     });
@@ -158,6 +175,41 @@ class Atlas {
       ctx.lineWidth = (kind === 'emergency' ? 3.5 : 2) * this.ratio;
       ctx.strokeStyle = kind === 'emergency' ? '#FF3B30' : this.theme.ink;
       ctx.stroke();
+      return 0;
+    });
+  }
+
+  /** A point on the rim of a mark, towards where the unit drives; `turn` counts clockwise from up. */
+  pointer(turn: number) {
+    return this.place(`pointer|${turn}`, POINTER_PX, (side) => {
+      const ctx = this.ctx;
+      ctx.rotate((turn / DIRECTIONS) * 2 * Math.PI);
+      const tip = -side * 0.46;
+      const root = -side * 0.3;
+      ctx.beginPath();
+      ctx.moveTo(0, tip);
+      ctx.lineTo(side * 0.13, root);
+      ctx.quadraticCurveTo(0, root - side * 0.05, -side * 0.13, root);
+      ctx.closePath();
+      ctx.lineWidth = 2.4 * this.ratio;
+      ctx.strokeStyle = this.theme.halo;
+      ctx.stroke();
+      ctx.fillStyle = this.theme.ink;
+      ctx.fill();
+      return 0;
+    });
+  }
+
+  dot() {
+    return this.place('way', WAY_DOT_PX, (side) => {
+      const ctx = this.ctx;
+      ctx.beginPath();
+      ctx.arc(0, 0, side * 0.27, 0, Math.PI * 2);
+      ctx.lineWidth = 1.4 * this.ratio;
+      ctx.strokeStyle = this.theme.halo;
+      ctx.stroke();
+      ctx.fillStyle = this.theme.way;
+      ctx.fill();
       return 0;
     });
   }
@@ -203,7 +255,7 @@ export class UnitOverlay {
   private sprites = new Float32Array(4096 * FLOATS_PER_SPRITE);
   private sprite_count = 0;
   private placed: Placed[] = [];
-  private scenes: { x: number; y: number }[] = [];
+  private scenes: { id: string; x: number; y: number }[] = [];
   private units: Unit[] = [];
   private zoom_built = -1;
   private ratio = 1;
@@ -243,10 +295,10 @@ export class UnitOverlay {
   }
 
   /** Where incidents are marked: crews that stand there are drawn beside the mark, not under it. */
-  setScenes(scenes: Iterable<{ lon: number; lat: number }>): void {
+  setScenes(scenes: Iterable<{ id: string; lon: number; lat: number }>): void {
     const x = mercatorX(this.origin.lon);
     const y = mercatorY(this.origin.lat);
-    this.scenes = [...scenes].map((s) => ({ x: mercatorX(s.lon) - x, y: mercatorY(s.lat) - y }));
+    this.scenes = [...scenes].map((s) => ({ id: s.id, x: mercatorX(s.lon) - x, y: mercatorY(s.lat) - y }));
     this.refresh();
   }
 
@@ -387,7 +439,14 @@ export class UnitOverlay {
       this.placed.push(at);
     }
     this.setApart(marks, scale);
+    this.ways(marks, scale);
     for (const { unit, at, stale_s } of marks) {
+      const heading_deg = this.fixes.heading_deg[unit.n]!;
+      if (stale_s <= STALE_FIX_S && this.fixes.speed_mps[unit.n]! >= HEADING_FROM_MPS && Number.isFinite(heading_deg)) {
+        const turned = heading_deg - this.map.getBearing();
+        const turn = ((Math.round((turned / 360) * DIRECTIONS) % DIRECTIONS) + DIRECTIONS) % DIRECTIONS;
+        this.add(at, at.shift_x * this.ratio, at.shift_y * this.ratio, this.atlas.pointer(turn));
+      }
       const mark = statusMark(unit.status);
       const fill: Fill = stale_s > STALE_FIX_S ? 'stale' : unit.command === 'requested' ? 'asked' : 'solid';
       const tile = this.atlas.glyph(unitShape(unit), fill, mark.colour, mark.letter);
@@ -408,6 +467,30 @@ export class UnitOverlay {
     this.label(marks, scale);
     this.zoom_built = this.map.getZoom();
     this.stale_rows = false;
+  }
+
+  /** Dots from each unit that is under way to its incident, within and a little around the view. */
+  private ways(marks: { unit: Unit; at: Placed; stale_s: number }[], scale: number): void {
+    const { ox, oy } = this.camera();
+    const reach = Math.max(this.canvas.clientWidth, this.canvas.clientHeight);
+    const to = new Map(this.scenes.map((scene) => [scene.id, scene]));
+    let drawn = 0;
+    for (const { unit, at, stale_s } of marks) {
+      const goal = unit.status === 'en_route' && stale_s <= STALE_FIX_S && unit.incident ? to.get(unit.incident) : undefined;
+      if (!goal || drawn >= WAYS_MAX) continue;
+      const dx = (goal.x - at.x) * scale;
+      const dy = (goal.y - at.y) * scale;
+      const length = Math.hypot(dx, dy);
+      let dots = 0;
+      for (let d = OFF_INCIDENT_PX; d < length - OFF_INCIDENT_PX && dots < WAY_DOTS_MAX; d += WAY_STEP_PX) {
+        const x = at.x + ((goal.x - at.x) * d) / length;
+        const y = at.y + ((goal.y - at.y) * d) / length;
+        if (Math.abs(x * scale + ox) > reach || Math.abs(y * scale + oy) > reach) continue;
+        this.add({ x, y }, 0, 0, this.atlas.dot());
+        dots++;
+      }
+      drawn++;
+    }
   }
 
   /**
@@ -511,7 +594,7 @@ export class UnitOverlay {
     }
   }
 
-  private add(at: Placed, shift_x: number, shift_y: number, tile: { u: number; v: number; side: number }): void {
+  private add(at: { x: number; y: number }, shift_x: number, shift_y: number, tile: { u: number; v: number; side: number }): void {
     const from = this.sprite_count++ * FLOATS_PER_SPRITE;
     if (from + FLOATS_PER_SPRITE > this.sprites.length) {
       const grown = new Float32Array(this.sprites.length * 2);

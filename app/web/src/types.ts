@@ -1,3 +1,5 @@
+import type { Feature } from 'geojson';
+
 /** Shapes that the API and the live stream send. Times are RFC 3339 strings in UTC unless a name ends in `_s`. */
 
 export interface Named {
@@ -64,8 +66,26 @@ export interface City {
   bbox: [number, number, number, number];
   center: [number, number];
   attribution: string;
+  /** The base map's file; null when this city was imported without one. Absent from servers that know none. */
+  tiles?: { url: string; min_zoom: number; max_zoom: number } | null;
   node: { station: string; district: string; station_name: string };
   demo: boolean;
+}
+
+/** One source of a reference layer: things of the city that stand still, from a public map or a register. */
+export interface LayerImport {
+  layer: string;
+  source: string;
+  count: number;
+  imported_at: string;
+  title: Named | null;
+}
+
+export interface ReferenceFeatures {
+  features: Feature[];
+  /** True when the view holds more than were sent. */
+  truncated?: boolean;
+  imported_at?: string | null;
 }
 
 export interface User {
