@@ -5,7 +5,6 @@ A city is one folder:
     city.json            what it is: name, box, counts, source, format version
     roads/               the road graph (`gis.roads`)
     addresses.sqlite     the address book (`gis.address`)
-    background.geojson   what the map draws, and the same as background.geojson.gz
     tiles.pmtiles        the base map (`gis.tiles`)
     layers.geojsonl      the reference layers (`gis.osm_layers`), from where they go into the database
 """
@@ -16,7 +15,6 @@ import contextlib
 import ctypes
 import errno
 import fcntl
-import gzip
 import hashlib
 import importlib.util
 import json
@@ -24,11 +22,11 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 import numpy as np
 import osmium
@@ -37,7 +35,7 @@ from osmium.filter import EmptyTagFilter
 from gis import osm_layers
 from gis.address import AddressBook, BookBuilder
 from gis.geometry import Box, box_of
-from gis.roads import UNKNOWN_E7, RoadBuilder
+from gis.roads import RoadBuilder
 from gis.tiles import TILES_FILE, Tiles, TilesError, build_tiles, check_tiles, open_tiles, take_tiles
 from gis.travel import RoadGraph
 
@@ -48,8 +46,8 @@ ATTRIBUTION: Final = "© OpenStreetMap contributors"
 SOURCE_BYTES_MAX: Final = 1_000_000_000
 
 Progress = Callable[[str, float], None]
-"""Called with a step ("read", "roads", "addresses", "background", "layers", "tiles", "finish") and how much
-is done, 0 to 1."""
+"""Called with a step ("read", "roads", "addresses", "layers", "tiles", "finish") and how much is done, 0
+to 1."""
 
 _AT_FDCWD: Final = -100
 _RENAME_EXCHANGE: Final = 2
@@ -89,7 +87,6 @@ class City:
     info: CityInfo
     roads: RoadGraph
     addresses: AddressBook
-    background_geojson_path: Path
     tiles: Tiles | None
 
 
@@ -180,12 +177,7 @@ def open_city(folder: Path) -> City:
         )
     try:
         info = CityInfo(**{f.name: _tupled(stored[f.name]) for f in fields(CityInfo)})
-        background = folder / "background.geojson"
-        if not background.is_file():
-            raise FileNotFoundError(background)
-        return City(
-            folder, info, RoadGraph.open(folder), AddressBook.open(folder), background, open_tiles(folder)
-        )
+        return City(folder, info, RoadGraph.open(folder), AddressBook.open(folder), open_tiles(folder))
     except (OSError, ValueError, KeyError, sqlite3.Error) as error:
         raise CityError(f"The city in {folder} is damaged ({error}).", "Import the extract again.") from error
 
@@ -230,26 +222,23 @@ def _build(
 ) -> CityInfo:
     roads, book = RoadBuilder(), BookBuilder()
     again = "Download the extract again, or take another one."
-    with _Background(building) as background:
-        try:
-            header_box = _read(source, kind, roads, book, background, progress)
-        except (RuntimeError, ValueError, UnicodeDecodeError, EOFError) as error:
-            if (cause := _os_cause(error)) is not None:
-                raise cause from error
-            raise CityError(f"{source.name} is damaged or cut short ({error}).", again) from error
-        progress("roads", 0.5)
-        try:
-            lengths = roads.save(building / "roads")
-        except ValueError:
-            raise CityError(
-                f"{source.name} has no roads that a vehicle can use.",
-                "Take an extract that covers a city's streets.",
-            ) from None
-        progress("addresses", 0.7)
-        bbox = _box(building, header_box)
-        counts = book.save(building, bbox)
-        progress("background", 0.75)
-        counts.update(background.close())
+    try:
+        header_box = _read(source, kind, roads, book, progress)
+    except (RuntimeError, ValueError, UnicodeDecodeError, EOFError) as error:
+        if (cause := _os_cause(error)) is not None:
+            raise cause from error
+        raise CityError(f"{source.name} is damaged or cut short ({error}).", again) from error
+    progress("roads", 0.5)
+    try:
+        lengths = roads.save(building / "roads")
+    except ValueError:
+        raise CityError(
+            f"{source.name} has no roads that a vehicle can use.",
+            "Take an extract that covers a city's streets.",
+        ) from None
+    progress("addresses", 0.7)
+    bbox = _box(building, header_box)
+    counts = book.save(building, bbox)
     counts.update(osm_layers.extract_layers(source, kind, building, bbox, _within(progress, 0.75, 0.76)))
     try:
         if tiles is None:
@@ -289,7 +278,6 @@ def _read(
     kind: str,
     roads: RoadBuilder,
     book: BookBuilder,
-    background: _Background,
     progress: Progress,
 ) -> Box | None:
     """One pass over the extract; each part keeps what it needs. Returns the box that the file states."""
@@ -317,7 +305,6 @@ def _read(
             if "highway" in tags:
                 roads.add_way(thing.id, tags, refs, lon_e7, lat_e7)
             book.add_way(thing.id, tags, refs, lon_e7, lat_e7)
-            background.add_way(tags, lon_e7, lat_e7)
         elif isinstance(thing, osmium.osm.Relation):
             if tags.get("type", "").startswith("restriction"):
                 roads.add_restriction(thing.id, tags, [(m.role, m.type, m.ref) for m in thing.members])
@@ -331,7 +318,6 @@ def _read(
             ]
             if rings:
                 book.add_area(thing.orig_id(), thing.from_way(), tags, rings)
-                background.add_area(tags, rings)
     box = reading.header.box()
     if not box.valid():
         return None
@@ -347,145 +333,6 @@ def _box(building: Path, stated: Box | None) -> Box:
         if ((lon >= west) & (lon <= east) & (lat >= south) & (lat <= north)).mean() >= 0.8:
             return stated
     return box_of(lon, lat)
-
-
-_WATER_LINES: Final = frozenset({"river", "stream", "canal", "ditch", "drain"})
-_PARKS: Final = {
-    "leisure": frozenset(
-        {"park", "garden", "nature_reserve", "playground", "pitch", "golf_course", "common"}
-    ),
-    "landuse": frozenset(
-        {"forest", "grass", "recreation_ground", "cemetery", "meadow", "village_green", "orchard", "vineyard"}
-    ),
-    "natural": frozenset({"wood", "grassland", "heath", "scrub"}),
-}
-_RAILS: Final = frozenset({"rail", "light_rail", "tram", "subway", "narrow_gauge", "funicular", "monorail"})
-_NOT_DRAWN: Final = frozenset(
-    {"proposed", "planned", "platform", "rest_area", "services", "bus_stop", "elevator", "razed"}
-)
-Rings = Sequence[tuple[Sequence[tuple[float, float]], Sequence[Sequence[tuple[float, float]]]]]
-
-
-class _Background:
-    """Writes background.geojson: what the extract truly holds, layer by layer in drawing order."""
-
-    _LAYERS: Final = ("park", "water", "building", "rail", "road")
-
-    def __init__(self, folder: Path) -> None:
-        self._target = folder / "background.geojson"
-        self._parts: dict[str, TextIO] = {
-            layer: (folder / f".{layer}.part").open("w", encoding="utf-8") for layer in self._LAYERS
-        }
-        self._counts = dict.fromkeys(self._LAYERS, 0)
-
-    def __enter__(self) -> _Background:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for part in self._parts.values():
-            # A part that cannot even be closed has failed already, with the error that says why.
-            with contextlib.suppress(OSError):
-                part.close()
-
-    def add_way(self, tags: Mapping[str, str], lon_e7: Sequence[int], lat_e7: Sequence[int]) -> None:
-        drawn = self._line_layer(tags)
-        if drawn is None:
-            return
-        layer, kind = drawn
-        properties = {"layer": layer, "class": kind}
-        if name := tags.get("name"):
-            properties["name"] = name
-        elif layer == "road" and "ref" in tags:
-            properties["name"] = tags["ref"]
-        extras: dict[str, Any] = {key: True for key in ("bridge", "tunnel") if tags.get(key, "no") != "no"}
-        if layer == "road" and (oneway := tags.get("oneway")) in ("yes", "true", "1", "-1"):
-            extras["oneway"] = -1 if oneway == "-1" else 1
-        for run in _known_runs(lon_e7, lat_e7):
-            line = ",".join(f"[{lon / 1e7:.6f},{lat / 1e7:.6f}]" for lon, lat in run)
-            self._write(layer, {**properties, **extras}, f'"LineString","coordinates":[{line}]')
-
-    def add_area(self, tags: Mapping[str, str], rings: Rings) -> None:
-        layer, kind = self._area_layer(tags)
-        if not layer:
-            return
-        properties = {"layer": layer, "class": kind}
-        if name := tags.get("name"):
-            properties["name"] = name
-        for outer, inners in rings:
-            text = ",".join(
-                "[" + ",".join(f"[{lon:.6f},{lat:.6f}]" for lon, lat in ring) + "]"
-                for ring in (outer, *inners)
-            )
-            self._write(layer, properties, f'"Polygon","coordinates":[{text}]')
-
-    def close(self) -> dict[str, int]:
-        """Join the layers into the one file and its packed twin; returns features by layer."""
-        with self._target.open("w", encoding="utf-8") as out:
-            out.write('{"type":"FeatureCollection","features":[')
-            is_first = True
-            for layer in self._LAYERS:
-                part = self._parts[layer]
-                part.close()
-                with open(part.name, encoding="utf-8") as lines:
-                    for line in lines:
-                        out.write(("" if is_first else ",") + "\n" + line.rstrip("\n"))
-                        is_first = False
-                os.unlink(part.name)
-            out.write("\n]}\n")
-        # No time stamp in the packed file: the same extract gives the same bytes.
-        with (
-            self._target.open("rb") as plain,
-            open(f"{self._target}.gz", "wb") as raw,
-            gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as packed,
-        ):
-            shutil.copyfileobj(plain, packed, 1 << 20)
-        return {f"drawn_{layer}": count for layer, count in self._counts.items()}
-
-    def _write(self, layer: str, properties: Mapping[str, Any], geometry: str) -> None:
-        words = json.dumps(properties, ensure_ascii=False, separators=(",", ":"))
-        self._parts[layer].write(
-            f'{{"type":"Feature","properties":{words},"geometry":{{"type":{geometry}}}}}\n'
-        )
-        self._counts[layer] += 1
-
-    @staticmethod
-    def _line_layer(tags: Mapping[str, str]) -> tuple[str, str] | None:
-        if (highway := tags.get("highway")) is not None and highway not in _NOT_DRAWN:
-            return "road", highway
-        if (rail := tags.get("railway")) in _RAILS and rail is not None:
-            return "rail", rail
-        if (water := tags.get("waterway")) in _WATER_LINES and water is not None:
-            return "water", water
-        if tags.get("natural") == "coastline":
-            return "water", "coastline"
-        return None
-
-    @staticmethod
-    def _area_layer(tags: Mapping[str, str]) -> tuple[str, str]:
-        if tags.get("building", "no") != "no":
-            return "building", tags["building"]
-        if tags.get("natural") == "water" or tags.get("waterway") == "riverbank":
-            return "water", tags.get("water", "water")
-        if tags.get("landuse") in ("reservoir", "basin"):
-            return "water", tags["landuse"]
-        for key, kinds in _PARKS.items():
-            if tags.get(key) in kinds:
-                return "park", tags[key]
-        return "", ""
-
-
-def _known_runs(lon_e7: Sequence[int], lat_e7: Sequence[int]) -> Iterator[list[tuple[int, int]]]:
-    """The stretches of a way whose nodes are in the extract, two points or more each."""
-    run: list[tuple[int, int]] = []
-    for lon, lat in zip(lon_e7, lat_e7, strict=True):
-        if UNKNOWN_E7 in (lon, lat):
-            if len(run) > 1:
-                yield run
-            run = []
-        else:
-            run.append((lon, lat))
-    if len(run) > 1:
-        yield run
 
 
 @contextlib.contextmanager

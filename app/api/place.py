@@ -119,25 +119,6 @@ def get_tiles(query: TilesQuery) -> Response:
     return answer
 
 
-@blueprint.get("/city/roads", tags=[TAG], summary="The map's streets, water, parks and buildings as GeoJSON")
-def get_roads() -> Response:
-    require("catalogue.read")
-    city = core().city
-    if city is None:
-        raise Problem(404, "no-city", "No city is imported yet: straja city import FILE.osm.pbf")
-    path = city.background_geojson_path
-    packed = path.with_name(path.name + ".gz")
-    wants_packed = "gzip" in request.headers.get("Accept-Encoding", "") and packed.exists()
-    chosen = packed if wants_packed else path
-    answer = send_from_directory(
-        chosen.parent, chosen.name, mimetype="application/geo+json", conditional=True, max_age=0
-    )
-    answer.headers["Vary"] = "Accept-Encoding"
-    if wants_packed:
-        answer.headers["Content-Encoding"] = "gzip"
-    return answer
-
-
 def _row(place: Place) -> dict[str, Any]:
     return {
         "label": place.label,

@@ -48,7 +48,7 @@ def test_the_catalogue_is_the_whole_pack_in_both_languages(embedded_room: Room) 
     assert fire["priority"] == "P1"
 
 
-@pytest.mark.parametrize("path", ["/catalogue", "/city/roads"])
+@pytest.mark.parametrize("path", ["/catalogue", "/city/tiles"])
 def test_what_seldom_changes_is_sent_once(embedded_room: Room, path: str) -> None:
     first = embedded_room.ana.get(path)
     assert first.status_code == 200
@@ -56,22 +56,6 @@ def test_what_seldom_changes_is_sent_once(embedded_room: Room, path: str) -> Non
     again = embedded_room.ana.get(path, if_none_match=first.headers["ETag"])
     assert (again.status_code, again.data) == (304, b"")
     assert embedded_room.ana.get(path, if_none_match='"another"').status_code == 200
-
-
-def test_the_map_is_geojson_plain_or_packed(embedded_room: Room) -> None:
-    plain = embedded_room.ana.get("/city/roads")
-    packed = embedded_room.ana.get("/city/roads", accept_encoding="gzip, br")
-    assert plain.mimetype == packed.mimetype == "application/geo+json"
-    assert packed.headers["Content-Encoding"] == "gzip"
-    assert plain.headers["Vary"] == packed.headers["Vary"] == "Accept-Encoding"
-    assert plain.headers["ETag"] != packed.headers["ETag"]
-    assert gzip.decompress(packed.data) == plain.data
-    drawn = json.loads(plain.data)
-    assert drawn["type"] == "FeatureCollection"
-    layers = {feature["properties"]["layer"] for feature in drawn["features"]}
-    assert layers == {"road", "water", "park", "building", "rail"}
-    names = {feature["properties"].get("name") for feature in drawn["features"]}
-    assert "Mannerheimintie" in names
 
 
 def test_the_base_map_is_read_piece_by_piece(embedded_room: Room) -> None:
@@ -285,7 +269,7 @@ def test_a_question_that_cannot_be_answered_names_the_field(
 def test_without_a_city_everything_else_goes_on(open_another: Callable[..., Room]) -> None:
     room = open_another(city=None)
     assert room.ana.get("/city").json["name"] is None
-    is_problem(room.ana.get("/city/roads"), 404, "no-city")
+    is_problem(room.ana.get("/city/tiles"), 404, "no-tiles")
     assert search(room, "Kaivokatu") == []
     is_problem(room.ana.get("/addresses/reverse?lon=24.94&lat=60.17"), 404, "nothing-near")
     # An incident given by coordinates is taken anywhere on earth, and named by them

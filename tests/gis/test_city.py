@@ -70,33 +70,6 @@ def test_an_imported_city_opens_and_says_what_it_is(tmp_path):
     assert [p.name for p in (tmp_path / "cities").iterdir()] == ["brasov"]
 
 
-def test_the_background_draws_what_the_extract_holds_and_no_more(tmp_path):
-    import_city(crossroads().write(tmp_path / "c.osm.pbf"), tmp_path, "c")
-    file = open_city(tmp_path / "c").background_geojson_path
-    drawn = json.loads(file.read_text(encoding="utf-8"))
-    assert json.loads(gzip.decompress(Path(f"{file}.gz").read_bytes())) == drawn
-    by_layer = {}
-    for feature in drawn["features"]:
-        by_layer.setdefault(feature["properties"]["layer"], []).append(feature)
-    assert set(by_layer) == {"road", "building", "water"}
-    street = next(f for f in by_layer["road"] if f["properties"]["name"] == "Strada Lungă")
-    assert street["properties"] == {
-        "layer": "road",
-        "class": "residential",
-        "name": "Strada Lungă",
-        "bridge": True,
-        "oneway": 1,
-    }
-    assert street["geometry"]["type"] == "LineString"
-    assert len(street["geometry"]["coordinates"]) == 3
-    assert street["geometry"]["coordinates"][0] == [round(v, 6) for v in at(0, 0)]
-    school = by_layer["building"][0]
-    assert school["geometry"]["type"] == "Polygon"
-    assert len(school["geometry"]["coordinates"][0]) == 5
-    # the river's last node lies outside the extract: what is inside is drawn
-    assert len(by_layer["water"][0]["geometry"]["coordinates"]) == 2
-
-
 @pytest.mark.parametrize("ending", ["osm", "osm.gz", "osm.bz2"])
 def test_the_other_formats_give_the_same_city(tmp_path, ending):
     one = import_city(crossroads().write(tmp_path / "c.osm.pbf"), tmp_path, "one")
@@ -275,7 +248,7 @@ def test_two_imports_of_one_city_do_not_mix(tmp_path):
 
 def test_a_progress_that_fails_stops_the_import_and_leaves_nothing(tmp_path):
     def cancel(step, done):
-        if step == "background":
+        if step == "addresses":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -285,7 +258,7 @@ def test_a_progress_that_fails_stops_the_import_and_leaves_nothing(tmp_path):
 
 @pytest.mark.parametrize("limit_kb", [1, 40, 200, 700])
 def test_a_file_that_may_not_grow_stops_the_import_cleanly(tmp_path, limit_kb):
-    """The limit on file size strikes at a different file each time: roads, address book or background."""
+    """The limit on file size strikes at a different file each time: roads, address book or tiles."""
     cities = tmp_path / "cities"
     import_city(crossroads().write(tmp_path / "good.osm.pbf"), cities, "town")
     before = what_is_in(cities)
@@ -362,7 +335,6 @@ def test_a_city_of_an_older_format_asks_to_be_imported_again(tmp_path):
         lambda c: (c / "city.json").write_text(json.dumps({"format_version": FORMAT_VERSION})),
         lambda c: (c / "addresses.sqlite").write_bytes(b"scribble" * 100),
         lambda c: (c / "addresses.sqlite").unlink(),
-        lambda c: (c / "background.geojson").unlink(),
         lambda c: shutil.rmtree(c / "roads"),
         lambda c: (c / "roads" / "drive" / "in_arc.npy").unlink(),
         lambda c: (c / "roads" / "drive" / "in_arc.npy").write_bytes(b"scribble"),
@@ -412,7 +384,7 @@ def test_liechtenstein_whole(tmp_path):
     info = import_city(extract("liechtenstein"), tmp_path, "liechtenstein")
     opened = open_city(tmp_path / "liechtenstein")
     assert info.counts["addresses"] > 900
-    assert info.counts["drawn_building"] > 8_500
+    assert info.counts["drawn_buildings"] > 8_500
     assert info.counts["crossings"] > 1_000
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak_before < 500_000
     assert opened.tiles is not None
