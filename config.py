@@ -54,7 +54,11 @@ class Config:
     pack: str
     """The domain pack: "ro", "generic" or the path of a YAML file. Default ro."""
     city: str
-    """Name of the imported city under var/cities to use. Default: the only one, else the first by name."""
+    """Name of the imported city under var/cities to use. Default: the one that `straja city use` chose, else
+    the first by name."""
+    extracts_url: str
+    """Scheme, host and path of a mirror that `straja city get` downloads from, instead of download.bbbike.org
+    and download.geofabrik.de; it has their paths. Default: none."""
     demo: bool
     """Whether demo accounts may sign in; only ever on a loopback address. Default 1 (yes)."""
     demo_calls_per_hour: float
@@ -107,6 +111,12 @@ class Config:
                     ) from None
             return ",".join(named) or None
 
+        def url(name: str) -> str:
+            raw = text(name, "")
+            if raw and not raw.startswith(("http://", "https://")):
+                raise ConfigError(f"STRAJA_{name} is {raw!r}; it must begin with http:// or https://")
+            return raw
+
         var = Path(text("VAR", str(ROOT / "var"))).resolve()
         database_url = text("DATABASE_URL", f"sqlite:///{var / 'straja.sqlite'}")
         embedded = database_url.startswith("sqlite")
@@ -147,6 +157,7 @@ class Config:
             district=text("DISTRICT", "centru"),
             pack=text("PACK", "ro"),
             city=text("CITY", ""),
+            extracts_url=url("EXTRACTS_URL"),
             demo=yes("DEMO"),
             demo_calls_per_hour=number("DEMO_CALLS_PER_HOUR", 40, 0, 1000),
             demo_open_max=int(number("DEMO_OPEN_MAX", 6, 1, 100)),

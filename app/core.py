@@ -4,6 +4,10 @@ the command line all start from."""
 from __future__ import annotations
 
 import logging
+import math
+import os
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,16 +26,16 @@ from app.picture import Picture
 from app.ports import World
 from app.submit import Door
 from app.tracks import Tracks
-from app.up import Waiting
+from app.up import CITY_CHOICE, Waiting, city_folder
 from app.vault import Vault
 from config import ROOT, Config, ConfigError
 from dispatch.plans import Pack, PackError, load_pack
-from gis.city import City, CityError, open_city
+from gis.city import City, CityError, city_named, open_city
 
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """The parts of a node; `city` is None until one was imported."""
+    """The parts of a node."""
 
     config: Config
     world: World
@@ -43,7 +47,13 @@ class Core:
     accounts: Accounts
     tracks: Tracks
     pack: Pack
-    city: City | None
+    city_in_use: CityInUse
+
+    @property
+    def city(self) -> City | None:
+        """The city in use, None until one was imported. Take it once for what belongs together: within
+        seconds it follows `straja city use` and a new import."""
+        return self.city_in_use.now()
 
     def close(self) -> None:
         """Write what is pending and stop the threads."""
@@ -80,16 +90,83 @@ def read_pack(name: str) -> Pack:
     return load_pack(raw)
 
 
-def city_folder(config: Config) -> Path | None:
-    """The folder of the city in use, or None when none was imported."""
+CITY_LOOK_S = 2.0
+
+
+def choose_city(config: Config, name: str) -> None:
+    """Put the city `name` into use, from now on and after every start. Raises CityError when it cannot be."""
     cities = config.var / "cities"
-    if config.city:
-        chosen = cities / config.city
-        if not chosen.is_dir():
-            raise ConfigError(f"STRAJA_CITY is {config.city!r}, and there is no such city under {cities}")
-        return chosen
-    found = sorted(p for p in cities.glob("*") if p.is_dir() and not p.name.startswith("."))
-    return found[0] if found else None
+    open_city(city_named(cities, name))
+    beside = cities / f"{CITY_CHOICE}.{os.getpid()}"
+    try:
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(f"{name}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, cities / CITY_CHOICE)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise CityError(
+            f"The choice cannot be written to {cities}: {error.strerror}.", "Check the folder and its disk."
+        ) from error
+
+
+class CityInUse:
+    """The city that this process works with. Looks every `CITY_LOOK_S` seconds whether another one was chosen
+    or the same one imported again, and opens it; who holds the old one goes on with it. A city that cannot be
+    opened never takes the place of one that is."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._mark: tuple[object, ...] | None = None
+        self._city: City | None = None
+        self._looked_at = -math.inf
+        self._looking = threading.Lock()
+        folder = city_folder(config)  # A wrong STRAJA_CITY stops the start.
+        if folder is not None:
+            self._mark = self._mark_of(folder)
+            self._open(folder)
+
+    def now(self) -> City | None:
+        """The city, or None when there is none that can be used."""
+        moment = time.monotonic()
+        if moment - self._looked_at >= CITY_LOOK_S and self._looking.acquire(blocking=False):
+            try:
+                self._looked_at = moment
+                self._look()
+            finally:
+                self._looking.release()
+        return self._city
+
+    def _look(self) -> None:
+        try:
+            folder = city_folder(self._config)
+        except ConfigError:
+            folder = None
+        mark = self._mark_of(folder) if folder is not None else None
+        if mark is None or mark == self._mark:
+            return
+        self._mark = mark
+        assert folder is not None, "a mark is that of a folder"
+        self._open(folder)
+
+    def _open(self, folder: Path) -> None:
+        journal = logging.getLogger("straja")
+        try:
+            self._city = open_city(folder)
+        except CityError as error:
+            journal.error("the city %s cannot be used: %s", folder.name, error)
+        else:
+            journal.info("the city in use is %s, imported %s", folder.name, self._city.info.built_at)
+
+    @staticmethod
+    def _mark_of(folder: Path) -> tuple[object, ...] | None:
+        """What changes when another city, or another import of the same one, takes the place."""
+        try:
+            status = (folder / "city.json").stat()
+        except OSError:
+            return None
+        return folder.name, status.st_dev, status.st_ino, status.st_mtime_ns
 
 
 def open_core(config: Config, world: World | None = None, *, listen: bool = True) -> Core:
@@ -130,16 +207,10 @@ def open_core(config: Config, world: World | None = None, *, listen: bool = True
         known_unit=lambda unit_id: picture.now.unit(unit_id) is not None,
         on_incident=on_incident,
     )
-    folder = city_folder(config)
-    city: City | None = None
-    if folder is not None:
-        try:
-            city = open_city(folder)
-        except CityError as error:
-            logging.getLogger("straja").error("the city %s cannot be used: %s", folder.name, error)
+    city = CityInUse(config)
     if listen:
-        if city is not None:
-            layers.load_if_newer(engine, world.clock, city.folder, city.info)
+        if (opened := city.now()) is not None:
+            layers.load_if_newer(engine, world.clock, opened.folder, opened.info)
         log.start(picture)
         try:
             tracks.start()

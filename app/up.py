@@ -43,7 +43,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from config import Config
+from config import Config, ConfigError
+from gis import FORMAT_VERSION
 
 ROOT = Path(__file__).resolve().parent.parent
 DISK_MIN_BYTES = 500_000_000
@@ -302,11 +303,65 @@ def build_console(force: bool = False, check: bool = False) -> None:
     stamp.write_text(sources)
 
 
+CITY_CHOICE = ".in-use"
+"""File under var/cities that names the city chosen by `straja city use`."""
+
+
+def city_folder(config: Config) -> Path | None:
+    """The folder of the city in use, or None when none was imported: what STRAJA_CITY names, else what was
+    chosen, else the first by name. Raises ConfigError when STRAJA_CITY names none."""
+    cities = config.var / "cities"
+    if config.city:
+        chosen = cities / config.city
+        if not chosen.is_dir():
+            raise ConfigError(f"STRAJA_CITY is {config.city!r}, and there is no such city under {cities}")
+        return chosen
+    try:
+        name = (cities / CITY_CHOICE).read_text(encoding="utf-8").strip()
+    except OSError:
+        name = ""
+    if name and not name.startswith(".") and (cities / name).is_dir():
+        return cities / name
+    found = sorted(p for p in cities.glob("[!.]*") if p.is_dir())
+    return found[0] if found else None
+
+
+def city_format(folder: Path) -> int | None:
+    """The format of a city's files, None where they are not whole. Reads little: `gis.city` opens them."""
+    try:
+        stored = json.loads((folder / "city.json").read_text(encoding="utf-8"))
+        whole = (folder / "roads" / "drive").is_dir() and (folder / "addresses.sqlite").is_file()
+        return int(stored["format_version"]) if whole else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def ensure_city(config: Config, environment: Mapping[str, str]) -> None:
-    """Import the bundled extract of central Helsinki, unless there is a city of one's own. Raises Trouble."""
-    own = [folder for folder in (config.var / "cities").glob("[!.]*") if folder.name != "helsinki"]
-    if own or config.city not in ("", "helsinki"):
-        return
+    """See that the city in use can be opened: import the bundled extract of central Helsinki where there is
+    none, and import one again whose files an older version made. Raises Trouble when there is none at all."""
+    try:
+        folder = city_folder(config)
+    except ConfigError:
+        if config.city != "helsinki":
+            raise
+        folder = None
+    if folder is not None:
+        found = city_format(folder)
+        if found == FORMAT_VERSION:
+            return
+        if folder.name != "helsinki":
+            again = straja("city", "rebuild", folder.name)
+            try:
+                step(
+                    f"City: {folder.name} has format {found} and is imported again",
+                    again,
+                    env=environment,
+                    cwd=ROOT,
+                )
+            except subprocess.CalledProcessError:
+                # Calls can be taken and units sent without streets; a remedy was printed above.
+                say(f"  going on without {folder.name}: times are straight-line estimates until then")
+            return
     try:
         # In a process of its own: what importing takes in memory is given back.
         extract = straja("city", "import", "helsinki", "--if-needed")

