@@ -73,6 +73,14 @@ class Config:
     """Seconds that a requested agency has to answer before the request counts as unanswered. Default 120."""
     session_hours: float
     """Hours after which a login ends whatever happens; one shift and its hand-over. Default 13."""
+    backup_dir: Path | None
+    """Folder for scheduled backups, on another disk than `var`. Default: none, and none are made."""
+    backup_every_h: float
+    """Hours between two scheduled backups. Default 24."""
+    backup_keep: int
+    """How many scheduled backups are kept in `backup_dir`; 0 keeps all. Default 14."""
+    backup_passphrase_file: Path | None
+    """File whose first line seals backups. Default: none, and they are not sealed."""
     log_level: str
     """How much is told in the logs: DEBUG, INFO, WARNING or ERROR. Default INFO."""
     log_format: str
@@ -165,6 +173,10 @@ class Config:
             disk_reserve_mb=int(number("DISK_RESERVE_MB", 200, 0, 1_000_000)),
             answer_s=int(number("ANSWER_S", 120, 5, 86_400)),
             session_hours=number("SESSION_HOURS", 13, 0.1, 72),
+            backup_dir=path("BACKUP_DIR"),
+            backup_every_h=number("BACKUP_EVERY_H", 24, 0.001, 8_760),
+            backup_keep=int(number("BACKUP_KEEP", 14, 0, 100_000)),
+            backup_passphrase_file=path("BACKUP_PASSPHRASE_FILE"),
             log_level=level,
             log_format=log_format,
         )

@@ -8,6 +8,8 @@ would read is always the last line on standard output.
 from __future__ import annotations
 
 import base64
+import contextlib
+import dataclasses
 import errno
 import getpass
 import json
@@ -29,6 +31,8 @@ from app.up import Trouble
 from config import Config, ConfigError
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from app.auth import Accounts, BadAccount
     from gis.city import CityInfo
 
@@ -529,6 +533,106 @@ def build_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="only check the front end's types")
 
 
+def run_backup(config: Config, given: Namespace) -> int:
+    from app import backup
+
+    target = Path(given.target) if given.target else config.backup_dir
+    if target is None:
+        raise Trouble("no place is named for the backup", "Name a file or folder, or set STRAJA_BACKUP_DIR.")
+    if (not given.target or given.target.endswith("/")) and not target.is_dir():
+        # A disk that is not mounted must not be mistaken for a file to be made.
+        raise Trouble(f"the folder {target} is not there", "Make it, or mount its disk.")
+    passphrase = backup.read_passphrase(passphrase_file(config, given))
+    file, manifest = backup.make(config, target, passphrase, tracks=not given.no_tracks, say=up.say)
+    log = manifest["log"]
+    up.say(
+        f"{log['events']} events up to position {log['position']}, {log['sealed']} sealed values"
+        + ("" if manifest["fixes"] is None else f", {manifest['fixes']} positions")
+    )
+    if passphrase is None:
+        up.say(
+            "WARNING: it holds personal data and the keys to it, unsealed. Guard it, or give a passphrase."
+        )
+    for fault in log["faults"]:
+        up.say(f"FAULT {fault}")
+    with contextlib.suppress(OSError):
+        backup.note_erasures(open_log(config), file.parent, config.station)
+    for old in backup.rotate(file.parent, config.station, given.keep):
+        up.say(f"deleted {old.name}")
+    up.say(str(file))
+    return 1 if log["faults"] else 0
+
+
+def open_log(config: Config) -> Engine:
+    from app.database import open_engine
+
+    return open_engine(config.database_url)
+
+
+def passphrase_file(config: Config, given: Namespace) -> Path | None:
+    return Path(given.passphrase_file) if given.passphrase_file else config.backup_passphrase_file
+
+
+def backup_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("target", nargs="?", help="a new file, or a folder; default STRAJA_BACKUP_DIR")
+    parser.add_argument("--passphrase-file", metavar="F", help="seal it with the first line of this file")
+    parser.add_argument("--no-tracks", action="store_true", help="leave positions and trails out")
+    parser.add_argument("--keep", type=int, default=0, metavar="N", help="then delete all but the newest N")
+
+
+def run_restore(config: Config, given: Namespace) -> int:
+    from app import backup
+
+    source = Path(given.file)
+    sealed_by = passphrase_file(config, given)
+    passphrase = backup.read_passphrase(sealed_by) if source.exists() and backup.is_sealed(source) else None
+    if given.check:
+        manifest, found = backup.check(config, source, passphrase)
+        up.say(f"made {manifest['made_at']} at {manifest['station']} by Straja {manifest['version']}")
+        up.say(f"{found.events} events, {len(found.faults)} faults; it can be restored")
+        return 1 if found.faults else 0
+    if given.into:
+        config = elsewhere(config, given.into)
+    erasures = Path(given.erasures) if given.erasures else None
+    if erasures is not None and not erasures.exists():
+        raise Trouble(f"there is no file {erasures}")
+    done = backup.restore(config, source, passphrase, erasures=erasures, say=up.say)
+    manifest, log = done.manifest, done.manifest["log"]
+    up.say(f"{log['events']} events, {done.open_incidents} open incidents, {done.units} units are back")
+    up.say(f"This is a copy, so it records as {done.origin} from here on, no more as {log['origin']}.")
+    up.say(
+        f"It ends at {manifest['made_at']}. What was recorded after that is not in it: peers that heard of it"
+        " will send it; what nobody heard of must be entered again from paper."
+    )
+    if done.erased_again:
+        up.say(f"{done.erased_again} values that were erased after it was made are erased again.")
+    elif not (erasures or backup.erasures_file(source.parent, manifest["station"]).exists()):
+        up.say("No list of erasures lay beside it: what was erased after it was made must be erased again.")
+    for path in backup.newer_beside(source, manifest):
+        up.say(f"NOTE: {path.name} beside it is newer.")
+    city = manifest["city"]
+    if city is not None:
+        up.say(f"Its city was {city['name']} (from {city.get('source', 'an extract')}); import that again.")
+    up.say(str(config.var))
+    return 1 if log["faults"] else 0
+
+
+def elsewhere(config: Config, into: str) -> Config:
+    """The settings with another place for the databases: a folder, or a server's URL."""
+    if "://" in into:
+        return dataclasses.replace(config, database_url=into, tracks_url=into)
+    settings = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+    return Config.from_env({**settings, "STRAJA_VAR": into})
+
+
+def restore_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("file", help="a backup that `straja backup` made")
+    parser.add_argument("--into", metavar="PLACE", help="an empty folder, or the URL of an empty database")
+    parser.add_argument("--passphrase-file", metavar="F", help="what it was sealed with")
+    parser.add_argument("--erasures", metavar="F", help="list of erasures; default: the one beside the file")
+    parser.add_argument("--check", action="store_true", help="only look whether it is whole and fits")
+
+
 def run_migrate(config: Config, given: Namespace) -> int:
     from app.database import open_engine
     from app.migrations import MAIN, TRACKS, migrate, standing
@@ -625,6 +729,10 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "migrate", "bring the databases to this program's schema, or say so", run_migrate, migrate_arguments
     ),
+    Command(
+        "backup", "back up everything while it runs, into one checked file", run_backup, backup_arguments
+    ),
+    Command("restore", "put a backup into an empty folder or database", run_restore, restore_arguments),
     Command("rebuild", "make the droppable tables anew from the log", run_rebuild),
     Command(
         "pack check",

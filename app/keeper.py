@@ -21,7 +21,7 @@ from types import FrameType
 from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import jobs, metrics, migrations, trace
+from app import backup, jobs, metrics, migrations, trace
 from app.core import Core, wait_for_core
 from app.database import UNREACHABLE, open_engine
 from app.log import StorageError
@@ -63,6 +63,7 @@ class Keeper:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._backups = backup.Schedule(core.config, core.engine, core.world.clock)
         self._verify_at_s = core.world.clock.monotonic_s() + 3600.0
 
     def step(self, mine: Callable[[], bool] = lambda: True) -> None:
@@ -81,6 +82,7 @@ class Keeper:
         except SQLAlchemyError as error:
             # Positions that are not thinned out take room and no more; deadlines must go on.
             log.warning("the history of positions cannot be tended: %s", getattr(error, "orig", error))
+        self._backups.step()
         now_s = core.world.clock.monotonic_s()
         if now_s >= self._verify_at_s and mine():
             self._verify_at_s = now_s + VERIFY_EVERY_S

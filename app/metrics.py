@@ -205,7 +205,7 @@ class Now:
         self._jobs = jobs
 
     def collect(self) -> Iterable[Metric]:
-        from app import __version__
+        from app import __version__, backup
         from app.keeper import is_kept
 
         core = self._core
@@ -242,6 +242,13 @@ class Now:
             "Free bytes below which nothing is recorded any more.",
             core.config.disk_reserve_mb * 1_000_000,
         )
+        last = backup.state(core.config.var)
+        yield _one(
+            "straja_backup_last_success_timestamp_seconds",
+            "When a scheduled backup last succeeded; 0 for never.",
+            last.ok_at_s,
+        )
+        yield _one("straja_backup_failing", "1 when the last scheduled backup failed.", last.failing)
         if core.city is not None:
             built = parse_rfc3339_s(core.city.info.built_at)
             yield _one("straja_city_built_timestamp_seconds", "When the city was imported.", built)

@@ -802,6 +802,10 @@ def _up(config: Config, free_bytes: int) -> int:
     ]
     if config.demo:
         parts.append(Part("demo-world", straja("demo-world"), priority=-10))
+    if config.backup_dir is None:
+        say("Backups: none; STRAJA_BACKUP_DIR says where to put them (docs/backup.md)")
+    else:
+        say(f"Backups: every {config.backup_every_h:g} h into {config.backup_dir}")
     say(f"Starting {', '.join(part.name for part in parts)}")
     url, code = url_of(config), 0
 

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import demo, jobs, metrics, migrations, trace, up
+from app import backup, demo, jobs, metrics, migrations, trace, up
 from app.api import (  # noqa: F401 - they register handlers
     doors,
     history,
@@ -204,8 +204,10 @@ def _health(app: Flask, core: Core) -> None:
             "jobs": work,
             "keeper": keeper,
             "city": core.city.info.name if core.city else "none",
+            "backup": backup.state(core.config.var).words(core.config, core.world.clock.now_us() / 1e6),
         }
-        well = all(parts[name] == "ok" for name in ("log", "positions", "jobs", "keeper")) and core.city
+        parts_ok = all(parts[name] == "ok" for name in ("log", "positions", "jobs", "keeper"))
+        well = parts_ok and core.city is not None and parts["backup"] in ("ok", "off", "none yet")
         status = "down" if trouble else "ok" if well else "degraded"
         body = {
             "status": status,
