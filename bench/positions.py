@@ -302,7 +302,9 @@ def _seed(config: Config) -> list[str]:
 
 @contextmanager
 def _running(command: list[str], env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    server = subprocess.Popen(command, cwd=ROOT, env=env)
+    # The kernel ends it should the bench be killed: a busy server left behind spoils every later figure.
+    leashed = [sys.executable, "-P", "-c", up.LEASHED, *command]
+    server = subprocess.Popen(leashed, cwd=ROOT, env={**env, "STRAJA_SUPERVISOR": str(os.getpid())})
     try:
         yield server
     finally:

@@ -35,7 +35,7 @@ from tests.app.board import (
     new_client,
     read_frame,
 )
-from tests.app.control_room import AREA, PHONE, RAILWAY_STATION, Room
+from tests.app.control_room import AREA, PHONE, RAILWAY_STATION, Room, rfc3339
 
 if TYPE_CHECKING:
     from tests.conftest import SeededRandom, Server
@@ -384,6 +384,42 @@ def test_nothing_is_missed_or_doubled_across_broken_lines_while_work_goes_on(
             assert shaky.shown() == fresh.shown()
     assert steady.misfits == 0
     assert set(shaky.modes[1:]) == {"changes"}
+
+
+def test_what_one_process_is_told_of_a_position_the_consoles_of_another_see_within_a_second(
+    stations: tuple[Server, Server], remote: Remote, station_token: str, random: SeededRandom
+) -> None:
+    units = [f"Q{random.uuid()[:6]}" for _ in range(5)]
+    for unit in units:
+        remote.done("POST", "/units", {"id": unit, "type": "SV", "station": "Nord", "crew": 4})
+    far = stations[1].url
+    with far_console(far, auth={"token": station_token}) as console:
+        assert wait_until(lambda: all(unit in console.units for unit in units), 5)
+        numbers = {console.units[unit]["n"]: unit for unit in units}
+        arrived: list[float] = []
+        for turn in range(3):
+            # Given positions told to one web process, of some units to this one and of others to that
+            told = {unit: (24.9 + turn / 100, 60.17 + i / 1000) for i, unit in enumerate(units)}
+            now_us = time.time_ns() // 1000
+            for i, (unit, (lon, lat)) in enumerate(told.items()):
+                fix = {"unit": unit, "lon": lon, "lat": lat, "observed_at": rfc3339(now_us)}
+                Remote(stations[i % 2].url, station_token).done("POST", "/positions", [fix])
+            began = time.monotonic()
+
+            def seen() -> dict[str, tuple[float, float]]:
+                found = {}
+                for _, frame in list(console.frames):
+                    for n, dot in read_frame(frame)[1].items():
+                        if n in numbers:
+                            found[numbers[n]] = (round(dot.lon, 6), round(dot.lat, 6))
+                return found
+
+            # Then a console on one of them sees all of them move
+            wanted = {unit: (round(lon, 6), round(lat, 6)) for unit, (lon, lat) in told.items()}
+            assert wait_until(lambda: seen() == wanted, 10), (seen(), wanted)  # noqa: B023
+            arrived.append(max(at for at, _ in console.frames) - began)
+        # One of three may meet a machine that is busy with something else
+        assert sorted(arrived)[1] < 1.0, arrived
 
 
 def test_position_frames_come_at_most_four_times_a_second_with_true_values(

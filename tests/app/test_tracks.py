@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from sqlalchemy import Engine, event, func, select
 from app.tables import fix as fix_table
 from app.tables import last_fix, tracks_metadata
 from app.tracks import Fix, Fixes, Tracks, open_engine
+from app.up import wait_until
 
 if TYPE_CHECKING:
     from tests.conftest import FakeClock, SeededRandom
@@ -361,6 +363,68 @@ def test_no_process_that_follows_misses_a_change_while_others_write(
     assert len(set(revs)) == len(revs)
 
 
+def test_four_processes_at_full_speed_end_up_alike_and_no_follower_misses_a_unit(
+    database: str, engine: Engine, clock: FakeClock, random: SeededRandom
+) -> None:
+    """Given four processes, each with a thread and connections of its own, that hear fixes of the same units
+    at the same time, when all is written, then each has heard of the best fix of every unit, its consoles
+    were told of each change at least once, and no number of a change was given twice."""
+    units = [f"U{n}" for n in range(12)]
+    engines = [open_engine(database) for _ in range(4)]
+    processes = [Tracks(one, clock, known_unit=units.__contains__, flush_interval_s=0.005) for one in engines]
+    stories: list[list[Fix]] = [
+        [
+            at(clock.now_us() - random.randrange(60) * S, random.choice(units), random.uniform(20, 30))
+            for _ in range(80)
+        ]
+        for _ in processes
+    ]
+    told = [fix for story in stories for fix in story]
+    newest = {unit: max(fix.observed_us for fix in told if fix.unit == unit) for unit in units}
+    drawn: list[dict[str, int]] = [{} for _ in processes]
+    done = threading.Event()
+
+    def report(tracks: Tracks, story: list[Fix]) -> None:
+        for fix in story:
+            assert tracks.accept([fix], "avl", clock.now_us()).refused == []
+
+    def draw(tracks: Tracks, board: dict[str, int]) -> None:
+        """As a console: asks for what moved since the last time."""
+        tick = 0
+        last_round = False
+        while not last_round:
+            last_round = done.is_set()
+            tick, moved = tracks.changed_since(tick)
+            fixes = tracks.arrays()
+            for n in moved:
+                board[fixes.units[n]] = int(fixes.observed_us[n])
+
+    for tracks in processes:
+        tracks.start()
+    threads = [threading.Thread(target=report, args=pair) for pair in zip(processes, stories, strict=True)]
+    consoles = [threading.Thread(target=draw, args=pair) for pair in zip(processes, drawn, strict=True)]
+    for thread in [*threads, *consoles]:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(tracks.drain() for tracks in processes)
+    for tracks in processes:
+        assert wait_until(
+            lambda: all((last := tracks.last(u)) and last.observed_us == newest[u] for u in units),  # noqa: B023
+            10,
+        )
+    done.set()
+    for console in consoles:
+        console.join()
+    assert drawn == [newest] * 4
+    with engine.connect() as db:
+        revs = db.execute(select(last_fix.c.rev)).scalars().all()
+    assert len(set(revs)) == len(revs) == len(units)
+    assert all(tracks.close() for tracks in processes)
+    for one in engines:
+        one.dispose()
+
+
 def test_after_a_restart_the_last_fixes_are_there_before_the_first_request(
     process: Process, now: int
 ) -> None:
@@ -591,6 +655,32 @@ def test_a_process_killed_without_warning_loses_at_most_the_last_second(
 
 
 # ---- arrays
+
+
+def test_a_fleet_of_five_thousand_fits_into_one_frame_and_little_memory(
+    engine: Engine, clock: FakeClock
+) -> None:
+    tracks = Tracks(engine, clock, known_unit=lambda unit: True)
+    now = clock.now_us()
+    units = [f"U{n}" for n in range(5000)]
+    tracemalloc.start()
+    for second in range(2):
+        for i in range(0, 5000, 1000):
+            fixes = [
+                at(now + second * S, unit, 20 + n / 1e4) for n, unit in enumerate(units[i : i + 1000], i)
+            ]
+            assert tracks.accept(fixes, "avl", now + second * S).accepted == 1000
+        tracks.step()
+    tick, moved = tracks.changed_since(0)
+    frame = tracks.frame(moved, now + S)
+    held_mb = tracemalloc.get_traced_memory()[0] / 1e6
+    tracemalloc.stop()
+    assert len(moved) == 5000
+    assert len(frame) == 16 + 20 * 5000
+    assert held_mb < 8, f"{held_mb:.1f} MB"
+    # Asked again, only what moved meanwhile
+    tracks.accept([at(now + 5 * S, "U4999", 25)], "avl", now + 5 * S)
+    assert tracks.changed_since(tick)[1].tolist() == [4999]
 
 
 def test_a_unit_keeps_its_index_however_many_come_after_it(engine: Engine, clock: FakeClock) -> None:
