@@ -20,7 +20,7 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from app.auth import Accounts, BadAccount
+    from app.layers import Report
     from gis.city import CityInfo
 
 
@@ -296,6 +297,152 @@ def get_arguments(parser: ArgumentParser) -> None:
 def remove_arguments(parser: ArgumentParser) -> None:
     one_name(parser)
     parser.add_argument("--force", action="store_true", help="also when it is the one in use")
+
+
+# -- reference layers ----------------------------------------------------------------------------------
+
+
+def city_in_use(config: Config) -> CityInfo:
+    """What was imported as the city in use. Raises Trouble where there is none."""
+    from app.core import city_folder
+    from gis import city
+
+    folder = city_folder(config)
+    if folder is None:
+        raise Trouble("no city was imported yet", "Import one first: ./straja city import FILE.osm.pbf")
+    try:
+        return city.open_city(folder).info
+    except city.CityError as error:
+        raise Trouble(error.message, error.remedy) from None
+
+
+def layer_engine(config: Config) -> Engine:
+    from app.database import open_engine
+    from app.migrations import MAIN, migrate
+
+    config.var.mkdir(parents=True, exist_ok=True)
+    engine = open_engine(config.database_url)
+    migrate(engine, MAIN)
+    return engine
+
+
+def run_layer_import(config: Config, given: Namespace) -> int:
+    from app import layers
+    from app.ports import SystemClock
+    from gis.layer_file import LayerFileError
+
+    info = city_in_use(config)
+    order = layers.Order(
+        path=given.file,
+        city=info.name,
+        box=info.bbox,
+        layer=given.layer,
+        source=given.source,
+        now_us=SystemClock().now_us(),
+        by=getpass.getuser(),
+        ref=given.ref,
+        crs=given.crs,
+        table=given.table,
+        dry_run=given.dry_run,
+        skip_bad=given.skip_bad,
+    )
+    try:
+        report = layers.import_file(layer_engine(config), order)
+    except LayerFileError as error:
+        raise Trouble(error.message, error.remedy) from None
+    if given.json:
+        up.say(json.dumps(asdict(report), ensure_ascii=False))
+    else:
+        tell(report)
+    if not report.written and not report.dry_run:
+        raise Trouble(
+            f"{report.faults_total:,} rows cannot be used; nothing was written",
+            "Mend the rows named, or leave them out with --skip-bad.",
+        )
+    return 1 if report.dry_run and report.faults_total else 0
+
+
+def tell(report: Report) -> None:
+    """An import's report, in lines; the outcome last."""
+    for note in report.notes:
+        up.say(note)
+    for words, total, rows in (
+        ("mended", report.mended_total, report.mended),
+        ("bad", report.faults_total, report.faults),
+    ):
+        for row in rows:
+            up.say(f"  row {row['row']}: {row['field']} {row['why']}")
+        if total > len(rows):
+            up.say(f"  ... and {total - len(rows):,} more {words} rows")
+    up.say(
+        f"{report.rows:,} rows of {report.format}: {report.features:,} usable, {report.faults_total:,} bad"
+    )
+    did = "" if report.written else "would be "
+    up.say(
+        f"{report.layer} of {report.source}: {did}{report.added:,} added, {report.changed:,} changed,"
+        f" {report.removed:,} removed, {report.unchanged:,} unchanged (before: {report.before:,})"
+    )
+
+
+def run_layer_list(config: Config, given: Namespace) -> None:
+    from sqlalchemy.orm import Session
+
+    from app.rows import rfc3339
+    from gis import layers
+
+    with Session(layer_engine(config)) as session:
+        found = layers.imports(session, city_in_use(config).name)
+    if not found:
+        up.say("the database has no layers of this city yet; a start or `./straja city import` loads them")
+    for one in found:
+        up.say(
+            f"{one.layer} of {one.source}: {one.features:,} features,"
+            f" {rfc3339(one.imported_at)}, by {one.imported_by}"
+        )
+
+
+def run_layer_remove(config: Config, given: Namespace) -> None:
+    from sqlalchemy.orm import Session
+
+    from gis import layers
+
+    if given.source == layers.OSM:
+        raise Trouble(
+            f"{layers.OSM} is what the city's own map brings, and every start would bring it again",
+            "Import the city from another extract to change it.",
+        )
+    with Session(layer_engine(config)) as session:
+        gone = layers.remove(session, city_in_use(config).name, given.name, given.source)
+        session.commit()
+    if gone is None:
+        raise Trouble(
+            f"there is no layer {given.name} of {given.source}", "`./straja layer list` names them."
+        )
+    up.say(f"{given.name} of {given.source} is removed: {gone:,} features")
+
+
+def layer_import_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("file", help="GeoJSON, CSV, GeoPackage (.gpkg) or Shapefile (.shp, or zipped)")
+    parser.add_argument(
+        "--layer", required=True, metavar="NAME", help="hydrants, street_lamps ... or your own"
+    )
+    parser.add_argument(
+        "--source", default=OWN_SOURCE, metavar="NAME", help=f"whose it is; default: {OWN_SOURCE}"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="name every bad row and write nothing")
+    parser.add_argument("--skip-bad", action="store_true", help="leave bad rows out and import the others")
+    parser.add_argument("--ref", metavar="COLUMN", help="the column that is each row's stable key")
+    parser.add_argument("--crs", metavar="EPSG:N", help="the coordinate system, where the file does not say")
+    parser.add_argument("--table", metavar="NAME", help="which table of a GeoPackage")
+    parser.add_argument("--json", action="store_true", help="print the report as one line of JSON")
+
+
+def layer_remove_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("name", help="as `list` prints it")
+    parser.add_argument("--source", default=OWN_SOURCE, metavar="NAME", help=f"default: {OWN_SOURCE}")
+
+
+OWN_SOURCE = "operator"
 
 
 # -- people and machines that may come in --------------------------------------------------------------
@@ -705,6 +852,16 @@ COMMANDS: tuple[Command, ...] = (
     Command("city use", "choose the city that is used from now on", run_city_use, one_name),
     Command("city rebuild", "import a city again from the extract it keeps", run_city_rebuild, one_name),
     Command("city remove", "take an imported city away", run_city_remove, remove_arguments),
+    Command(
+        "layer import",
+        "import a reference layer of your own, all or nothing",
+        run_layer_import,
+        layer_import_arguments,
+    ),
+    Command("layer list", "list the reference layers and where they come from", run_layer_list),
+    Command(
+        "layer remove", "take one of your own reference layers away", run_layer_remove, layer_remove_arguments
+    ),
     Command("token create", "make a token for a device or a program", run_token_create, reach),
     Command("phone", "make a token for a crew's phone, and print its set-up", run_phone, phone_arguments),
     Command("token list", "list the tokens, never their secrets", run_token_list),

@@ -26,7 +26,7 @@ from pyproj import CRS, Transformer
 from pyproj.aoi import AreaOfInterest
 from pyproj.database import query_crs_info
 from pyproj.enums import PJType
-from pyproj.exceptions import CRSError
+from pyproj.exceptions import CRSError, ProjError
 from shapely.geometry.base import BaseGeometry
 
 from gis.geometry import Box, in_box, is_position, metres_between
@@ -562,7 +562,10 @@ def _suggested(shapes: Sequence[BaseGeometry], box: Box) -> str:
     for one in [*known, *query_crs_info("EPSG", PJType.GEOGRAPHIC_2D_CRS, area, contains=True)]:
         if one.deprecated or (one.type == PJType.GEOGRAPHIC_2D_CRS and one.code != str(WGS84)):
             continue
-        through = Transformer.from_crs(CRS.from_authority("EPSG", one.code), WGS84, always_xy=True)
+        try:
+            through = Transformer.from_crs(CRS.from_authority("EPSG", one.code), WGS84, always_xy=True)
+        except ProjError:
+            continue  # Some of EPSG's oldest systems have no way to degrees.
         for a, b in ((x, y), (y, x)):
             lon, lat = through.transform(a, b)
             placed = [in_box(p, q, box, OUTSIDE_M) for p, q in zip(lon, lat, strict=True)]

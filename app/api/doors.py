@@ -210,13 +210,18 @@ PHONES = {"api.get_osmand", "api.post_osmand", "api.post_owntracks"}
 OPEN_TO_STRANGERS = {"api.get_session", "api.post_session", "api.delete_session"}
 
 
+TAKES_FILES = {"api.import_layer"}
+
+
 def admit() -> None:
     """Before each call of the API, before anything of it is looked at: strangers are turned away, and a body
-    must be JSON that can be read."""
+    must be JSON that can be read, but where a file is meant."""
     if request.blueprint != blueprint.name or request.endpoint in PHONES:
         return
     if request.endpoint not in OPEN_TO_STRANGERS:
         actor()
+    if request.endpoint in TAKES_FILES:
+        return
     if request.method in ("POST", "PATCH", "PUT") and request.get_data():
         try:
             request.get_json()

@@ -1,10 +1,16 @@
-"""Reference layers over HTTP: what there is, what lies in a box, what is nearest."""
+"""Reference layers over HTTP: what there is, what lies in a box, what is nearest; the operator's own."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import re
+import shutil
+import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,16 +22,19 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy.orm import Session
 
 from app.api import shapes
-from app.api.doors import Problem, Strict, blueprint, core, require
-from app.native import offload
+from app.api.doors import Problem, Strict, blueprint, core, require, wrong
+from app.layers import Order, import_apart
+from app.native import offload, original
 from app.rows import rfc3339
 from app.words import LANGUAGES, words_in
 from gis import layers
 from gis.geometry import Box, is_position
+from gis.layer_file import LayerFileError
 from gis.layers import Found, Imported
 
 TAG = Tag(name="Layers", description="Hydrants, hospitals, street lamps and their like.")
 FEATURES_MAX = 10_000
+UPLOAD_BYTES_MAX = 50_000_000
 NEAREST_WITHIN_M = 10_000.0
 T = TypeVar("T")
 
@@ -160,6 +169,77 @@ def get_nearest(path: LayerPath, query: NearestQuery) -> Response:
         )
     body = offload(lambda: _collection(path.layer, versions, found, truncated=False))
     return Response(body, mimetype="application/geo+json")
+
+
+class ImportQuery(Strict):
+    source: str = Field(default="operator", max_length=64, description="Whose layer it is.")
+    dry_run: bool = Field(default=False, description="Name every bad row and write nothing.")
+    skip_bad: bool = Field(default=False, description="Leave bad rows out and import the others.")
+    ref: str | None = Field(
+        default=None, max_length=128, description="The column with each row's stable key."
+    )
+    crs: str | None = Field(default=None, max_length=64, description="Such as EPSG:3844.")
+    table: str | None = Field(default=None, max_length=128, description="Which table of a GeoPackage.")
+
+
+_importing = original("_thread", "allocate_lock")()
+
+
+@blueprint.post(
+    "/layers/<layer>/import",
+    tags=[TAG],
+    summary="Import an operator's own layer from the file in the body",
+    responses={200: shapes.LayerReport},
+)
+def import_layer(path: LayerPath, query: ImportQuery) -> Response:
+    who_asks = require("city.manage")
+    parts = core()
+    if parts.city is None:
+        raise Problem(404, "no-city", "No city is imported yet: straja city import FILE.osm.pbf")
+    if not _importing.acquire(False):
+        raise Problem(409, "import-running", "Another import is running in this process; send it again soon.")
+    folder = Path(tempfile.mkdtemp(prefix=".upload-", dir=parts.config.var))
+    try:
+        order = Order(
+            path=str(_received(folder)),
+            city=parts.city.info.name,
+            box=parts.city.info.bbox,
+            layer=path.layer,
+            now_us=parts.world.clock.now_us(),
+            by=who_asks.label,
+            **query.model_dump(),
+        )
+        report = import_apart(parts.config.database_url, order)
+    except LayerFileError as error:
+        # The remedies are worded for the command line; its options are this call's parameters.
+        words = re.sub(r"--(\w+)", r"\1", str(error))
+        raise wrong(error.field, error.code, words) from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        _importing.release()
+    told = asdict(report)
+    if not report.written and not report.dry_run:
+        errors = [
+            {"field": f"row {fault['row']}: {fault['field']}", "message": fault["why"]}
+            for fault in report.faults
+        ]
+        detail = f"{report.faults_total} of {report.rows} rows cannot be used; nothing was written."
+        raise Problem(422, "bad-rows", detail, errors=errors, report=told)
+    return jsonify(told)
+
+
+def _received(folder: Path) -> Path:
+    """The body of this request as a file. 413 where it is too large, 507 where there is no room for it."""
+    request.max_content_length = UPLOAD_BYTES_MAX
+    target = folder / "upload"
+    try:
+        with target.open("wb") as file:
+            shutil.copyfileobj(request.stream, file, 1 << 18)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise Problem(507, "disk-full", "There is no room for the file.", retry_after_s=30) from error
+    return target
 
 
 def _collection(layer: str, versions: Sequence[Imported], found: Sequence[Found], truncated: bool) -> bytes:

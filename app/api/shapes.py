@@ -405,6 +405,35 @@ class Features(Shape):
     imported_at: Time | None
 
 
+class RowFault(Shape):
+    row: int
+    field: str
+    code: str
+    why: str
+
+
+class LayerReport(Shape):
+    """What an import did, or would do. The first 200 bad and mended rows are named, all are counted."""
+
+    layer: str
+    source: str
+    format: str
+    rows: int
+    features: int
+    faults_total: int
+    faults: list[RowFault]
+    mended_total: int
+    mended: list[RowFault]
+    notes: list[str]
+    before: int
+    added: int
+    changed: int
+    removed: int
+    unchanged: int
+    dry_run: bool
+    written: bool
+
+
 class UserShape(Shape):
     name: str
     role: str

@@ -39,6 +39,7 @@ EXPECTED = {
     "GET /city/tiles": "  401 200 200 200 200 200 200 200",
     "GET /layers": "      401 200 200 200 200 200 200 200",
     "GET /layers/{layer}": "        401 200 200 200 200 200 200 200",
+    "POST /layers/{layer}/import": "401 200 403 403 403 403 403 403",
     "GET /layers/{layer}/nearest": "401 200 200 200 200 200 200 200",
     "GET /addresses": "   401 200 200 200 200 403 200 200",
     "GET /addresses/reverse": "401 200 200 200 200 403 200 200",
@@ -127,6 +128,9 @@ class Scene:
                 path += "?q=Mannerheimintie"
             case "GET /addresses/reverse":
                 path += f"?lon={RAILWAY_STATION[0]}&lat={RAILWAY_STATION[1]}"
+            case "POST /layers/{layer}/import":
+                path += "?dry_run=1"
+                body = {"type": "FeatureCollection", "features": []}
             case "GET /layers/{layer}/nearest":
                 path += f"?lon={RAILWAY_STATION[0]}&lat={RAILWAY_STATION[1]}"
             case "POST /incidents":
