@@ -180,19 +180,40 @@ def tell_imported(config: Config, info: CityInfo) -> None:
     up.say(f"{info.name}: {counts(info.counts)}; ready in {config.var / 'cities' / info.name}")
 
 
-def load_layers(config: Config, info: CityInfo) -> None:
+def load_layers(config: Config, info: CityInfo, only_newer: bool = False) -> None:
     from app import layers
     from app.ports import SystemClock
     from gis.layers import LAYERS
 
     try:
-        total = layers.load(config, SystemClock(), config.var / "cities" / info.name, info)
+        total = layers.load(config, SystemClock(), config.var / "cities" / info.name, info, only_newer)
         up.say(f"  {total:,} features in {len(LAYERS)} reference layers")
     except Exception as error:
         what, _ = explanation(error)
         if not what:
             raise
         up.say(f"  note: the reference layers wait for the next start, since {what}")
+
+
+def forget_layers(config: Config, name: str) -> None:
+    """Take the layers that came with a city out of the database. The operator's own stay, and are named."""
+    from sqlalchemy.orm import Session
+
+    from gis import layers
+
+    try:
+        with Session(layer_engine(config)) as session:
+            for one in layers.imports(session, name):
+                if one.source == layers.OSM:
+                    layers.remove(session, name, one.layer, one.source)
+                else:
+                    up.say(f"  {one.layer} of {one.source} is kept: {one.features:,} features of your own")
+            session.commit()
+    except Exception as error:
+        what, _ = explanation(error)
+        if not what:
+            raise
+        up.say(f"  note: its reference layers stay in the database, since {what}")
 
 
 def run_city_rebuild(config: Config, given: Namespace) -> None:
@@ -239,12 +260,14 @@ def age(built_at: str) -> str:
 
 def run_city_use(config: Config, given: Namespace) -> None:
     from app.core import choose_city
-    from gis.city import CityError
+    from gis.city import CityError, open_city
 
     try:
         choose_city(config, given.name)
+        info = open_city(config.var / "cities" / given.name).info
     except CityError as error:
         raise Trouble(error.message, error.remedy) from None
+    load_layers(config, info, only_newer=True)
     if config.city and config.city != given.name:
         up.say(f"note: STRAJA_CITY is {config.city}, and it wins wherever it is set; unset it there")
     up.say("running web processes follow within seconds; consoles show it when their page is loaded again")
@@ -271,6 +294,7 @@ def run_city_remove(config: Config, given: Namespace) -> None:
         freed = city.remove_city(folder)
     except city.CityError as error:
         raise Trouble(error.message, error.remedy) from None
+    forget_layers(config, given.name)
     up.say(f"{given.name} is removed; {freed / 1e6:,.1f} MB are free again")
 
 
@@ -304,10 +328,9 @@ def remove_arguments(parser: ArgumentParser) -> None:
 
 def city_in_use(config: Config) -> CityInfo:
     """What was imported as the city in use. Raises Trouble where there is none."""
-    from app.core import city_folder
     from gis import city
 
-    folder = city_folder(config)
+    folder = up.city_folder(config)
     if folder is None:
         raise Trouble("no city was imported yet", "Import one first: ./straja city import FILE.osm.pbf")
     try:

@@ -44,8 +44,9 @@ LOAD_LOCK = 5747
 """The PostgreSQL advisory lock under which one process at a time loads a city's layers."""
 
 
-def load(config: Config, clock: Clock, folder: Path, info: CityInfo) -> int:
-    """Put the layers of the city just imported into the database; how many features they have.
+def load(config: Config, clock: Clock, folder: Path, info: CityInfo, only_newer: bool = False) -> int:
+    """Put the layers of the city just imported, or just chosen (`only_newer`), into the database; how many
+    features they have.
 
     Raises SchemaError, SQLAlchemyError, OSError or ValueError; the city itself is whole all the same, and
     the next start loads what is missing."""
@@ -53,7 +54,7 @@ def load(config: Config, clock: Clock, folder: Path, info: CityInfo) -> int:
     engine = open_engine(config.database_url)
     try:
         migrate(engine, MAIN)
-        return _load(engine, clock, folder, info)
+        return _load(engine, clock, folder, info, only_newer)
     finally:
         engine.dispose()
 
