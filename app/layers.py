@@ -27,11 +27,11 @@ from app.migrations import MAIN, migrate
 from app.ports import Clock
 from config import ROOT, Config
 from dispatch.commands import SYSTEM
-from gis import layers, osm_layers
-from gis.city import CityInfo
+from gis import layers
 from gis.geometry import Box
 
 if TYPE_CHECKING:
+    from gis.city import CityInfo
     from gis.layer_file import Fault
 
 log = logging.getLogger("straja.layers")
@@ -79,7 +79,10 @@ def _is_current(session: Session, info: CityInfo) -> bool:
 
 
 def _load(engine: Engine, clock: Clock, folder: Path, info: CityInfo, only_newer: bool = False) -> int:
-    found = osm_layers.read_layers(folder)
+    # Reading extracts needs far more than the import of an operator's file does.
+    from gis.osm_layers import read_layers
+
+    found = read_layers(folder)
     with Session(engine) as session:
         if engine.dialect.name == "sqlite":
             session.connection().exec_driver_sql("BEGIN IMMEDIATE")
@@ -236,6 +239,7 @@ def import_apart(database_url: str, order: Order) -> Report:
     or TimeoutError."""
     from gis.layer_file import LayerFileError
 
+    check_names(order.layer, order.source)
     asked = json.dumps({"database_url": database_url, "order": asdict(order)})
     child = subprocess.Popen(
         [sys.executable, "-P", "-c", "from app.layers import answer; answer()"],
