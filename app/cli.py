@@ -83,6 +83,12 @@ def run_demo_world(config: Config, given: Namespace) -> None:
     main(config)
 
 
+def run_ready(config: Config, given: Namespace) -> int:
+    ready = up.healthy(up.url_of(config), "/readyz")
+    up.say("ready" if ready else f"not ready: {up.url_of(config)}")
+    return 0 if ready else 1
+
+
 def run_build_console(config: Config, given: Namespace) -> None:
     up.build_console(force=given.force, check=given.check)
 
@@ -869,6 +875,7 @@ COMMANDS: tuple[Command, ...] = (
         run_worker,
         lambda p: p.add_argument("--burst", action="store_true", help="stop when the queue is empty"),
     ),
+    Command("ready", "ask the web part on this computer whether it is ready; exit code 1 if not", run_ready),
     Command("city import", "import a city from an OpenStreetMap extract", run_city_import, import_arguments),
     Command("city get", "download a city's extract and import it", run_city_get, get_arguments),
     Command("city list", "list the imported cities; * marks the one in use", run_city_list),

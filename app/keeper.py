@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import backup, jobs, metrics, migrations, trace
@@ -115,20 +116,27 @@ def the_lock(engine: Engine, var: Path, wait: threading.Event) -> Iterator[Calla
         return
     silent = {"idle_session_timeout": f"{SILENT_S}s", "tcp_user_timeout": f"{SILENT_S}000"}
     own = open_engine(engine.url.render_as_string(hide_password=False), **silent)
-    with own.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        while not connection.scalar(select(func.pg_try_advisory_lock(LOCK_KEY))):
+    # The driver's own: SQLAlchemy would open another session in place of a lost one, without the lock.
+    pooled = own.raw_connection()
+    session: Any = pooled.driver_connection
+    pooled.detach()
+    try:
+        session.autocommit = True
+        while not session.execute(f"SELECT pg_try_advisory_lock({LOCK_KEY})").fetchone()[0]:
             if wait.wait(LOOK_S):
                 raise InterruptedError
 
         def held() -> bool:
             try:
                 # The answer alone shows it: the lock lasts exactly as long as this session.
-                connection.exec_driver_sql("SELECT 1")
+                session.execute("SELECT 1")
             except UNREACHABLE:
                 return False
             return True
 
         yield held
+    finally:
+        session.close()
 
 
 def is_kept(engine: Engine, var: Path) -> bool:

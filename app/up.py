@@ -639,11 +639,11 @@ def url_of(config: Config) -> str:
     return f"{'https' if config.tls_cert else 'http'}://{host}:{config.port}"
 
 
-def healthy(url: str) -> bool:
-    """Whether /healthz answers 200. The certificate is not checked: this asks our own process."""
+def healthy(url: str, door: str = "/healthz") -> bool:
+    """Whether `door` answers 200. The certificate is not checked: this asks our own process."""
     context = ssl._create_unverified_context() if url.startswith("https") else None  # noqa: S323
     try:
-        with urllib.request.urlopen(f"{url}/healthz", timeout=2, context=context) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{url}{door}", timeout=2, context=context) as answer:  # noqa: S310
             return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False

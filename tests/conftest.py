@@ -200,7 +200,10 @@ class PostgreSQL:
     """A server of this test run's own, with a template that has PostGIS in it."""
 
     port: int
+    folder: Path
+    command: list[str | Path]
     made: int = 0
+    process: subprocess.Popen[bytes] | None = None
 
     def url(self, name: str, driver: str = "+psycopg") -> str:
         return f"postgresql{driver}://straja@127.0.0.1:{self.port}/{name}"
@@ -216,21 +219,43 @@ class PostgreSQL:
         self.run(f"CREATE DATABASE {name} TEMPLATE straja_template STRATEGY FILE_COPY")
         return name
 
+    def start(self) -> None:
+        """Start the server; returns when it takes connections."""
+        with (self.folder / "log").open("a") as log:
+            process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd=self.folder)
+        self.process = process
 
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgreSQL]:
+        def answers() -> bool:
+            if process.poll() is not None:
+                pytest.fail(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()}")
+            with contextlib.suppress(psycopg.OperationalError):
+                self.run("SELECT 1")
+                return True
+            return False
+
+        assert up.wait_until(answers, 60), (self.folder / "log").read_text()
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop it: SIGINT is its "fast" shutdown, which waits for no connection; SIGQUIT a crash."""
+        process, self.process = self.process, None
+        if process is not None:
+            process.send_signal(how)
+            process.wait(30)
+
+
+@contextlib.contextmanager
+def postgresql_server() -> Iterator[PostgreSQL]:
     bindir = postgis_bin()
     if bindir is None:
         pytest.skip("PostgreSQL with PostGIS is not installed")
     folder = Path(tempfile.mkdtemp(prefix="straja-pg-"))
     # PostgreSQL refuses to run as root; and it must not outlive a test run that was killed.
-    drop = ["setpriv", "--pdeathsig", "QUIT"] if shutil.which("setpriv") else []
+    drop: list[str | Path] = ["setpriv", "--pdeathsig", "QUIT"] if shutil.which("setpriv") else []
     if os.getuid() == 0:
         owner = pwd.getpwnam("postgres")
         os.chown(folder, owner.pw_uid, owner.pw_gid)
         drop += ["--reuid=postgres", "--regid=postgres", "--clear-groups"]
     (folder / "log").touch()
-    server = PostgreSQL(free_port())
     initdb = [
         bindir / "initdb",
         "-D",
@@ -242,42 +267,42 @@ def postgresql() -> Iterator[PostgreSQL]:
         "UTF8",
         "--no-sync",
     ]
+    port = free_port()
+    settings = {
+        "port": port,
+        "listen_addresses": "127.0.0.1",
+        "unix_socket_directories": folder,
+        "fsync": "off",
+        "full_page_writes": "off",
+        "max_connections": "200",
+    }
+    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    server = PostgreSQL(port, folder, [*drop, bindir / "postgres", "-D", folder / "data", *options])
     try:
         subprocess.run([*drop, *initdb, "--locale=C.UTF-8"], check=True, capture_output=True, cwd=folder)
-        settings = {
-            "port": server.port,
-            "listen_addresses": "127.0.0.1",
-            "unix_socket_directories": folder,
-            "fsync": "off",
-            "full_page_writes": "off",
-            "max_connections": "200",
-        }
-        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        with (folder / "log").open("w") as log:
-            process = subprocess.Popen(
-                [*drop, bindir / "postgres", "-D", folder / "data", *options],
-                stdout=log,
-                stderr=log,
-                cwd=folder,
-            )
         try:
-
-            def template_made() -> bool:
-                if process.poll() is not None:
-                    pytest.fail(f"PostgreSQL did not start:\n{(folder / 'log').read_text()}")
-                with contextlib.suppress(psycopg.OperationalError):
-                    server.run("CREATE DATABASE straja_template")
-                    return True
-                return False
-
-            assert up.wait_until(template_made, 60), (folder / "log").read_text()
+            server.start()
+            server.run("CREATE DATABASE straja_template")
             server.run("CREATE EXTENSION postgis", "straja_template")
             yield server
         finally:
-            process.send_signal(signal.SIGINT)  # Its "fast" shutdown: waits for no connection left open.
-            process.wait(30)
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """The server that all tests share; nobody stops it."""
+    with postgresql_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def own_postgresql() -> Iterator[PostgreSQL]:
+    """A server that may be stopped and started; whoever stops it starts it again."""
+    with postgresql_server() as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
