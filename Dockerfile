@@ -5,17 +5,17 @@ ARG BASE=docker.io/library/python:3.11-slim
 # ---- making it: Python packages by their hashes, then the console with Node.js from a wheel
 FROM ${BASE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1
-WORKDIR /opt/straja
+WORKDIR /usr/local/lib/straja
 COPY requirements.txt requirements-build.txt ./
 RUN python3 -m venv .venv \
  && .venv/bin/python -m pip install --require-hashes --no-deps --no-compile -r requirements.txt \
  && .venv/bin/python -m pip uninstall --yes setuptools pip
-RUN python3 -m venv /opt/node \
- && /opt/node/bin/python -m pip install --require-hashes --no-deps --no-compile -r requirements-build.txt
+RUN python3 -m venv /usr/local/lib/build-node \
+ && /usr/local/lib/build-node/bin/python -m pip install --require-hashes --no-deps --no-compile -r requirements-build.txt
 COPY app/web/package.json app/web/package-lock.json app/web/
-RUN cd app/web && PATH=/opt/node/bin:$PATH npm ci --no-audit --no-fund
+RUN cd app/web && PATH=/usr/local/lib/build-node/bin:$PATH npm ci --no-audit --no-fund
 COPY app app
-RUN cd app/web && PATH=/opt/node/bin:$PATH npm run build && rm -rf /opt/straja/app/web
+RUN cd app/web && PATH=/usr/local/lib/build-node/bin:$PATH npm run build && rm -rf /usr/local/lib/straja/app/web
 COPY config.py LICENSE ./
 COPY dispatch dispatch
 COPY gis gis
@@ -34,20 +34,20 @@ RUN groupadd --gid 10001 straja \
  && useradd --uid 10001 --gid straja --no-log-init --no-create-home --home-dir /var/lib/straja \
         --shell /usr/sbin/nologin straja \
  && install -d -o straja -g straja -m 0700 /var/lib/straja
-COPY --from=build /opt/straja /opt/straja
-ENV PYTHONPATH=/opt/straja \
+COPY --from=build /usr/local/lib/straja /usr/local/lib/straja
+ENV PYTHONPATH=/usr/local/lib/straja \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     NUMBA_CACHE_DIR=/var/lib/straja/compiled \
     STRAJA_VAR=/var/lib/straja \
     STRAJA_HOST=0.0.0.0 \
     STRAJA_DEMO=0
-WORKDIR /opt/straja
+WORKDIR /usr/local/lib/straja
 USER 10001:10001
 VOLUME ["/var/lib/straja"]
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=90s --retries=3 \
-    CMD ["/opt/straja/.venv/bin/python", "-P", "-m", "app.cli", "ready"]
-ENTRYPOINT ["/opt/straja/.venv/bin/python", "-P", "-m", "app.cli"]
+    CMD ["/usr/local/lib/straja/.venv/bin/python", "-P", "-m", "app.cli", "ready"]
+ENTRYPOINT ["/usr/local/lib/straja/.venv/bin/python", "-P", "-m", "app.cli"]
 CMD ["web"]

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench web pins clean
+.PHONY: help run test lint bench web pins image-check clean
 
 PYTHON := .venv/bin/python
 ARGS ?=
@@ -42,6 +42,9 @@ pins: ## resolve requirements*.in anew into requirements*.txt, with the hashes o
 	done
 	@$(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-config --no-annotate --no-deps requirements-demo.in -o requirements-demo.txt; echo "  requirements-demo.txt"
+
+image-check: ## prove the Dockerfile with buildah, without an engine (root; some minutes, 15 GB)
+	@.ci/image-check
 
 clean: ## remove what was built or cached; var/ (your data) stays
 	@rm -rf .venv .venv.lock app/static/console app/web/node_modules bench/out

@@ -27,6 +27,9 @@ def serve() -> WSGIApplication:
     """What gunicorn's workers serve: the application, and until the database lets it open, an answer that
     says so. What a person can put right ends it with a line and the remedy, and exit code 3, by which
     gunicorn knows that trying again is no use."""
+    from app.native import keep_locks_native
+
+    keep_locks_native()
     from app.cli import complain, explanation
     from app.doorway import open_doors
     from app.up import Trouble

@@ -18,7 +18,7 @@ from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import Queue, Worker
+from rq import Queue, Retry, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -27,6 +27,12 @@ from config import Config
 
 QUEUE = "straja"
 TIMEOUT_S = 3600
+TRIES_MORE = 2
+"""How often a job whose worker died is tried again."""
+BEAT_S = 5
+"""How often a worker says that it is still at its job, and, when idle, looks for jobs of dead workers."""
+SILENT_S = 20
+"""Seconds of silence after which a worker counts as dead, and its job is another's."""
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +133,7 @@ def enqueue(config: Config, job: Callable[..., Any], *ids: str | int | float) ->
     try:
         # The lines of the job name the request that asked for it.
         meta = {"request_id": trace.request_id()}
-        return queue(config).enqueue(name, *ids, job_timeout=TIMEOUT_S, meta=meta).id
+        return queue(config).enqueue(name, *ids, job_timeout=TIMEOUT_S, retry=Retry(TRIES_MORE), meta=meta).id
     except RedisError as error:
         raise JobsUnavailable(f"no Redis answers at {config.redis_url}: {error}") from error
 
@@ -162,15 +168,41 @@ def wait_for(connection: Redis) -> None:
             time.sleep(0.5)
 
 
+class Patient(Worker):
+    """RQ's worker with other patience: as it comes, it is missed after a minute and a half, a job of a dead
+    one is looked for each ten minutes, and Redis is waited for up to a minute at a time."""
+
+    max_connection_wait_time = 2.0
+
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
+        return SILENT_S
+
+    def handle_job_failure(
+        self,
+        job: Job,
+        queue: Queue,
+        started_job_registry: Any = None,
+        exc_string: str = "",
+        execution: Any = None,
+    ) -> None:
+        if not exc_string.startswith("Work-horse terminated unexpectedly"):
+            # The job itself says that it cannot be done: doing it again is no use.
+            job.retries_left = 0
+        super().handle_job_failure(job, queue, started_job_registry, exc_string, execution)
+
+
 def work(config: Config, burst: bool = False) -> None:
     """Run jobs until stopped; with `burst`, until the queue is empty. Also runs what was scheduled."""
     trace.set_up(config, "worker")
     connection = Redis.from_url(config.redis_url)
     wait_for(connection)
-    worker = Worker(
+    worker = Patient(
         [Queue(QUEUE, connection=connection, serializer=JSONSerializer, job_class=ListedJob)],
         connection=connection,
         serializer=JSONSerializer,
         job_class=ListedJob,
+        job_monitoring_interval=BEAT_S,
+        maintenance_interval=BEAT_S,
+        worker_ttl=SILENT_S,
     )
     worker.work(burst=burst, with_scheduler=not burst, logging_level="INFO")

@@ -36,8 +36,9 @@ STEP_S = 1.0
 LOOK_S = 0.5
 """How often a keeper that waits looks whether the lock is free."""
 SILENT_S = 3
-"""Seconds of silence after which PostgreSQL ends the session that holds the lock. A keeper speaks each
-STEP_S, and looks at the lock before each thing that it does."""
+"""Seconds of silence after which PostgreSQL ends the session that holds the lock."""
+BEAT_S = 1.0
+"""How often the session speaks, whatever the keeper is doing."""
 VERIFY_EVERY_S = 86_400.0
 log = logging.getLogger("straja.keeper")
 
@@ -134,7 +135,18 @@ def the_lock(engine: Engine, var: Path, wait: threading.Event) -> Iterator[Calla
                 return False
             return True
 
-        yield held
+        ended = threading.Event()
+
+        def beat() -> None:
+            # What is due may take longer than the server waits for a word.
+            while not ended.wait(BEAT_S) and held():
+                pass
+
+        threading.Thread(target=beat, name="keeper-lock", daemon=True).start()
+        try:
+            yield held
+        finally:
+            ended.set()
     finally:
         session.close()
 

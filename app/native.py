@@ -8,6 +8,7 @@ cooperative look-alikes, so the modules that run such threads take the originals
 from __future__ import annotations
 
 import contextlib
+import importlib
 import sys
 from _queue import Empty, SimpleQueue
 from collections.abc import Callable
@@ -20,6 +21,7 @@ __all__ = [
     "Promise",
     "SimpleQueue",
     "is_cooperative",
+    "keep_locks_native",
     "offload",
     "original",
     "sleep",
@@ -38,6 +40,38 @@ def original(module: str, name: str) -> Any:
 
 _mark = original("_thread", "_local")()
 """Set in threads that are not the event loop's, where blocking is allowed."""
+
+
+def keep_locks_native() -> None:
+    """Give logging and numba, which several OS threads use at once, locks of the operating system; call it
+    before numba is imported. gevent's locks lose wake-ups between OS threads: a thread that meets another one
+    at such a lock waits for ever, and were it the log's writer, nothing could be recorded until the next
+    start. Neither library yields to the event loop while it holds one."""
+    if not is_cooperative():
+        return
+    import logging
+    import threading
+
+    made = {"Lock": original("_thread", "allocate_lock"), "RLock": original("_thread", "RLock")}
+    cooperative = {name: getattr(threading, name) for name in made}
+
+    def create_lock(handler: logging.Handler) -> None:
+        handler.lock = made["RLock"]()
+        logging._register_at_fork_reinit_lock(handler)  # type: ignore[attr-defined]
+
+    logging._lock = made["RLock"]()  # type: ignore[attr-defined]
+    logging.Handler.createLock = create_lock  # type: ignore[method-assign, assignment]
+    for kept in list(logging._handlerList):  # type: ignore[attr-defined]
+        handler = kept()
+        if handler is not None:
+            handler.lock = made["RLock"]()
+    try:
+        for name, native in made.items():
+            setattr(threading, name, native)
+        importlib.import_module("numba")
+    finally:
+        for name, own in cooperative.items():
+            setattr(threading, name, own)
 
 
 def sleep(seconds: float) -> None:

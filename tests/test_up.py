@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -250,6 +252,72 @@ def test_a_worker_imports_an_uploaded_city_and_nothing_from_elsewhere(
     assert states == ["finished", "failed"]
     assert open_city(tmp_path / "cities" / "town").info.name == "town"
     assert not (tmp_path / "cities" / "stolen").exists()
+
+
+@contextmanager
+def worker(settings: Config, var: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker with a process group of its own, killed at the end."""
+    environment = os.environ | {
+        "STRAJA_VAR": str(var),
+        "REDIS_URL": settings.redis_url,
+        "PYTHONPATH": str(ROOT),
+    }
+    with (var / "worker.log").open("ab") as log:
+        process = subprocess.Popen(
+            up.straja("worker", *words), env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(20)
+
+
+def state_of(settings: Config, job: str) -> str:
+    found = Job.fetch(job, connection=jobs.connect(settings), serializer=jobs.JSONSerializer)
+    return str(found.get_status().value)
+
+
+def test_a_job_whose_worker_dies_in_the_middle_is_done_by_another(embedded: Embedded, tmp_path: Path) -> None:
+    from gis.city import bundled_helsinki, open_city
+
+    settings, _, _ = embedded
+    (tmp_path / "uploads").mkdir()
+    (tmp_path / "uploads" / "h.osm.pbf").write_bytes(bundled_helsinki().read_bytes())
+    job = jobs.enqueue(settings, jobs.import_city, "h.osm.pbf", "town")
+    # Given a worker that is killed, and its child with it, in the middle of an import
+    with worker(settings, tmp_path) as first:
+        assert up.wait_until(lambda: any((tmp_path / "cities").glob(".town.importing-*")), 60)
+        for process in (psutil.Process(first.pid), *psutil.Process(first.pid).children(recursive=True)):
+            process.kill()
+        first.wait(20)
+    assert state_of(settings, job) == "started"
+    # When it has been silent for long enough (here the note of when that is, is set back)
+    running = jobs.queue(settings).started_job_registry
+    connection = jobs.connect(settings)
+    [(entry, silent_at)] = connection.zrange(running.key, 0, -1, withscores=True)
+    assert silent_at - time.time() <= jobs.SILENT_S
+    connection.zadd(running.key, {entry: time.time() - 1})
+    # Then the next worker finds the job, does it, and what was left half done is gone
+    with worker(settings, tmp_path, "--burst") as second:
+        assert second.wait(240) == 0, (tmp_path / "worker.log").read_text()
+    assert state_of(settings, job) == "finished"
+    assert open_city(tmp_path / "cities" / "town").info.name == "town"
+    assert not list((tmp_path / "cities").glob(".town.importing-*"))
+
+
+def test_a_worker_waits_for_a_redis_that_is_away_and_goes_on(embedded: Embedded, tmp_path: Path) -> None:
+    settings, stop, start = embedded
+    with worker(settings, tmp_path) as process:
+        first = jobs.enqueue(settings, jobs.verify_log)
+        assert up.wait_until(lambda: state_of(settings, first) == "finished", 60)
+        # When Redis goes away and comes back, the same worker takes the next job
+        stop()
+        start()
+        second = jobs.enqueue(settings, jobs.verify_log)
+        assert up.wait_until(lambda: state_of(settings, second) == "finished", 60)
+        assert process.poll() is None
 
 
 # -- the whole -----------------------------------------------------------------------------------------

@@ -177,11 +177,13 @@ def test_a_database_that_comes_up_later_is_waited_for_and_it_is_said(
         # Then people get the page, which tells them, and machines a problem that says why and when to come
         page = requests.get(server.url, timeout=10)
         assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-        for method, path in (("GET", "/api/v1/session"), ("POST", "/api/v1/incidents"), ("GET", "/readyz")):
+        for method, path in (("GET", "/api/v1/session"), ("POST", "/api/v1/incidents")):
             answer = requests.request(method, server.url + path, timeout=10)
             assert (answer.status_code, answer.json()["code"]) == (503, "storage-unavailable")
             assert answer.headers["Content-Type"] == "application/problem+json"
             assert int(answer.headers["Retry-After"]) > 0
+        ready = requests.get(f"{server.url}/readyz", timeout=10)
+        assert (ready.status_code, ready.json()["ready"]) == (503, False)
         health = requests.get(f"{server.url}/healthz", timeout=10)
         assert (health.status_code, health.json()["status"]) == (503, "down")
         assert "database does not answer" in health.json()["parts"]["log"]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +18,7 @@ import pytest
 import requests
 from sqlalchemy import text
 
+from app import keeper, up
 from app.database import open_engine
 from app.keeper import LOCK_KEY, is_kept, keep, the_lock
 from app.up import wait_until
@@ -76,7 +80,7 @@ def stall_meter() -> Iterator[list[float]]:
     def measure() -> None:
         while not stop.is_set():
             begun = time.monotonic()
-            time.sleep(0.02)
+            time.sleep(0.02)  # The pause itself is what is measured.
             worst[0] = max(worst[0], time.monotonic() - begun - 0.02)
 
     thread = threading.Thread(target=measure, daemon=True)
@@ -210,6 +214,51 @@ def test_two_workers_of_one_web_part_serve_sockets_and_tell_each_other(
         server.stop()
 
 
+# ---- one event loop beside threads of the operating system
+
+CROWD = """
+from gevent import monkey
+monkey.patch_all()
+import logging, sys
+import gevent
+from app.native import keep_locks_native, sleep, start_thread
+
+keep_locks_native()
+logging.basicConfig(stream=open("/dev/null", "w"))
+log = logging.getLogger("crowd")
+said = [0] * 4
+
+def talker(n):
+    def talk():
+        while True:
+            log.error("thread %d", n)
+            said[n] += 1
+            sleep(0.0001)
+    return talk
+
+for n in range(4):
+    start_thread(talker(n), f"talker-{n}")
+while min(said) < int(sys.argv[1]):
+    log.error("the event loop")
+    gevent.sleep(0.001)
+"""
+
+
+def test_the_writer_and_the_event_loop_may_log_at_the_same_moment() -> None:
+    # Given OS threads and an event loop that log as fast as they can, when they meet at the same lock
+    done = subprocess.run(
+        [sys.executable, "-c", CROWD, "2000"],
+        cwd=up.ROOT,
+        env=os.environ | {"PYTHONPATH": str(up.ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    # then none of them waits for ever (with gevent's own locks most do within a second)
+    assert done.returncode == 0, done.stderr
+
+
 # ---- one keeper
 
 
@@ -247,9 +296,10 @@ def cut_keepers(engine: Any) -> None:
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_a_keeper_that_has_fallen_silent_loses_the_lock_within_five_seconds(
-    database: str, tmp_path: Path
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a keeper whose machine vanishes: nothing closes its connection, it only says no more
+    monkeypatch.setattr(keeper, "BEAT_S", 3600.0)
     engine = open_engine(database)
     never = threading.Event()
     with the_lock(engine, tmp_path, never) as mine:
@@ -262,6 +312,16 @@ def test_a_keeper_that_has_fallen_silent_loses_the_lock_within_five_seconds(
             # and the first one, should it come back, finds out before it acts
             assert not mine()
             assert next_ones()
+    engine.dispose()
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_keeper_that_is_busy_for_long_keeps_the_lock(database: str, tmp_path: Path) -> None:
+    engine = open_engine(database)
+    with the_lock(engine, tmp_path, threading.Event()) as mine:
+        lost = wait_until(lambda: not is_kept(engine, tmp_path), keeper.SILENT_S + 1.5)
+        assert not lost
+        assert mine()
     engine.dispose()
 
 
