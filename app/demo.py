@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import yaml
 
 from dispatch import commands as c
-from gis.geometry import haversine_m, metres_between
+from gis.geometry import Box, haversine_m, metres_between
 
 if TYPE_CHECKING:
     from app.auth import Accounts
@@ -42,6 +43,8 @@ FILE = "demo.json"
 LIFE = Path(__file__).with_name("demo.yaml")
 APART_M = 12.0
 """Between the vehicles of one station."""
+CORE_M = 8_000.0
+"""Side of the part of a region in which the demo lives."""
 
 
 def is_demo_token(name: str) -> bool:
@@ -66,86 +69,98 @@ def is_on(core: Core) -> bool:
 
 
 def seed(config: Config) -> list[dict[str, str]]:
-    """Make the demo's accounts, tokens and crews where they are missing, and bring the crews to the stations
-    of the city in use; returns the logins."""
-    from app.auth import BadAccount
+    """Begin the demo on the node of this configuration; returns the logins."""
     from app.core import open_core
 
     core = open_core(config)
     try:
-        have = {account.name for account in core.accounts.accounts()}
-        for login in LOGINS:
-            if login["name"] not in have:
-                try:
-                    core.accounts.create_account(
-                        login["name"],
-                        login["password"],
-                        login["role"],
-                        ["*"],
-                        display_name=login["display_name"],
-                        demo=True,
-                    )
-                except BadAccount:
-                    # Another process of the same start was quicker.
-                    continue
-        life = read_life(core.pack.name)
-        sites = _sites(core.city)
-        if life is not None:
-            _bring_crews(core, life, sites)
-        tokens = _tokens(core.accounts, _read(config.var).get("tokens", {}))
-        _write(
-            config.var,
-            {
-                "tokens": tokens,
-                "names": [known.name for s in tokens.values() if (known := core.accounts.by_token(s))],
-                "city": str(core.city.folder) if core.city is not None else None,
-                "pack": core.pack.name,
-                "hospitals": _hospitals(core.city, life, sites),
-            },
-        )
+        return begin(core)
     finally:
         core.close()
+
+
+def begin(core: Core) -> list[dict[str, str]]:
+    """Make the demo's accounts, tokens and crews where they are missing, and bring the crews to the stations
+    of the city in use; returns the logins."""
+    from app.auth import BadAccount
+
+    have = {account.name for account in core.accounts.accounts()}
+    for login in LOGINS:
+        if login["name"] not in have:
+            try:
+                core.accounts.create_account(
+                    login["name"],
+                    login["password"],
+                    login["role"],
+                    ["*"],
+                    display_name=login["display_name"],
+                    demo=True,
+                )
+            except BadAccount:
+                # Another process of the same start was quicker.
+                continue
+    life = read_life(core.pack.name)
+    city, var = core.city, core.config.var
+    sites = _sites(city)
+    if life is not None:
+        _bring_crews(core, life, sites)
+    tokens = _tokens(core.accounts, _read(var).get("tokens", {}))
+    _write(
+        var,
+        {
+            "tokens": tokens,
+            "names": [known.name for s in tokens.values() if (known := core.accounts.by_token(s))],
+            "city": str(city.folder) if city is not None else None,
+            "core": _core(city) if city is not None else None,
+            "hospitals": _hospitals(city, life, sites),
+        },
+    )
     return [{k: login[k] for k in ("name", "password", "role")} for login in LOGINS]
 
 
 def end(config: Config) -> tuple[int, int]:
-    """Take the demo out of service: its tokens end, its open incidents are closed, its crews stand out of
-    service. Returns how many crews and incidents that were; what a person's unit is on stays open."""
+    """End the demo on the node of this configuration; see `finish`."""
     from app.core import open_core
 
     core = open_core(config)
     try:
-        revoke_tokens(core.accounts)
-        (config.var / FILE).unlink(missing_ok=True)
-        life = read_life(core.pack.name) or {}
-        reason = str(life.get("ended", "demo"))
-
-        def done(command: type[c.Command], **facts: Any) -> bool:
-            try:
-                core.door.submit(command(id=core.world.random.uuid(), source=SOURCE, **facts), SEEDER)
-            except c.Refused:
-                return False
-            return True
-
-        state = core.picture.now
-        crews = [u for u in state.units() if u.source == SOURCE and u.custodian == core.config.station]
-        ours = {unit.id for unit in crews}
-        stopped = sum(
-            done(c.ReportStatus, unit=unit.id, status="out_of_service", reason=reason, force=True)
-            for unit in crews
-            if unit.status not in ("off_duty", "out_of_service")
-        )
-        closed = 0
-        for incident in [x for x in state.incidents() if x.open]:
-            if incident.facts["type"].source != SOURCE:
-                continue
-            for request in incident.requests:
-                if request.state == "asked" and request.unit in ours:
-                    done(c.RecallUnit, incident=incident.id, unit=request.unit, reason=reason)
-            closed += done(c.CloseIncident, incident=incident.id, outcome=reason)
-        return stopped, closed
+        return finish(core)
     finally:
         core.close()
+
+
+def finish(core: Core) -> tuple[int, int]:
+    """Take the demo out of service: its tokens end, its open incidents are closed, its crews stand out of
+    service. Returns how many crews and incidents that were; what a person's unit is on stays open."""
+    revoke_tokens(core.accounts)
+    (core.config.var / FILE).unlink(missing_ok=True)
+    life = read_life(core.pack.name) or {}
+    reason = str(life.get("ended", "demo"))
+
+    def done(command: type[c.Command], **facts: Any) -> bool:
+        try:
+            core.door.submit(command(id=core.world.random.uuid(), source=SOURCE, **facts), SEEDER)
+        except c.Refused:
+            return False
+        return True
+
+    state = core.picture.now
+    crews = [u for u in state.units() if u.source == SOURCE and u.custodian == core.config.station]
+    ours = {unit.id for unit in crews}
+    stopped = sum(
+        done(c.ReportStatus, unit=unit.id, status="out_of_service", reason=reason, force=True)
+        for unit in crews
+        if unit.status not in ("off_duty", "out_of_service")
+    )
+    closed = 0
+    for incident in [x for x in state.incidents() if x.open]:
+        if incident.facts["type"].source != SOURCE:
+            continue
+        for request in incident.requests:
+            if request.state == "asked" and request.unit in ours:
+                done(c.RecallUnit, incident=incident.id, unit=request.unit, reason=reason)
+        closed += done(c.CloseIncident, incident=incident.id, outcome=reason)
+    return stopped, closed
 
 
 def _read(var: Path) -> dict[str, Any]:
@@ -248,7 +263,7 @@ def _sites(city: City | None) -> list[Site]:
     path = city.folder / "layers.geojsonl" if city is not None else None
     if city is None or path is None or not path.is_file():
         return []
-    west, south, east, north = city.info.bbox
+    west, south, east, north = _core(city)
     found = []
     with path.open(encoding="utf-8") as lines:
         for line in lines:
@@ -285,7 +300,7 @@ def _stations(
         if city is None:
             placed[code] = (station["name"], None)
             continue
-        west, south, east, north = city.info.bbox
+        west, south, east, north = _core(city)
         share = (west + (east - west) * station["at"][0], south + (north - south) * station["at"][1])
         ours = taken.setdefault(station["kind"], [])
         free = [site for site in sites if site.kind == station["kind"] and site not in ours and site.name]
@@ -310,12 +325,38 @@ def _on_a_street(city: City, lon: float, lat: float) -> tuple[float, float]:
     a = city.roads.arrays("car")
     lons, lats = a["point_lon_e7"] / 1e7, a["point_lat_e7"] / 1e7
     nearest = haversine_m(lon, lat, lons, lats).argsort()
-    middle = haversine_m(*city.info.centre, lons, lats).argmin()
+    west, south, east, north = _core(city)
+    middle = haversine_m((west + east) / 2, (south + north) / 2, lons, lats).argmin()
     for n in nearest[: 4000 : max(1, min(len(nearest), 4000) // 40)]:
         at = float(lons[n]), float(lats[n])
         if city.roads.route(*at, float(lons[middle]), float(lats[middle]), "fire_engine").road:
             return round(at[0], 7), round(at[1], 7)
     return round(float(lons[nearest[0]]), 7), round(float(lats[nearest[0]]), 7)
+
+
+def _core(city: City) -> Box:
+    """Where the demo lives: the whole of a small city; of a whole region, the 8 km around its densest
+    streets."""
+    west, south, east, north = city.info.bbox
+    a = city.roads.arrays("car")
+    lons, lats = a["point_lon_e7"] / 1e7, a["point_lat_e7"] / 1e7
+    wide, high = _degrees(CORE_M, (south + north) / 2), CORE_M / 111_195
+    columns, rows = max(1, round((east - west) / wide * 8)), max(1, round((north - south) / high * 8))
+    count, _, _ = np.histogram2d(lons, lats, bins=(columns, rows), range=((west, east), (south, north)))
+    # Of cells of about a kilometre, the one with the most streets in and around it.
+    padded = np.pad(count, 1)
+    around = sum(
+        (np.roll(padded, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)), np.zeros_like(padded)
+    )
+    column, row = np.unravel_index(np.argmax(around[1:-1, 1:-1]), count.shape)
+    lon = west + (column + 0.5) * (east - west) / columns
+    lat = south + (row + 0.5) * (north - south) / rows
+    return (
+        max(west, lon - wide / 2),
+        max(south, lat - high / 2),
+        min(east, lon + wide / 2),
+        min(north, lat + high / 2),
+    )
 
 
 def _hospitals(
@@ -327,7 +368,7 @@ def _hospitals(
     real = [(site.name, site.lon, site.lat) for site in sites if site.kind == "hospital" and site.name]
     if real:
         return real[:20]
-    west, south, east, north = city.info.bbox
+    west, south, east, north = _core(city)
     return [
         (
             h["name"],

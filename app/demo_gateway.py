@@ -14,7 +14,6 @@ import os
 import shutil
 import signal
 import ssl
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -25,7 +24,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from app import demo, up
+from app import demo, trace, up
 from app.demo_world import (
     COLLEAGUE,
     CREWS,
@@ -161,19 +160,19 @@ class Streets:
     def __init__(
         self, roads: RoadGraph, addresses: AddressBook, bbox: Box, from_: tuple[float, float]
     ) -> None:
-        self._roads, self._addresses, self._bbox = roads, addresses, bbox
-        self._from = from_
+        self._roads, self._addresses, self._from = roads, addresses, from_
         a = roads.arrays("car")
-        self._lon_e7, self._lat_e7 = a["point_lon_e7"], a["point_lat_e7"]
+        lons, lats = a["point_lon_e7"] / 1e7, a["point_lat_e7"] / 1e7
+        west, south, east, north = bbox
+        inside = (lons > west) & (lons < east) & (lats > south) & (lats < north)
+        self._lons, self._lats = lons[inside], lats[inside]
 
     def spot(self, roll: Callable[[str], float]) -> Spot | None:
         """A place drawn by `roll`; one with a house number where that is found soon."""
-        west, south, east, north = self._bbox
         best: Spot | None = None
-        for n in range(TRIES):
-            i = int(roll(f"point-{n}") * len(self._lon_e7))
-            lon, lat = float(self._lon_e7[i]) / 1e7, float(self._lat_e7[i]) / 1e7
-            near = self._addresses.reverse(lon, lat) if west < lon < east and south < lat < north else None
+        for n in range(TRIES if len(self._lons) else 0):
+            i = int(roll(f"point-{n}") * len(self._lons))
+            near = self._addresses.reverse(float(self._lons[i]), float(self._lats[i]))
             if near is None:
                 continue
             found = Spot(round(near.lon, 7), round(near.lat, 7), near.label)
@@ -218,18 +217,17 @@ def open_world(kept: Mapping[str, Any], city: Mapping[str, Any], catalogue: Mapp
     life = demo.read_life(catalogue["pack"])
     if life is None or not kept.get("city"):
         return None
-    # A route is looked for every few seconds: plain Python is quick enough, and a compiler is 90 MB.
-    os.environ["NUMBA_DISABLE_JIT"] = "1"
     from gis.address import AddressBook
     from gis.travel import RoadGraph
 
     folder = Path(kept["city"])
     roads = RoadGraph.open(folder)
-    lon, lat = city["center"]
+    west, south, east, north = kept["core"]
+    lon, lat = (west + east) / 2, (south + north) / 2
     a = roads.arrays("car")
     middle = ((a["point_lon_e7"] / 1e7 - lon) ** 2 + (a["point_lat_e7"] / 1e7 - lat) ** 2).argmin()
     from_ = float(a["point_lon_e7"][middle]) / 1e7, float(a["point_lat_e7"][middle]) / 1e7
-    streets = Streets(roads, AddressBook.open(folder), cast(Box, tuple(city["bbox"])), from_)
+    streets = Streets(roads, AddressBook.open(folder), cast(Box, tuple(kept["core"])), from_)
     return DemoWorld(
         life,
         catalogue,
@@ -279,13 +277,13 @@ def main(config: Config) -> None:
     if not config.demo:
         raise up.Trouble("the demo is off (STRAJA_DEMO=0)", "Start with STRAJA_DEMO=1 on a loopback address.")
     up.check_exposure(config, demo=True)
-    logging.basicConfig(
-        level=config.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    trace.set_up(config, "demo-world")
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, lambda *_: stop.set())
     os.nice(5)
+    # A way is looked for every few seconds: plain Python is quick enough, and a compiler is 90 MB.
+    os.environ["NUMBA_DISABLE_JIT"] = "1"
     wait_s = 1.0
     while not stop.is_set():
         began = time.monotonic()

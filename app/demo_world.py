@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import bisect
 import hashlib
-import itertools
 import math
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
+from itertools import pairwise
 from typing import Any, Protocol
 
 from gis.geometry import metres_between
@@ -45,11 +45,12 @@ SAME_CALL_M, SAME_CALL_S = 150.0, 420.0
 MOVING_FIX_S, PARKED_FIX_S = 2.0, 20.0
 THERE_M = 60.0
 YARD_MPS = 10 / 3.6
+MPS_MAX = 38.0
 PATROL_SHARE = 0.8
 """A patrol drives slower than the road allows."""
 CORNER_M, CORNER_DEG, CORNER_SHARE = 15.0, 40.0, 0.45
 BEAT_M = 1100.0
-ROUTES_MAX = 6
+ROUTES_MAX = 3
 """Ways looked for in one step; who comes too late asks again in the next."""
 
 LEAVING = frozenset({"available", "returning", "recovering", "off_duty", "out_of_service"})
@@ -91,7 +92,7 @@ class Seen:
 
 
 class Way(Protocol):
-    """As gis.travel.Route: `drive_s` with the access at both ends, `road` False for a straight estimate."""
+    """As gis.travel.Route: `road` False for a straight estimate of `drive_s`, else `at_s` at each point."""
 
     @property
     def points(self) -> list[Point]: ...
@@ -101,6 +102,8 @@ class Way(Protocol):
     def distance_m(self) -> float: ...
     @property
     def road(self) -> bool: ...
+    @property
+    def at_s(self) -> list[float]: ...
 
 
 class Roads(Protocol):
@@ -165,56 +168,47 @@ def bearing(lon1: float, lat1: float, lon2: float, lat2: float) -> float:
 
 
 def timed(way: Way, start: Point, share: float, goal: tuple[str, ...], to: Point, now_us: int) -> Drive:
-    """The way as the vehicle drives it: at `share` of the road's speed, slower around corners, at walking
-    pace out of the yard. A way without a road is driven straight."""
-    points = list(way.points) or [start, to]
-    if not way.road:
+    """The way as the vehicle drives it: at `share` of each street's speed, slower around corners and quicker
+    between them, so that it takes as long as was reckoned; at walking pace out of the yard. A way without a
+    road is driven straight."""
+    if not way.road or len(way.points) != len(way.at_s):
         crow_m = max(1.0, metres_between(*start, *to))
         drive_s = way.drive_s if math.isfinite(way.drive_s) else crow_m / YARD_MPS
-        return Drive(goal, to, now_us, (start, to), (0.0, max(1.0, drive_s, crow_m / 30)))
-    yard_m = metres_between(*start, *points[0])
-    from_road_m = metres_between(*points[-1], *to)
-    # What the road graph counts for reaching the road, and for walking from it, is not driving.
-    road_s = way.drive_s - yard_m / YARD_MPS - from_road_m / (5 / 3.6)
-    mean_mps = min(36.0, max(2.0, way.distance_m / road_s if road_s > 1 else 2.0)) * share
-    path, weights = _with_corners(points)
-    lengths = [metres_between(*a, *b) for a, b in itertools.pairwise(path)]
-    slow = sum(length / weight for length, weight in zip(lengths, weights, strict=True))
-    total_s = sum(lengths) / mean_mps
-    scale = total_s / slow if slow > 0 else 0.0
-    all_points, at_s = [start], [0.0]
+        return Drive(goal, to, now_us, (start, to), (0.0, max(1.0, drive_s, crow_m / MPS_MAX)))
+    path, took_s = _with_corners(way.points, way.at_s)
+    scale = way.at_s[-1] / share / max(1e-6, sum(took_s))
+    points, at_s = [start], [0.0]
+    yard_m = metres_between(*start, *path[0])
     if yard_m > 2:
-        all_points.append(path[0])
+        points.append(path[0])
         at_s.append(yard_m / YARD_MPS)
-    for point, length, weight in zip(path[1:], lengths, weights, strict=True):
-        if length > 0.05:
-            all_points.append(point)
-            at_s.append(at_s[-1] + length / weight * scale)
-    if len(all_points) == 1:
-        all_points, at_s = [start, start], [0.0, 1.0]
-    return Drive(goal, to, now_us, tuple(all_points), tuple(at_s))
+    for point, piece_s in zip(path[1:], took_s, strict=True):
+        length_m = metres_between(*points[-1], *point)
+        if length_m > 0.05:
+            points.append(point)
+            at_s.append(at_s[-1] + max(piece_s * scale, length_m / MPS_MAX))
+    if len(points) == 1:
+        points, at_s = [start, start], [0.0, 1.0]
+    return Drive(goal, to, now_us, tuple(points), tuple(at_s))
 
 
-def _with_corners(points: Sequence[Point]) -> tuple[list[Point], list[float]]:
-    """The path with a vertex on either side of each corner and of both ends, and each piece's share of
-    speed."""
-    if len(points) < 2:
-        return list(points), []
-    heads = [bearing(*a, *b) for a, b in itertools.pairwise(points)]
-    sharp = [True] + [abs((b - a + 180) % 360 - 180) > CORNER_DEG for a, b in itertools.pairwise(heads)]
-    sharp.append(True)
-    path, weights = [points[0]], []
-    for i, (a, b) in enumerate(itertools.pairwise(points)):
-        length = metres_between(*a, *b)
+def _with_corners(points: Sequence[Point], at_s: Sequence[float]) -> tuple[list[Point], list[float]]:
+    """The path with a vertex on either side of each corner and of both ends, and how long each piece would
+    take if everything between corners went at the street's speed."""
+    heads = [bearing(*a, *b) for a, b in pairwise(points)]
+    sharp = [True, *(abs((b - a + 180) % 360 - 180) > CORNER_DEG for a, b in pairwise(heads)), True]
+    path, took_s = [points[0]], []
+    for i, (a, b) in enumerate(pairwise(points)):
+        length_m = metres_between(*a, *b)
         cuts = [0.0, 1.0]
-        if length > 3 * CORNER_M:
-            near = CORNER_M / length
-            cuts = [0.0] + ([near] if sharp[i] else []) + ([1 - near] if sharp[i + 1] else []) + [1.0]
-        for low, high in itertools.pairwise(cuts):
+        if length_m > 3 * CORNER_M:
+            near = CORNER_M / length_m
+            cuts = [0.0, *([near] if sharp[i] else []), *([1 - near] if sharp[i + 1] else []), 1.0]
+        for low, high in pairwise(cuts):
             path.append((a[0] + (b[0] - a[0]) * high, a[1] + (b[1] - a[1]) * high))
             at_corner = (low == 0.0 and sharp[i]) or (high == 1.0 and sharp[i + 1])
-            weights.append(CORNER_SHARE if at_corner else 1.0)
-    return path, weights
+            took_s.append((at_s[i + 1] - at_s[i]) * (high - low) / (CORNER_SHARE if at_corner else 1.0))
+    return path, took_s
 
 
 # ---- crews

@@ -9,12 +9,12 @@ numba with `nogil`: several OS threads search one graph at once, each with a wor
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -52,6 +52,11 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def _compiled(function: _F) -> _F:
+    if os.environ.get("NUMBA_DISABLE_JIT") == "1":
+        # As numba itself would, but without the 90 MB that it takes: for who asks for one way now and then.
+        return function
+    import numba
+
     return cast(_F, numba.njit(nogil=True, cache=True)(function))
 
 
@@ -92,13 +97,15 @@ class Route:
     """One way through the city: `points` as (lon, lat) from the unit's road point to the incident's,
     `drive_s` with the access at both ends, `distance_m` driven, `streets` as (name or "", metres) in order.
     When `road` is False there was no way by road: two points and a straight-line estimate (inf when not even
-    that is meaningful)."""
+    that is meaningful). `at_s`: when each point is passed, in seconds from the first, the vehicle rolling at
+    each street's speed; empty without a road."""
 
     points: list[tuple[float, float]]
     drive_s: float
     distance_m: float
     road: bool
     streets: list[tuple[str, float]]
+    at_s: list[float] = field(default_factory=list)
 
 
 @_compiled
@@ -457,9 +464,9 @@ class RoadGraph:
         if unit.edge[0] >= 0 and scene.edge[0] >= 0:
             arcs, drive_ms, driven_m = self._run(scene, unit, profile, 1, path=True)
             if np.isfinite(drive_ms[0]):
-                points, streets = self._follow(arcs, unit, scene, profile)
+                points, streets, at_s = self._follow(arcs, unit, scene, profile)
                 drive_s = float(drive_ms[0]) / 1000 + self._scene_access_s(scene)
-                return Route(points, drive_s, float(driven_m[0]), True, streets)
+                return Route(points, drive_s, float(driven_m[0]), True, streets, at_s)
         travel = self.nearest(to_lon, to_lat, [lon], [lat], profile)
         ends = [(lon, lat), (to_lon, to_lat)] if np.isfinite(travel.drive_s[0]) else []
         return Route(ends, float(travel.drive_s[0]), float(travel.distance_m[0]), False, [])
@@ -501,9 +508,12 @@ class RoadGraph:
 
     def _follow(
         self, arcs: NDArray[np.int32], unit: Snaps, scene: Snaps, profile: str
-    ) -> tuple[list[tuple[float, float]], list[tuple[str, float]]]:
-        """The polyline and streets of a way. Its last entry is the incident's own arc, stored as -2 - arc."""
+    ) -> tuple[list[tuple[float, float]], list[tuple[str, float]], list[float]]:
+        """The polyline and streets of a way, and when each point is passed. Its last entry is the incident's
+        own arc, stored as -2 - arc."""
         a = self.arrays(profile)
+        ms = a[f"ms_{profile}"]
+        at_s: list[float] = []
         points: list[tuple[float, float]] = []
         streets: list[tuple[str, float]] = []
         for i, stored in enumerate(arcs):
@@ -514,8 +524,12 @@ class RoadGraph:
                 start = float(unit.fraction[0])
             if i == len(arcs) - 1:
                 end = float(scene.fraction[0])
-            piece = _piece(a, edge, start, end)
-            points.extend(piece if not points or piece[0] != points[-1] else piece[1:])
+            piece, shares = _piece(a, edge, start, end)
+            entered_s = at_s[-1] if at_s else 0.0
+            goes_on = bool(points) and piece[0] == points[-1]
+            points.extend(piece[goes_on:])
+            took_s = abs(end - start) * float(ms[arc]) / 1000
+            at_s.extend(entered_s + share * took_s for share in shares[goes_on:])
             name = int(a["edge_name"][edge])
             street, metres = (
                 self.names[name] if name >= 0 else "",
@@ -525,11 +539,14 @@ class RoadGraph:
                 streets[-1] = (street, streets[-1][1] + metres)
             else:
                 streets.append((street, metres))
-        return points, streets
+        return points, streets, at_s
 
 
-def _piece(a: Arrays, edge: int, start: float, end: float) -> list[tuple[float, float]]:
-    """The polyline of an edge from one fraction to another; backwards when `end` is less than `start`."""
+def _piece(
+    a: Arrays, edge: int, start: float, end: float
+) -> tuple[list[tuple[float, float]], list[float]]:
+    """The polyline of an edge from one fraction to another, backwards when `end` is less than `start`; and
+    how far along this piece each point is, 0 to 1."""
     rows = slice(int(a["point_first"][edge]), int(a["point_first"][edge + 1]))
     along = a["point_m"][rows].astype(np.float64)
     low, high = sorted((start * along[-1], end * along[-1]))
@@ -537,7 +554,8 @@ def _piece(a: Arrays, edge: int, start: float, end: float) -> list[tuple[float, 
     lon = np.interp(at, along, a["point_lon_e7"][rows] / 1e7)
     lat = np.interp(at, along, a["point_lat_e7"][rows] / 1e7)
     piece = [(round(float(x), 7), round(float(y), 7)) for x, y in zip(lon, lat, strict=True)]
-    return piece[::-1] if end < start else piece
+    shares = [float(x) for x in (at - low) / (high - low if high > low else 1.0)]
+    return (piece[::-1], [1.0 - x for x in reversed(shares)]) if end < start else (piece, shares)
 
 
 def straight_line(lon: float, lat: float, to_lon: float, to_lat: float, profile: str) -> tuple[float, float]:
