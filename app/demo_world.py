@@ -434,9 +434,8 @@ class DemoWorld:
             return []
         rule = self._statuses[status]
         body: dict[str, Any] = {"status": status}
-        if rule["needs_hospital"]:
-            hospital = more.get("hospital") or self._hospital(crew, now_us)
-            body["hospital"] = hospital[0]
+        if rule["needs_hospital"] or status == "at_hospital":
+            body["hospital"] = self._hospital(crew)[0]
         if rule["reason_required"]:
             body["reason"] = more.get("reason") or self._life["out_of_service"]
         if rule["wants_ready_at"]:
@@ -512,7 +511,7 @@ class DemoWorld:
             self._halt(crew, now_us)
             return self._work(crew, incident, now_us)
         if status == "transporting":
-            name, lon, lat = self._hospital(crew, now_us)
+            name, lon, lat = self._hospital(crew)
             if self._go(crew, ("hospital", name), (lon, lat), now_us):
                 return self._press(crew, "at_hospital", now_us)
             return []
@@ -588,7 +587,7 @@ class DemoWorld:
             return asks
         if "transport" in crew.row["capabilities"] and self._patient_for(crew, incident, call):
             self._carried[incident["id"]] = self._carried.get(incident["id"], 0) + 1
-            return asks + self._press(crew, "transporting", now_us, hospital=self._hospital(crew, now_us))
+            return asks + self._press(crew, "transporting", now_us)
         return asks + self._press(crew, "returning", now_us)
 
     def _tell_flags(self, crew: Crew, worked_s: float, work_s: float, key: tuple[str, ...]) -> list[Ask]:
@@ -625,7 +624,7 @@ class DemoWorld:
         share = call.get("patients", 0.7 if medical else 0.0)
         return carried == 0 and self._roll("patient", incident["id"]) < share
 
-    def _hospital(self, crew: Crew, now_us: int) -> tuple[str, float, float]:
+    def _hospital(self, crew: Crew) -> tuple[str, float, float]:
         named = crew.row.get("hospital")
         for hospital in self._hospitals:
             if hospital[0] == named:
@@ -883,7 +882,9 @@ class DemoWorld:
         there = {a["unit"] for a in incident["assignments"]} | {
             r["unit"] for r in incident["requests"] if r["state"] == "asked"
         }
-        units = [u["unit"] for u in plan["units"] if u["chosen"] and u["unit"] not in there]
+        # Who went off duty since the plan was made stays there.
+        gone = {c.unit for c in self._crews.values() if c.status in ("off_duty", "out_of_service")}
+        units = [u["unit"] for u in plan["units"] if u["chosen"] and u["unit"] not in there | gone]
         return ask("send", "POST", "/assignments", {"units": units}) if units else []
 
     def _close(self, incident: Mapping[str, Any], now_us: int, ask: Callable[..., list[Ask]]) -> list[Ask]:

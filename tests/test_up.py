@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -459,6 +460,56 @@ def test_up_starts_all_parts_starts_a_dead_one_again_and_leaves_nothing_behind(
     again.until("Straja is ready")
     again.process.terminate()
     assert again.process.wait(40) == 0
+
+
+def test_within_a_minute_the_city_lives(start_up: Callable[..., Up]) -> None:
+    # given a Straja just started, and nobody at work
+    one = start_up(STRAJA_DEMO_CALLS_PER_HOUR="600")
+    url = one.until("Straja is ready").split()[-1]
+    login = {"name": "ana", "password": "straja-demo"}
+    session = requests.Session()
+    assert session.post(f"{url}/api/v1/session", json=login, timeout=10).status_code == 200
+
+    def board() -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = session.get(f"{url}/api/v1/units", timeout=10).json()
+        return rows
+
+    def calls() -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = session.get(f"{url}/api/v1/incidents", timeout=10).json()
+        return rows
+
+    # then within a minute crews drive, their positions are fresh, and people have called
+    places = {unit["id"]: (unit["lon"], unit["lat"]) for unit in board()}
+
+    def lives() -> bool:
+        rows = board()
+        moved = [u["id"] for u in rows if u["lon"] is not None and (u["lon"], u["lat"]) != places[u["id"]]]
+        return len(moved) >= 3 and bool(calls())
+
+    assert up.wait_until(lives, 60), one.said
+    assert {incident["facts"]["type"]["source"] for incident in calls()} == {"demo"}
+
+    # and a crew that is sent says so itself
+    free = next(u for u in board() if u["type"] == "PL" and u["status"] == "available")
+    csrf = session.get(f"{url}/api/v1/session", timeout=10).json()["csrf"]
+    sent = session.post(
+        f"{url}/api/v1/incidents/{calls()[0]['id']}/assignments",
+        json={"units": [free["id"]], "override_reason": "near"},
+        headers={"X-CSRF-Token": csrf},
+        timeout=10,
+    )
+    assert sent.status_code == 200, sent.text
+
+    def confirmed() -> bool:
+        status = session.get(f"{url}/api/v1/units/{free['id']}", timeout=10).json()["status"]
+        return status in ("acknowledged", "en_route", "on_scene")
+
+    assert up.wait_until(confirmed, 60)
+
+    # and it takes little of the computer's memory
+    assert one.parts()["demo-world"].memory_info().rss < 130e6
+    one.process.terminate()
+    assert one.process.wait(40) == 0
 
 
 @pytest.mark.skipif(
