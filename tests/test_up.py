@@ -468,6 +468,7 @@ def test_within_a_minute_the_city_lives(start_up: Callable[..., Up]) -> None:
     url = one.until("Straja is ready").split()[-1]
     login = {"name": "ana", "password": "straja-demo"}
     session = requests.Session()
+    session.headers["Connection"] = "close"
     assert session.post(f"{url}/api/v1/session", json=login, timeout=10).status_code == 200
 
     def board() -> list[dict[str, Any]]:
