@@ -20,7 +20,7 @@ const MARKS: Record<string, Mark> = {
   hydrants: { outline: 'drop', letter: 'H', joined: true },
   schools: { outline: 'hexagon', letter: 'E', joined: true },
   heritage: { outline: 'shield', letter: 'M', joined: true },
-  underpasses: { outline: 'arch', letter: 'U', joined: false },
+  underpasses: { outline: 'arch', letter: 'U', joined: true },
   shelters: { outline: 'octagon', letter: 'C', joined: true },
   traffic_signals: { outline: 'signal', letter: '', joined: false },
   street_lamps: { outline: 'dot', letter: '', joined: false },
@@ -154,7 +154,7 @@ function styled(layer: string, mark: Mark, theme: ThemeName): LayerSpecification
         paint: {
           'heatmap-radius': ['interpolate', ['linear'], ['zoom'], 12, 6, 15, 16],
           'heatmap-intensity': ['interpolate', ['linear'], ['zoom'], 12, 0.25, 15, 0.7],
-          'heatmap-opacity': 0.55,
+          'heatmap-opacity': theme === 'night' ? 0.55 : 0.3,
           'heatmap-color': [
             'interpolate', ['linear'], ['heatmap-density'],
             0, `rgba(${ink.heat},0)`, 0.3, `rgba(${ink.heat},0.25)`, 1, `rgba(${ink.heat},0.75)`,

@@ -18,6 +18,8 @@ const POINTER_PX = 44;
 /** A heading is drawn in one of this many directions, and from this speed on: slower, it is mostly noise. */
 const DIRECTIONS = 32;
 const HEADING_FROM_MPS = 1;
+/** How far a label moves aside for a ring or for a pointer to the right. */
+const LABEL_ASIDE_PX = 8;
 /** The dots of a unit's way to its incident: a straight line that says whose it is, not which streets. */
 const WAY_STEP_PX = 8;
 const WAY_DOT_PX = 6;
@@ -441,12 +443,8 @@ export class UnitOverlay {
     this.setApart(marks, scale);
     this.ways(marks, scale);
     for (const { unit, at, stale_s } of marks) {
-      const heading_deg = this.fixes.heading_deg[unit.n]!;
-      if (stale_s <= STALE_FIX_S && this.fixes.speed_mps[unit.n]! >= HEADING_FROM_MPS && Number.isFinite(heading_deg)) {
-        const turned = heading_deg - this.map.getBearing();
-        const turn = ((Math.round((turned / 360) * DIRECTIONS) % DIRECTIONS) + DIRECTIONS) % DIRECTIONS;
-        this.add(at, at.shift_x * this.ratio, at.shift_y * this.ratio, this.atlas.pointer(turn));
-      }
+      const turn = this.turnOf(unit, stale_s);
+      if (turn !== null) this.add(at, at.shift_x * this.ratio, at.shift_y * this.ratio, this.atlas.pointer(turn));
       const mark = statusMark(unit.status);
       const fill: Fill = stale_s > STALE_FIX_S ? 'stale' : unit.command === 'requested' ? 'asked' : 'solid';
       const tile = this.atlas.glyph(unitShape(unit), fill, mark.colour, mark.letter);
@@ -467,6 +465,14 @@ export class UnitOverlay {
     this.label(marks, scale);
     this.zoom_built = this.map.getZoom();
     this.stale_rows = false;
+  }
+
+  /** Which way a unit drives on screen, in steps of a full turn clockwise from up; null when it is not known to. */
+  private turnOf(unit: Unit, stale_s: number): number | null {
+    const heading_deg = this.fixes.heading_deg[unit.n]!;
+    if (stale_s > STALE_FIX_S || !(this.fixes.speed_mps[unit.n]! >= HEADING_FROM_MPS) || Number.isNaN(heading_deg)) return null;
+    const steps = Math.round(((heading_deg - this.map.getBearing()) / 360) * DIRECTIONS);
+    return ((steps % DIRECTIONS) + DIRECTIONS) % DIRECTIONS;
   }
 
   /** Dots from each unit that is under way to its incident, within and a little around the view. */
@@ -580,7 +586,9 @@ export class UnitOverlay {
       if (!free && unit.id !== this.selected) continue;
       taken.push(box);
       const ringed = unit.id === this.selected || unit.flags.some((f) => f.flag === 'emergency');
-      let x = (LABEL_FROM_PX + (ringed ? 8 : 0) + at.shift_x) * this.ratio;
+      const turn = this.turnOf(unit, stale_s);
+      const pointed = turn !== null && turn > DIRECTIONS / 8 && turn < (DIRECTIONS * 3) / 8;
+      let x = (LABEL_FROM_PX + (ringed || pointed ? LABEL_ASIDE_PX : 0) + at.shift_x) * this.ratio;
       const run = (text: string, strong: boolean) => {
         for (const char of text) {
           const tile = this.atlas.character(char, strong);

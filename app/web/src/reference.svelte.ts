@@ -16,7 +16,7 @@ const FRESH_MS = 10 * 60_000;
 const WORLD: Box = [-180, -90, 180, 90];
 
 /** Layers that a dispatcher sees until choosing otherwise. */
-const AT_FIRST = ['stations', 'hospitals', 'hydrants', 'street_lamps', 'traffic_signals', 'underpasses'];
+const AT_FIRST = ['stations', 'hospitals', 'hydrants', 'street_lamps', 'traffic_signals'];
 /** Below these zoom levels a layer would only be a carpet. */
 const FROM_ZOOM: Record<string, number> = { street_lamps: 13, traffic_signals: 13, hydrants: 12 };
 
