@@ -26,7 +26,7 @@ AXE = ROOT / "app" / "web" / "node_modules" / "axe-core" / "axe.min.js"
 # ---- a call, from the first ring to the crew on its way
 
 
-def test_ana_takes_a_call_and_bogdan_sees_it_happen(sit: SitDown) -> None:
+def test_ana_takes_a_call_and_bogdan_sees_it_happen(sit: SitDown, radios: None) -> None:
     # given two dispatchers in one room
     ana, bogdan = sit("ana"), sit("bogdan")
 

@@ -123,7 +123,9 @@ def test_the_makers_of_the_map_are_named_at_every_size(sit: SitDown, size: tuple
     assert box["x"] + box["width"] <= whole["x"] + whole["width"]
 
 
-def test_without_its_ground_the_map_says_so_and_still_shows_crews_and_incidents(sit: SitDown) -> None:
+def test_without_its_ground_the_map_says_so_and_still_shows_crews_and_incidents(
+    sit: SitDown, radios: None
+) -> None:
     # given a server whose base map has vanished
     ana = sit(None)
     ana.page.route(TILES, lambda route: route.fulfill(status=404, body="gone"))
@@ -147,7 +149,7 @@ def test_without_its_ground_the_map_says_so_and_still_shows_crews_and_incidents(
     until_water(ana, "night")
 
 
-def test_a_city_without_a_base_map_says_what_to_do(sit: SitDown) -> None:
+def test_a_city_without_a_base_map_says_what_to_do(sit: SitDown, radios: None) -> None:
     ana = sit(None)
 
     def without_tiles(route: Any) -> None:
