@@ -42,6 +42,9 @@ _DROWNED: Final = 0.25
 _FEW: Final = 3
 """So many points of streets in the water may be slips: a quay, a bridge that is not tagged as one."""
 
+_ASTRAY: Final = 2.0
+"""A line is carried straight on to the border when that is at most so many times the shortest way."""
+
 _ASIDE_DEGREES: Final = 1e-6
 
 
@@ -178,30 +181,30 @@ class _Closing:
 
     def close(self, chains: Sequence[LineString], cut: set[Point], *, directed: bool) -> _Closed:
         ends = [
-            (point, index)
+            (point, _point(chain, before), index)
             for chain in chains
             if not chain.is_closed
-            for index in (0, -1)
+            for index, before in ((0, 1), (-1, -2))
             if self._inside(point := _point(chain, index))
         ]
         if not ends:
             return _Closed([], 0, 0, 0)
-        feet = [self._to_border(point) for point, _ in ends]
+        feet = [self._to_border(point, before) for point, before, _ in ends]
         added: list[LineString] = []
         joined: set[int] = set()
         scale = self._plane.x_m_per_degree, self._plane.y_m_per_degree
-        flat = np.asarray(shapely.points(np.array([point for point, _ in ends]) * scale))
+        flat = np.asarray(shapely.points(np.array([point for point, _, _ in ends]) * scale))
         pairs = shapely.STRtree(flat).query(flat, predicate="dwithin", distance=JOIN_MAX_M).T
         near = [(float(shapely.distance(flat[a], flat[b])), int(a), int(b)) for a, b in pairs if a < b]
         for apart_m, a, b in sorted(near):
             # A coast goes on from where one piece ends to where another one starts.
-            fits = not directed or ends[a][1] != ends[b][1]
+            fits = not directed or ends[a][2] != ends[b][2]
             if fits and apart_m <= min(feet[a][0], feet[b][0]) and joined.isdisjoint((a, b)):
                 joined |= {a, b}
                 if apart_m > 0:
                     added.append(LineString([ends[a][0], ends[b][0]]))
         guessed = open_ends = 0
-        for number, ((point, _), (away_m, foot)) in enumerate(zip(ends, feet, strict=True)):
+        for number, ((point, _, _), (away_m, foot)) in enumerate(zip(ends, feet, strict=True)):
             if number in joined:
                 continue
             if away_m > NEAR_BORDER_M:
@@ -247,12 +250,23 @@ class _Closing:
             (one[0] - other[0]) * self._plane.x_m_per_degree, (one[1] - other[1]) * self._plane.y_m_per_degree
         )
 
-    def _to_border(self, point: Point) -> tuple[float, Point]:
-        """How far the border is, and its nearest point."""
+    def _to_border(self, point: Point, before: Point) -> tuple[float, Point]:
+        """How far the border is, and where a line is taken to reach it: straight on from the point `before`
+        where that is not much farther, else the nearest point."""
         west, south, east, north = self._box
         x, y = point
         feet = ((west, y), (east, y), (x, south), (x, north))
-        return min((self._apart_m(point, foot), foot) for foot in feet)
+        away_m, foot = min((self._apart_m(point, foot), foot) for foot in feet)
+        along_x, along_y = x - before[0], y - before[1]
+        ahead = []
+        if along_x:
+            edge = east if along_x > 0 else west
+            ahead.append((edge, y + (edge - x) / along_x * along_y))
+        if along_y:
+            edge = north if along_y > 0 else south
+            ahead.append((x + (edge - y) / along_y * along_x, edge))
+        ahead_m, on = min(((self._apart_m(point, hit), hit) for hit in ahead), default=(math.inf, foot))
+        return away_m, on if ahead_m <= _ASTRAY * away_m else foot
 
 
 def _cut_points(runs: Iterable[Run]) -> set[Point]:
