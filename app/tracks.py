@@ -13,6 +13,7 @@ units on an incident stay as they were written. `tend` does the second part and 
 from __future__ import annotations
 
 import math
+import sqlite3
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from app import metrics
@@ -710,7 +712,7 @@ class Tracks:
 
     def tend(self) -> None:
         """Thin out and drop old history, a little at a time, so that no flush waits for it; call it every
-        second. Whatever the database raises comes through."""
+        second. Raises SQLAlchemyError when the database fails; what was not done is done later."""
         if not self._history:
             return
         with self._engine.connect() as db:
@@ -757,12 +759,13 @@ class Tracks:
                 to_us = horizon_us
                 if len(rows) == _THIN_ROWS_MAX:
                     to_us = max(rows[-1].observed_at, from_us + 1)
+                # The unit's own row first, as writers take it: so nobody waits for the other in a ring.
+                db.execute(update(last_fix).where(last_fix.c.unit == unit).values(thinned_at=to_us))
                 if len(rows) > 2:
                     ids, at_us, lon, lat, evidence = (np.array(column) for column in zip(*rows, strict=True))
                     gone = ids[~essential(at_us, lon, lat, evidence.astype(bool))].tolist()
                     for i in range(0, len(gone), 500):
                         db.execute(delete(fix_table).where(c.id.in_(gone[i : i + 500])))
-                db.execute(update(last_fix).where(last_fix.c.unit == unit).values(thinned_at=to_us))
 
     def _give_back(self, db: Connection) -> None:
         """Shrink the file when much of it is free; otherwise new positions fill the gaps."""
@@ -770,7 +773,11 @@ class Tracks:
         if free > _FREE_PAGES and free > db.exec_driver_sql("PRAGMA page_count").scalar_one() // 4:
             # The driver would stop after the first page: it sees that no row comes.
             driver: Any = db.connection.driver_connection
-            driver.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
+            pragma = f"PRAGMA incremental_vacuum({_VACUUM_PAGES})"
+            try:
+                driver.executescript(pragma)
+            except sqlite3.Error as error:
+                raise OperationalError(pragma, None, error) from error
 
 
 def essential(
