@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,17 @@ import pyogrio
 import pytest
 import shapely
 from pyproj import Transformer
+from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from app import cli, layers
 from app.api import shapes
 from app.api.layers import UPLOAD_BYTES_MAX
+from app.database import open_engine
 from app.layers import FAULTS_TOLD
+from gis import layers as reference
 from tests.app.control_room import AREA, Desk, Room, is_problem
-from tests.gis.small_city import Town
+from tests.gis.small_city import Town, at
 
 GOOD = "ref;lon;lat;nume;debit\nH1;24,9414;60,1712;Gară;900\nH2;24,9430;60,1720;;1200\n"
 
@@ -266,6 +270,21 @@ def test_a_city_import_loads_its_layers(straja: Run, tmp_path: Path) -> None:
     code, out, _ = straja("city", "import", str(town.write(tmp_path / "sat.osm.pbf")))
     assert code == 0
     assert "1 features in 9 reference layers" in out
+    # When it is put into use, and given a layer of our own
+    file = tmp_path / "a.csv"
+    file.write_text(f"ref,lon,lat\nV1,{at(50, 5)[0]},{at(50, 5)[1]}\n", encoding="utf-8")
+    assert straja("city", "use", "sat")[0] == 0
+    assert straja("layer", "import", str(file), "--layer", "valves")[0] == 0
+    # Then its removal takes along what came with it, and never what is ours
+    code, out, _ = straja("city", "remove", "sat", "--force")
+    assert code == 0
+    assert "valves of operator is kept: 1 features of your own" in out
+    engine = open_engine(os.environ["STRAJA_DATABASE_URL"])
+    with Session(engine) as session:
+        assert [(one.layer, one.source) for one in reference.imports(session, "sat")] == [
+            ("valves", "operator")
+        ]
+    engine.dispose()
 
 
 def test_the_keys_of_a_report_are_those_that_the_child_sends_back() -> None:
