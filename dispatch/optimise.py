@@ -48,7 +48,6 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, milp
 
 # The first arrival counts double; one unit more must be worth a minute, because it is then missing elsewhere.
 FIRST_DUE_WEIGHT = 1.0
@@ -392,6 +391,9 @@ def _choose(
     rows = _undominated(candidates, sendable, wanted, needed, doubtful)
     if not rows:
         return []
+    # Here, because it takes a server 40 MB and a while to start, and the first plan may be far away.
+    from scipy.optimize import Bounds, LinearConstraint, milp
+
     many, kinds = len(rows), len(needed)
     cost_s = eta_s[rows]
     # Variables: x (unit is sent), y (unit is first due), s (shortfall of a capability). Only x must be

@@ -46,8 +46,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from gis.geometry import LocalMetres, haversine_m
 from gis.turns import Junctions, Member, Restrictions, Turns
@@ -621,6 +619,10 @@ def _set_aside(
     arc, from_node, to_node = turns.arc[passable], turns.tail[passable], turns.head[passable]
     edge, edges, nodes = arc >> 1, len(edge_m), len(turns.copy_next)
     ones = np.ones(len(arc), dtype=np.int8)
+    # Only an import needs them: a server that reads a city is the smaller and the sooner there without.
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import breadth_first_order, connected_components
+
     graph = coo_matrix((ones, (from_node, to_node)), shape=(nodes, nodes)).tocsr()
     parts, part = connected_components(graph, directed=True, connection="strong")
     inner = part[from_node] == part[to_node]
