@@ -603,6 +603,7 @@ class _Look:
         hints: list[str],
     ) -> list[_Ranked]:
         found: list[_Ranked] = []
+        unnumbered: list[_Ranked] = []
         block = fold(parts.get("block", "")).replace(" ", "")
         for named in itertools.islice((n for n in streets if n.street is not None), NUMBERED_STREETS_MAX):
             assert named.street is not None
@@ -610,9 +611,13 @@ class _Look:
                 "SELECT id, n, n_end, tail, number, block FROM address WHERE street = ? ORDER BY n, tail",
                 (named.street,),
             ).fetchall()
-            if not rows:
-                continue
             same_name = named.core == _core(said)
+            if not rows:
+                if same_name or len(said) >= 4:
+                    place = replace(self.place(named), match="near", note="number_not_found")
+                    rank = self._rank(named, said, place, same_name, hints)
+                    unnumbered.append(((0.9, float(not same_name), rank[2], 0.0, *rank[3:]), place))
+                continue
             hits = [row for row in rows if HouseNumber(row[1], row[2], row[3]).includes(asked)]
             by_block = [row for row in hits if block and fold(row[5] or "").replace(" ", "") == block]
             for row in by_block or hits:
@@ -642,6 +647,9 @@ class _Look:
                     place = replace(self.address(row[0], named.street), match="near", note="number_not_found")
                     rank = self._rank(named, said, place, same_name, hints)
                     found.append(((0.9, float(not same_name), rank[2], nth, *rank[3:]), place))
+        # A street none of whose numbers the map knows is the answer where no other street has the number.
+        if not found:
+            return sorted(unnumbered, key=lambda entry: entry[0])[:3]
         # Neighbouring numbers are an answer only where the number itself is not found, on the street that was
         # named.
         if any(place.match == "exact" for _, place in found):

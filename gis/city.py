@@ -43,6 +43,9 @@ from gis.travel import RoadGraph
 ATTRIBUTION: Final = "© OpenStreetMap contributors"
 SOURCE_BYTES_MAX: Final = 1_000_000_000
 BUNDLED: Final = "Helsinki.osm.pbf"
+WIDTH_DEGREES_MAX: Final = 180.0
+SURROUNDINGS_M: Final = 50_000.0
+"""How far beyond its roads a city's box may reach: some files state a box that is far too large."""
 
 Progress = Callable[[str, float], None]
 """Called with a step ("read", "roads", "addresses", "layers", "tiles", "finish") and how much is done, 0
@@ -318,7 +321,7 @@ def _build(about: _About, building: Path, progress: Progress) -> CityInfo:
             "Take an extract that covers a city's streets.",
         ) from None
     progress("addresses", 0.7)
-    bbox = _box(building, header_box)
+    bbox = _box(building, header_box, about.called)
     counts = book.save(building, bbox)
     counts.update(osm_layers.extract_layers(source, kind, building, bbox, _within(progress, 0.75, 0.76)))
     try:
@@ -407,15 +410,29 @@ def _read(
     return box.bottom_left.lon, box.bottom_left.lat, box.top_right.lon, box.top_right.lat
 
 
-def _box(building: Path, stated: Box | None) -> Box:
-    """The box that the file states, where its roads do lie in it; else the box of the roads."""
+def _box(building: Path, stated: Box | None, called: str) -> Box:
+    """The box that the file states, where its roads do lie in it, cut down to their surroundings; else the
+    box of the roads. Raises CityError when the roads lie on both sides of the date line."""
     folder = building / "roads" / "drive"
     lon, lat = np.load(folder / "point_lon_e7.npy") / 1e7, np.load(folder / "point_lat_e7.npy") / 1e7
+    west, south, east, north = box_of(lon, lat)
+    if east - west > WIDTH_DEGREES_MAX:
+        # Snapping, tiles and boxes count on one plane in which west is less than east.
+        raise CityError(
+            f"{called} lies on both sides of the date line (180°), or round half the world.",
+            "Cut it there and import the side with the city: osmium extract --bbox WEST,SOUTH,180,NORTH FILE"
+            " -o CITY.osm.pbf",
+        )
     if stated is not None:
-        west, south, east, north = stated
-        if ((lon >= west) & (lon <= east) & (lat >= south) & (lat <= north)).mean() >= 0.8:
-            return stated
-    return box_of(lon, lat)
+        inside = (lon >= stated[0]) & (lon <= stated[2]) & (lat >= stated[1]) & (lat <= stated[3])
+        if inside.mean() >= 0.8:
+            dy = SURROUNDINGS_M / 111_195
+            dx = dy / max(0.05, float(np.cos(np.radians(max(abs(south), abs(north))))))
+            return (
+                max(stated[0], west - dx), max(stated[1], south - dy),
+                min(stated[2], east + dx), min(stated[3], north + dy),
+            )  # fmt: skip
+    return west, south, east, north
 
 
 @contextlib.contextmanager

@@ -38,6 +38,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -359,16 +360,18 @@ def barrier_passes(tags: Mapping[str, str]) -> int:
 
 @dataclass
 class _Ways:
-    """The ways of one network as they are read: flat lists, turned into arrays once."""
+    """The ways of one network as they are read: flat and typed, since there may be a million of them."""
 
-    refs: list[int] = field(default_factory=list)
-    lon_e7: list[int] = field(default_factory=list)
-    lat_e7: list[int] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
-    kmh: list[tuple[float, ...]] = field(default_factory=list)
-    names: list[int] = field(default_factory=list)
-    classes: list[int] = field(default_factory=list)
-    ways: list[int] = field(default_factory=list)
+    refs: array[int] = field(default_factory=lambda: array("q"))
+    lon_e7: array[int] = field(default_factory=lambda: array("i"))
+    lat_e7: array[int] = field(default_factory=lambda: array("i"))
+    sizes: array[int] = field(default_factory=lambda: array("i"))
+    speeds: array[int] = field(default_factory=lambda: array("i"))
+    names: array[int] = field(default_factory=lambda: array("i"))
+    classes: array[int] = field(default_factory=lambda: array("B"))
+    ways: array[int] = field(default_factory=lambda: array("q"))
+    kmh: dict[tuple[float, ...], int] = field(default_factory=dict)
+    """Every distinct set of speeds; `speeds` are its numbers."""
 
     def add(
         self, way: int, refs: Sequence[int], lon_e7: Sequence[int], lat_e7: Sequence[int],
@@ -378,7 +381,7 @@ class _Ways:
         self.lon_e7.extend(lon_e7)
         self.lat_e7.extend(lat_e7)
         self.sizes.append(len(refs))
-        self.kmh.append(kmh)
+        self.speeds.append(self.kmh.setdefault(kmh, len(self.kmh)))
         self.names.append(name)
         self.classes.append(road_class)
         self.ways.append(way)
@@ -488,10 +491,9 @@ def _arrays(
     restrictions: Restrictions,
 ) -> Arrays | None:
     """The arrays of one network; None when no way has two known nodes in a row."""
-    refs = np.array(ways.refs, dtype=np.int64)
-    lon_e7 = np.array(ways.lon_e7, dtype=np.int64)
-    lat_e7 = np.array(ways.lat_e7, dtype=np.int64)
-    way = np.repeat(np.arange(len(ways.sizes)), ways.sizes)
+    refs = np.asarray(ways.refs)
+    lon_e7, lat_e7 = np.asarray(ways.lon_e7), np.asarray(ways.lat_e7)
+    way = np.repeat(np.arange(len(ways.sizes), dtype=np.int32), np.asarray(ways.sizes))
 
     # An extract is cut at its border: nodes outside it have no location. Drop them, and end the run of points
     # there.
@@ -541,7 +543,7 @@ def _arrays(
     edge_m = point_m[point_first[1:] - 1]
 
     way_of_edge = way[start]
-    kmh = np.array(ways.kmh, dtype=np.float64)[way_of_edge]
+    kmh = np.array(list(ways.kmh), dtype=np.float64)[np.asarray(ways.speeds)[way_of_edge]]
     passes = np.full(len(start), (1 << len(profiles)) - 1, dtype=np.int64)
     if copies:
         # The edge of no length between a barrier and its copy carries the barrier's permissions.
@@ -556,9 +558,9 @@ def _arrays(
         "edge_tail": tail.astype(np.int32),
         "edge_head": head.astype(np.int32),
         "edge_m": edge_m.astype(np.float32),
-        "edge_name": np.array(ways.names, dtype=np.int32)[way_of_edge],
-        "edge_class": np.array(ways.classes, dtype=np.uint8)[way_of_edge],
-        "edge_way": np.array(ways.ways, dtype=np.int64)[way_of_edge],
+        "edge_name": np.asarray(ways.names)[way_of_edge],
+        "edge_class": np.asarray(ways.classes)[way_of_edge],
+        "edge_way": np.asarray(ways.ways)[way_of_edge],
         "point_first": point_first.astype(np.int32),
         "point_lon_e7": lon_e7[source].astype(np.int32),
         "point_lat_e7": lat_e7[source].astype(np.int32),
@@ -685,10 +687,10 @@ def _grid(arrays: Arrays) -> Arrays:
 
 def _save(into: Path, arrays: Arrays) -> dict[str, int]:
     into.mkdir()
-    for name, array in arrays.items():
+    for name, values in arrays.items():
         # Through a buffer: on a full disk numpy's own writing fails without saying that it is full.
         packed = io.BytesIO()
-        np.save(packed, array)
+        np.save(packed, values)
         (into / f"{name}.npy").write_bytes(packed.getbuffer())
     return {
         "nodes": int(max(arrays["edge_tail"].max(), arrays["edge_head"].max())) + 1,
@@ -710,16 +712,16 @@ def load_network(folder: Path) -> Arrays:
     if missing := sorted((_ARRAYS | by_profile) - arrays.keys()):
         raise ValueError(f"{folder.name} has no {', '.join(missing)}")
     edges, points, nodes = len(arrays["edge_m"]), len(arrays["point_m"]), len(arrays["copy_next"])
-    for name, array in arrays.items():
+    for name, values in arrays.items():
         fits = {
-            "edge": len(array) == edges,
-            "leave": len(array) == edges,
-            "arrive": len(array) == edges,
-            "point": len(array) == (edges + 1 if name == "point_first" else points),
-            "ms": len(array) == 2 * edges,
-            "arc": len(array) == 2 * edges,
-            "in": len(array) == (nodes + 1 if name == "in_first" else len(arrays["in_arc"])),
+            "edge": len(values) == edges,
+            "leave": len(values) == edges,
+            "arrive": len(values) == edges,
+            "point": len(values) == (edges + 1 if name == "point_first" else points),
+            "ms": len(values) == 2 * edges,
+            "arc": len(values) == 2 * edges,
+            "in": len(values) == (nodes + 1 if name == "in_first" else len(arrays["in_arc"])),
         }
         if not fits.get(name.partition("_")[0], True):
-            raise ValueError(f"{folder.name}/{name} has the wrong length {len(array)}")
+            raise ValueError(f"{folder.name}/{name} has the wrong length {len(values)}")
     return arrays

@@ -58,8 +58,13 @@ class Town:
             (members, {"type": "restriction", **({"restriction": sort} if sort else {}), **own})
         )
 
-    def write(self, file: Path) -> Path:
-        writer = osmium.SimpleWriter(str(file))
+    def write(self, file: Path, box: tuple[float, float, float, float] | None = None) -> Path:
+        """Write the extract, with a box (west, south, east, north) stated in its header if one is given."""
+        header = osmium.io.Header()
+        if box is not None:
+            corners = (osmium.osm.Location(*box[:2]), osmium.osm.Location(*box[2:]))
+            header.add_box(osmium.osm.Box(*corners))
+        writer = osmium.SimpleWriter(str(file), header=header)
         for number, (x_m, y_m) in sorted(self.nodes.items()):
             writer.add_node(
                 Node(id=number, version=1, location=at(x_m, y_m), tags=dict(self.node_tags.get(number, {})))

@@ -16,7 +16,7 @@ import pytest
 
 from gis import city
 from gis.city import FORMAT_VERSION, CityError, bundled_helsinki, import_city, open_city
-from tests.gis.small_city import Town, at, extract
+from tests.gis.small_city import METRES_A_DEGREE_LON, Town, at, extract
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -202,25 +202,63 @@ def test_where_the_kernel_cannot_exchange_names_the_old_city_is_moved_aside(tmp_
     assert what_is_in(tmp_path / "cities") == before
 
 
-def test_a_killed_import_is_swept_up_by_the_next(tmp_path):
-    source = crossroads().write(tmp_path / "c.osm.pbf")
+KILLED_AT = {
+    "while reading": ("step", "read"),
+    "before the roads": ("step", "roads"),
+    "before the addresses": ("step", "addresses"),
+    "in the layers": ("step", "layers"),
+    "in the tiles": ("step", "tiles"),
+    "before the last file": ("step", "finish"),
+    "before it is on disk": ("before", "_put_on_disk"),
+    "before the exchange": ("before", "_swap"),
+    "after the exchange": ("after", "_exchange"),
+}
+
+
+@pytest.mark.parametrize("when", KILLED_AT)
+def test_an_import_killed_at_any_point_leaves_a_whole_city_and_is_swept_up(tmp_path, when):
+    # given a city, and an import of a larger one over it that is killed outright
     cities = tmp_path / "cities"
+    import_city(crossroads().write(tmp_path / "old.osm.pbf"), cities, "brasov")
+    before = what_is_in(cities / "brasov")
+    more = crossroads()
+    more.node(50, 600, 300)
+    more.way([3, 50], {"highway": "service", "name": "Aleea Nouă"})
+    source = more.write(tmp_path / "new.osm.pbf")
+    sort, point = KILLED_AT[when]
     script = textwrap.dedent("""
         import os, sys
         from pathlib import Path
-        from gis.city import import_city
+        from gis import city
+        source, cities, sort, point = sys.argv[1:]
+        die = lambda: os.kill(os.getpid(), 9)
         def progress(step, done):
-            if step == "addresses":
-                os.kill(os.getpid(), 9)
-        import_city(Path(sys.argv[1]), Path(sys.argv[2]), "brasov", progress)
+            if (sort, point) == ("step", step):
+                die()
+        if sort != "step":
+            real = getattr(city, point)
+            def deadly(*given):
+                if sort == "before":
+                    die()
+                real(*given)
+                die()
+            setattr(city, point, deadly)
+        city.import_city(Path(source), Path(cities), "brasov", progress)
     """)
-    killed = subprocess.run([sys.executable, "-c", script, str(source), str(cities)], cwd=ROOT, check=False)
+    killed = subprocess.run(
+        [sys.executable, "-c", script, str(source), str(cities), sort, point], cwd=ROOT, check=False
+    )
     assert killed.returncode == -9
-    assert any(".importing-" in p.name for p in cities.iterdir())
-    with pytest.raises(CityError):
-        open_city(cities / "brasov")
+    # then there is a whole city under that name at every moment: the old one, or at the very end the new one
+    streets = open_city(cities / "brasov").info.counts["streets"]
+    if when == "after the exchange":
+        assert streets == 3
+    else:
+        assert what_is_in(cities / "brasov") == before
+    # and the next import finds nothing in its way and leaves nothing lying about
     import_city(source, cities, "brasov")
     assert [p.name for p in cities.iterdir()] == ["brasov"]
+    assert open_city(cities / "brasov").info.counts["streets"] == 3
 
 
 def test_a_city_moved_aside_by_a_killed_import_comes_back(tmp_path):
@@ -281,15 +319,16 @@ def test_a_file_that_may_not_grow_stops_the_import_cleanly(tmp_path, limit_kb):
     assert [p.name for p in cities.iterdir()] == ["town"]
 
 
-def test_a_disk_that_is_really_full(tmp_path):
-    # given a file system of 1.5 MB, which the city does not fit into
+@pytest.mark.parametrize("size", ["900k", "2000k", "3000k"])
+def test_a_disk_that_is_really_full(tmp_path, size):
+    # given a file system that the city does not fit into, not even its extract into the smallest
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = shutil.which("mount") and os.geteuid() == 0
     if (
         not mounted
         or subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", disk], check=False, capture_output=True
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], check=False, capture_output=True
         ).returncode
     ):
         pytest.skip("a small file system can only be mounted by root")
@@ -303,6 +342,57 @@ def test_a_disk_that_is_really_full(tmp_path):
         assert [p.name for p in disk.iterdir()] == ["small"]
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def test_a_city_across_the_date_line_is_refused_with_what_to_do(tmp_path):
+    # given a town at 179.995 degrees east whose main street goes on at 179.995 degrees west
+    town = Town()
+    for number, lon in enumerate((179.98, 179.995, -179.995, -179.98), 1):
+        town.nodes[number] = ((lon - at(0, 0)[0]) * METRES_A_DEGREE_LON, 0)
+    town.way([1, 2], {"highway": "residential", "name": "West Street"})
+    town.way([2, 3], {"highway": "residential", "name": "Bridge Street"})
+    town.way([3, 4], {"highway": "residential", "name": "East Street"})
+    cities = tmp_path / "cities"
+    with pytest.raises(CityError, match="both sides of the date line") as refused:
+        import_city(town.write(tmp_path / "line.osm.pbf"), cities, "taveuni")
+    assert "osmium extract --bbox WEST,SOUTH,180,NORTH" in refused.value.remedy
+    assert list(cities.iterdir()) == []
+    # when it is cut there, as it says, it is a city like any other, up to the very line
+    town.ways = town.ways[:1]
+    import_city(town.write(tmp_path / "cut.osm.pbf"), cities, "taveuni")
+    opened = open_city(cities / "taveuni")
+    lat = at(0, 0)[1]
+    assert opened.roads.nearest(179.994, lat, [179.981], [lat], "car").road[0]
+    place = opened.addresses.reverse(179.99, lat)
+    assert place is not None
+    assert place.label == "West Street"
+
+
+@pytest.mark.parametrize(
+    ("stated", "kept"),
+    [
+        ("its own", True),
+        ((-180, -90, 180, 90), False),
+        ((0, 0, 0, 0), False),
+        ((2.2, 48.8, 2.5, 48.9), False),
+        ((25.6, 45.651, 25.6001, 45.6511), False),
+        (None, False),
+    ],
+)
+def test_a_box_that_lies_is_not_believed(tmp_path, stated, kept):
+    west, south = at(-500, -500)
+    east, north = at(1000, 1000)
+    box = (west, south, east, north) if stated == "its own" else stated
+    info = import_city(crossroads().write(tmp_path / "c.osm.pbf", box), tmp_path, "c")
+    if kept:
+        assert info.bbox == pytest.approx((west, south, east, north))
+    else:
+        # the box is that of the roads, or reaches at most 50 km beyond them
+        around = (*at(-50_500, -50_800), *at(51_100, 50_800))
+        assert around[0] < info.bbox[0] <= at(0, 0)[0] + 1e-6
+        assert around[1] < info.bbox[1] <= at(0, -300)[1] + 1e-6
+        assert at(600, 0)[0] - 1e-6 <= info.bbox[2] < around[2]
+        assert at(0, 300)[1] - 1e-6 <= info.bbox[3] < around[3]
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "a\\b", "a\nb", "x" * 65])
@@ -379,6 +469,44 @@ def test_bytes_changed_by_chance_never_crash_the_import(tmp_path):
             assert not list((tmp_path / "cities").glob(f"*round{round_}*")), f"seed {seed}"
 
 
+@pytest.mark.data("porto.osm.pbf")
+def test_a_city_almost_without_addresses_works_by_click_street_crossing_and_coordinates(porto_folder):
+    # given Porto, whose extract has some sixty house numbers for thousands of streets
+    opened = open_city(porto_folder)
+    assert opened.info.counts["addresses"] < 100
+    assert opened.info.counts["streets"] > 5_000
+    book = opened.addresses
+    # then a click anywhere in the town gives the street there
+    rng = np.random.default_rng(8)
+    arrays = opened.roads.arrays("car")
+    named = np.flatnonzero(arrays["edge_name"][arrays["point_edge"]] >= 0)
+    for row in rng.choice(named, 40):
+        lon, lat = arrays["point_lon_e7"][row] / 1e7, arrays["point_lat_e7"][row] / 1e7
+        place = book.reverse(lon, lat)
+        assert place is not None
+        assert place.kind in ("street", "address")
+        assert place.distance_m is not None
+        assert place.distance_m < 60
+    # a street is found by its name, while it is typed and without its accents
+    for said in ("Avenida da Boavista", "avenida da boavi", "Rua de Santa Catarina"):
+        found = book.search(said)
+        assert found[0].kind == "street", said
+    # and a house number that the map does not have still leads to the street
+    found = book.search("Rua de Santa Catarina 123")
+    assert found[0].parts["street"] == "Rua de Santa Catarina"
+    assert (found[0].match, found[0].note) == ("near", "number_not_found")
+    # so do a crossing and coordinates
+    crossing = book.search("Rua de Santa Catarina x Rua de Fernandes Tomás")[0]
+    assert (crossing.kind, crossing.match) == ("crossing", "exact")
+    at_point = book.search("41.1496, -8.6110")[0]
+    assert (at_point.kind, at_point.match) == ("coordinates", "exact")
+    # and from there a unit finds its way to the crossing
+    assert opened.roads.nearest(crossing.lon, crossing.lat, [at_point.lon], [at_point.lat], "ambulance").road[
+        0
+    ]
+
+
+@pytest.mark.data("liechtenstein.osm.pbf")
 def test_liechtenstein_whole(tmp_path):
     peak_before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     info = import_city(extract("liechtenstein"), tmp_path, "liechtenstein")

@@ -36,10 +36,8 @@ def helsinki(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def porto(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cities")
-    import_city(extract("porto"), folder, "porto")
-    return RoadGraph.open(folder / "porto")
+def porto(porto_folder):
+    return RoadGraph.open(porto_folder)
 
 
 def graph(tmp_path, town):

@@ -9,7 +9,7 @@ import pytest
 
 from gis.city import import_city, open_city
 from gis.roads import DRIVE_PROFILES, IMPASSABLE
-from gis.travel import ROAD, SCENE_ACCESS_MPS, UNIT_ACCESS_MPS, RoadGraph
+from gis.travel import ROAD, SCENE_ACCESS_MPS, UNIT_ACCESS_MPS
 from gis.turns import TURN_BACK_M, Restrictions
 from tests.gis.small_city import Town, at, extract
 from tests.gis.test_travel import random_town, scatter
@@ -530,14 +530,15 @@ def test_times_equal_a_search_over_journeys_in_helsinki(tmp_path, profile):
 
 
 @pytest.mark.data("porto.osm.pbf")
-def test_porto_s_restrictions_are_kept_and_counted(tmp_path):
-    counts = import_city(extract("porto"), tmp_path, "porto").counts
+def test_porto_s_restrictions_are_kept_and_counted(porto_folder):
+    city = open_city(porto_folder)
+    counts = city.info.counts
     assert counts["drive_turns"] == 357
     assert counts["drive_turns_applied"] >= 325
     told = ("applied", "timed", "others", "absent", "unclear")
     assert sum(counts[f"drive_turns_{what}"] for what in told) == 357
     # every copy of a junction leads somewhere, and none is reached but by an arc into that very junction
-    a = RoadGraph.open(tmp_path / "porto").arrays("car")
+    a = city.roads.arrays("car")
     junctions = counts["drive_nodes"]
     copies = range(junctions, len(a["copy_next"]))
     assert 300 < len(copies) < junctions / 10
