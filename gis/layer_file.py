@@ -231,7 +231,8 @@ def _read_by_gdal(path: Path | str, kind: str, table: str | None) -> _Table:
     # A Shapefile counts its records from 0.
     first = 1 if kind == "Shapefile" else 0
     parsed = shapely.from_wkb(shapes, on_invalid="ignore") if shapes is not None else [None] * len(fids)
-    found = _Table(kind, columns, [], _crs(meta["crs"]) if meta["crs"] else None)
+    found = _Table(kind, columns, [], None)
+    found.crs = _stated(meta["crs"], found.notes)
     for index, fid in enumerate(fids):
         number = int(fid) + first
         if parsed[index] is None:
@@ -284,14 +285,15 @@ def _decoded(raw: bytes) -> tuple[str, str]:
 
 
 def _read_geojson(text: str, name: str) -> _Table:
+    notes: list[str] = []
     try:
-        features, crs = _features(text)
+        features, crs = _features(text, notes)
     except (ValueError, RecursionError) as error:
         raise LayerFileError(
             "damaged", "file", f"{name} is not GeoJSON ({error}).", "Export it again."
         ) from error
     _not_too_many(len(features))
-    found = _Table("GeoJSON", [], [], crs)
+    found = _Table("GeoJSON", [], [], crs, notes=notes)
     columns: dict[str, None] = {}
     for number, one in enumerate(features, 1):
         if not isinstance(one, dict) or one.get("type") != "Feature":
@@ -310,7 +312,7 @@ def _read_geojson(text: str, name: str) -> _Table:
     return found
 
 
-def _features(text: str) -> tuple[list[Any], CRS | None]:
+def _features(text: str, notes: list[str]) -> tuple[list[Any], CRS | None]:
     try:
         whole = json.loads(text)
     except ValueError:
@@ -325,8 +327,9 @@ def _features(text: str) -> tuple[list[Any], CRS | None]:
         raise ValueError("it has no list of features")
     # RFC 7946 knows degrees alone; older files, and those of GIS programs, name another system here.
     named = whole.get("crs")
-    stated = named.get("properties", {}).get("name") if isinstance(named, dict) else None
-    return whole["features"], _crs(stated) if isinstance(stated, str) else CRS(WGS84)
+    inside = named.get("properties") if isinstance(named, dict) else None
+    stated = inside.get("name") if isinstance(inside, dict) else None
+    return whole["features"], _stated(stated, notes) if isinstance(stated, str) else CRS(WGS84)
 
 
 def _geometry_of(given: Any) -> tuple[BaseGeometry | None, str]:
@@ -424,16 +427,31 @@ def _number(text: str) -> float | None:
 
 
 def _crs(text: str) -> CRS:
+    """A coordinate system of places on Earth, by its number or in whatever words a file has it."""
     try:
         found = CRS.from_user_input(text)
-    except CRSError as error:
+        found = CRS(found.sub_crs_list[0]) if found.is_compound else found
+    except CRSError:
+        found = None
+    if found is None or not (found.is_geographic or found.is_projected):
         raise LayerFileError(
             "bad-crs",
             "crs",
-            f"The coordinate system {text[:80]!r} is not known.",
+            f"The coordinate system {text[:80]!r} is not one of places on Earth.",
             "Name it by its EPSG number, such as EPSG:3844 (Stereo 70).",
-        ) from error
-    return found if found.is_compound is False else CRS(found.sub_crs_list[0])
+        )
+    return found
+
+
+def _stated(text: str | None, notes: list[str]) -> CRS | None:
+    """The system that a file says its coordinates are in, None where that says nothing."""
+    if not text:
+        return None
+    try:
+        return _crs(text)
+    except LayerFileError as error:
+        notes.append(f"{error.message} The file is read as if it named none.")
+        return None
 
 
 def _place(found: _Table, reading: Reading, box: Box, wanted: CRS | None) -> None:
@@ -634,7 +652,7 @@ def _mark(row: _Row, key: str | None, seen: dict[str, int]) -> tuple[Fault | Non
     if key is not None:
         mark = _text(row.values.get(key)) or ""
     elif row.key is not None:
-        mark = row.key
+        mark = _text(row.key) or ""
     else:
         at = row.geometry.representative_point()
         mark = f"at {at.y:.6f} {at.x:.6f}"

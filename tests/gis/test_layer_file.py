@@ -145,6 +145,21 @@ def test_a_system_that_is_asked_for_goes_before_the_one_in_the_file_and_that_is_
     assert any("EPSG:32635" in note and STEREO_70 in note for note in reading.notes)
 
 
+def test_a_system_that_says_nothing_is_as_good_as_none(tmp_path: Path) -> None:
+    [(x, y)] = in_crs(STEREO_70, SPOT)
+    axes = 'AXIS["x",east],AXIS["y",north],LENGTHUNIT["metre",1]'
+    drawn = f'ENGCRS["drawing",EDATUM["paper"],CS[Cartesian,2],{axes}]'
+    named = {"type": "name", "properties": {"name": "urn:x:grila-veche"}}
+    for file in (
+        geopackage(tmp_path / "a.gpkg", [(x, y)], drawn, ref=["1"]),
+        geojson(tmp_path / "a.geojson", [feature(point(x, y))], crs=named),
+    ):
+        assert refused(file).code == "no-crs"
+        assert places(read_file(file, BRASOV, crs=STEREO_70)) == [SPOT]
+    odd = geojson(tmp_path / "b.geojson", [feature(point())], crs={"type": "name", "properties": "?"})
+    assert places(read_file(odd, BRASOV)) == [SPOT]
+
+
 def test_an_unknown_system_is_refused(tmp_path: Path) -> None:
     assert refused(geojson(tmp_path / "a.geojson", [feature(point())]), crs="EPSG:999999").code == "bad-crs"
 
@@ -362,7 +377,7 @@ def test_the_key_is_the_column_named_else_ref_or_id_else_the_position(tmp_path: 
     assert [f.ref for f in reading.features] == ["1", "2"]
     assert any("'id'" in note for note in reading.notes)
     assert refused(file, ref="nr").code == "unknown-column"
-    keyed = geojson(tmp_path / "b.geojson", [feature(point()) | {"id": "urn:1"}])
+    keyed = geojson(tmp_path / "b.geojson", [feature(point()) | {"id": "urn:\0001"}])
     assert [f.ref for f in read_file(keyed, BRASOV).features] == ["urn:1"]
     bare = geojson(tmp_path / "c.geojson", [feature(point()), feature(point())])
     reading = read_file(bare, BRASOV)
