@@ -21,7 +21,8 @@ const HEADING_FROM_MPS = 1;
 /** How far a label moves aside for a ring or for a pointer to the right. */
 const LABEL_ASIDE_PX = 8;
 /** The dots of a unit's way to its incident: a straight line that says whose it is, not which streets. */
-const WAY_STEP_PX = 8;
+const WAY_STEP_PX = 18;
+const WAY_STEP_SELECTED_PX = 8;
 const WAY_DOT_PX = 6;
 const WAY_DOTS_MAX = 240;
 const WAYS_MAX = 60;
@@ -257,7 +258,7 @@ export class UnitOverlay {
   private sprites = new Float32Array(4096 * FLOATS_PER_SPRITE);
   private sprite_count = 0;
   private placed: Placed[] = [];
-  private scenes: { id: string; x: number; y: number }[] = [];
+  private scenes: { id: string; selected: boolean; x: number; y: number }[] = [];
   private units: Unit[] = [];
   private zoom_built = -1;
   private ratio = 1;
@@ -297,10 +298,10 @@ export class UnitOverlay {
   }
 
   /** Where incidents are marked: crews that stand there are drawn beside the mark, not under it. */
-  setScenes(scenes: Iterable<{ id: string; lon: number; lat: number }>): void {
+  setScenes(scenes: Iterable<{ id: string; selected: boolean; lon: number; lat: number }>): void {
     const x = mercatorX(this.origin.lon);
     const y = mercatorY(this.origin.lat);
-    this.scenes = [...scenes].map((s) => ({ id: s.id, x: mercatorX(s.lon) - x, y: mercatorY(s.lat) - y }));
+    this.scenes = [...scenes].map((s) => ({ id: s.id, selected: s.selected, x: mercatorX(s.lon) - x, y: mercatorY(s.lat) - y }));
     this.refresh();
   }
 
@@ -487,8 +488,9 @@ export class UnitOverlay {
       const dx = (goal.x - at.x) * scale;
       const dy = (goal.y - at.y) * scale;
       const length = Math.hypot(dx, dy);
+      const step = goal.selected || unit.id === this.selected ? WAY_STEP_SELECTED_PX : WAY_STEP_PX;
       let dots = 0;
-      for (let d = OFF_INCIDENT_PX; d < length - OFF_INCIDENT_PX && dots < WAY_DOTS_MAX; d += WAY_STEP_PX) {
+      for (let d = OFF_INCIDENT_PX; d < length - OFF_INCIDENT_PX && dots < WAY_DOTS_MAX; d += step) {
         const x = at.x + ((goal.x - at.x) * d) / length;
         const y = at.y + ((goal.y - at.y) * d) / length;
         if (Math.abs(x * scale + ox) > reach || Math.abs(y * scale + oy) > reach) continue;
