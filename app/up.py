@@ -330,7 +330,8 @@ def city_format(folder: Path) -> int | None:
     """The format of a city's files, None where they are not whole. Reads little: `gis.city` opens them."""
     try:
         stored = json.loads((folder / "city.json").read_text(encoding="utf-8"))
-        whole = (folder / "roads" / "drive").is_dir() and (folder / "addresses.sqlite").is_file()
+        parts = (stored["extract"], "roads/drive/in_arc.npy", "addresses.sqlite")
+        whole = all((folder / part).is_file() for part in parts)
         return int(stored["format_version"]) if whole else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -281,6 +281,15 @@ def test_up_imports_a_city_of_an_older_format_again_from_its_own_copy(
     assert len(steps) == 1
 
 
+def test_up_sees_that_files_of_a_city_are_missing_and_makes_it_anew(
+    var: Path, steps: list[list[str]]
+) -> None:
+    (var / "cities" / "brasov" / "addresses.sqlite").unlink()
+    up.ensure_city(configured(var), environment(var))
+    assert open_city(var / "cities" / "brasov").addresses.search("Strada Lungă")
+    assert len(steps) == 1
+
+
 def test_a_city_that_kept_no_extract_says_so_and_straja_starts_without_it(
     straja: Run, var: Path, steps: list[list[str]], capfd: pytest.CaptureFixture[str]
 ) -> None:
