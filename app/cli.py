@@ -809,6 +809,12 @@ def restore_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="only look whether it is whole and fits")
 
 
+def run_restart(config: Config, given: Namespace) -> int:
+    said = up.renew(config.var)
+    up.say("all parts were started anew" if said == "ok" else said)
+    return 0 if said == "ok" else 1
+
+
 def run_migrate(config: Config, given: Namespace) -> int:
     from app.database import open_engine
     from app.migrations import MAIN, TRACKS, migrate, standing
@@ -920,6 +926,7 @@ COMMANDS: tuple[Command, ...] = (
         "backup", "back up everything while it runs, into one checked file", run_backup, backup_arguments
     ),
     Command("restore", "put a backup into an empty folder or database", run_restore, restore_arguments),
+    Command("restart", "have the running `straja up` start its parts anew, without a gap", run_restart),
     Command("rebuild", "make the droppable tables anew from the log", run_rebuild),
     Command(
         "pack check",

@@ -20,7 +20,7 @@ from app.api import doors
 from app.core import Core, NotYet, try_core
 from app.migrations import SchemaError
 from app.up import Waiting
-from app.web_app import build, pages
+from app.web_app import build, heed_the_end, pages
 from config import Config
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ log = logging.getLogger("straja")
 def open_doors(config: Config) -> WSGIApplication:
     """The application, or where its database cannot be used yet, what stands in for it until then."""
     trace.set_up(config, "web")
+    heed_the_end()
     try:
         return build(config, _open(config))
     except NotYet as why:

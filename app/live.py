@@ -7,6 +7,7 @@ cursor to which it leads: a console that is not at `from` asks again, so nothing
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import socket
@@ -124,6 +125,14 @@ class Live:
     def stop(self) -> None:
         self._running = False
         self._bell.ring()
+
+    def leave(self) -> None:
+        """Close every socket, as when the line breaks: consoles come back by themselves, to whoever takes
+        calls then, with the cursor they have."""
+        self.stop()
+        for waiting in list(self._io.server.eio.sockets.values()):
+            with contextlib.suppress(Exception):
+                waiting.close(wait=False, abort=True)
 
     def _follow(self) -> None:
         while self._running:

@@ -50,6 +50,10 @@ ROOT = Path(__file__).resolve().parent.parent
 DISK_MIN_BYTES = 500_000_000
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 12.0
+DRAIN_TIMEOUT_S = 8
+RENEW_TIMEOUT_S = 90.0
+RENEWED = "renewed"
+"""File under `var` that says how the last `straja restart` went."""
 
 
 class Trouble(Exception):
@@ -468,8 +472,9 @@ def web_command(config: Config, fd: int | None = None) -> list[str]:
         address,
         "--worker-connections",
         "4000",
+        # Requests that are being answered have this long; sockets are closed at once (web_app.heed_the_end).
         "--graceful-timeout",
-        "3",
+        str(DRAIN_TIMEOUT_S),
         "--timeout",
         "120",
         "--no-control-socket",
@@ -543,10 +548,12 @@ def supervise(
     var: Path,
     environment: Mapping[str, str],
     started: Callable[[Callable[[], None]], None],
+    url: str = "",
 ) -> None:
     """Run `parts` until SIGINT, SIGTERM or SIGHUP, each started again when it dies; leave nothing behind.
 
-    `started(stop)` runs in a thread of its own once all were spawned; `stop()` ends everything.
+    `started(stop)` runs in a thread of its own once all were spawned; `stop()` ends everything. SIGUSR1
+    renews the parts one after the other; the web part at `url` is replaced only once the new one is ready.
     """
     import psutil
     from circus.arbiter import Arbiter
@@ -585,9 +592,61 @@ def supervise(
         times = spawned[watcher.name] = spawned.get(watcher.name, 0) + 1
         journal = journals[watcher.name]
         journal.quiet = times > 3 and times % 30 != 0
-        if times > 1 and not journal.quiet:
+        if times > 1 and not journal.quiet and watcher.name not in renewing:
             say(f"{watcher.name} ended and is started again (see {journal.path})")
         return not stopping.is_set()
+
+    renewing: set[str] = set()
+
+    @gen.coroutine
+    def overlap(watcher: Any) -> Any:
+        """Start another process of a part on the same socket, and end the old one when that is ready. The
+        old one stays where the new one does not become ready: it may be the program that is at fault."""
+        loop = arbiter.loop
+        began = time.monotonic()
+        before = set(watcher.processes)
+        watcher.numprocesses += 1
+        watcher.spawn_process()
+        fresh = [process for pid, process in watcher.processes.items() if pid not in before]
+
+        def ready() -> bool:
+            return not alive() or runs_since(url, began)
+
+        def alive() -> bool:
+            return any(process.is_alive() for process in fresh)
+
+        yield loop.run_in_executor(None, wait_until, ready, RENEW_TIMEOUT_S)
+        if not alive() or not runs_since(url, began, tries=40):
+            for process in fresh:
+                yield watcher.kill_process(process)
+                watcher.processes.pop(process.pid, None)
+            watcher.numprocesses -= 1
+            raise Trouble("the new web part did not become ready; the old one goes on")
+        watcher.numprocesses -= 1
+        yield watcher.manage_processes()
+
+    @gen.coroutine
+    def renew() -> Any:
+        if renewing:
+            return
+        said = "ok"
+        try:
+            for watcher in watchers:
+                if watcher.name == "redis":
+                    continue
+                renewing.add(watcher.name)
+                say(f"{watcher.name}: starting anew")
+                if watcher.name == "web" and url:
+                    yield overlap(watcher)
+                else:
+                    yield watcher._stop()
+                    yield watcher._start()
+        except Exception as error:  # noqa: BLE001 - the supervisor goes on, whatever it was
+            said = f"failed: {error}"
+        finally:
+            renewing.clear()
+        say("All parts were started anew" if said == "ok" else f"Not all parts were started anew: {said}")
+        (var / RENEWED).write_text(f"{said}\n")
 
     journals = {part.name: Journal(part.name, var / "log") for part in parts}
     watchers = [
@@ -620,6 +679,7 @@ def supervise(
         def running(_: Any) -> None:
             # circus would reload on a hangup; for us a closed terminal means stop, unless under nohup.
             signal.signal(signal.SIGHUP, signal.SIG_IGN if hangup_ignored else lambda *_: stop())
+            signal.signal(signal.SIGUSR1, lambda *_: arbiter.loop.add_callback_from_signal(renew))
             threading.Thread(target=started, args=(stop,), daemon=True).start()
 
         try:
@@ -648,6 +708,44 @@ def healthy(url: str, door: str = "/healthz") -> bool:
             return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False
+
+
+def runs_since(url: str, began_s: float, tries: int = 1) -> bool:
+    """Whether a web process that was started after `began_s` (of time.monotonic) says that it is ready.
+    Several may share the port, and whichever is free answers."""
+    context = ssl._create_unverified_context() if url.startswith("https") else None  # noqa: S323
+    for _ in range(tries):
+        try:
+            with urllib.request.urlopen(f"{url}/readyz", timeout=5, context=context) as answer:  # noqa: S310
+                if json.load(answer).get("up_s", 1e9) < time.monotonic() - began_s:
+                    return True
+        except (OSError, ValueError):
+            pass
+    return False
+
+
+def renew(var: Path) -> str:
+    """Have the `straja up` that runs on `var` start its parts anew, and wait; "ok", or what failed. Raises
+    Trouble where none runs."""
+    path, done = var / "up.lock", var / RENEWED
+    try:
+        with path.open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid = int(path.read_text())
+    except FileNotFoundError:
+        pid = 0
+    else:
+        pid = 0
+    if not pid:
+        raise Trouble(
+            f"no `straja up` runs on {var}", "Start it; or send SIGHUP to a `straja web` of its own."
+        )
+    done.unlink(missing_ok=True)
+    os.kill(pid, signal.SIGUSR1)
+    if not wait_until(lambda: done.exists() and bool(done.read_text()), 3 * RENEW_TIMEOUT_S):
+        raise Trouble("no answer from the running supervisor", f"Look at what it says, and at {var / 'log'}.")
+    return done.read_text().strip()
 
 
 def wait_until(
@@ -823,6 +921,6 @@ def _up(config: Config, free_bytes: int) -> int:
         code = 1
         stop()
 
-    supervise(parts, config.var, environment, started)
+    supervise(parts, config.var, environment, started, url)
     say("Stopped.")
     return code

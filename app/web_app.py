@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import atexit
 import ipaddress
+import signal
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, jsonify, redirect, request, send_from_directory
@@ -31,6 +34,7 @@ from app.core import Core, open_core
 from app.database import UNREACHABLE
 from app.keeper import is_kept
 from app.live import attach
+from app.native import is_cooperative
 from app.rows import Rows
 from config import Config
 
@@ -67,6 +71,34 @@ class BehindProxy:
 
 ENDING = threading.Event()
 """Set when this process was told to end: it finishes what it has, and wants nothing new."""
+_STARTED_S = time.monotonic()
+_at_the_end: list[Callable[[], None]] = []
+
+
+def heed_the_end() -> None:
+    """When this process is told to end, say so at /readyz and send the consoles elsewhere at once; what is
+    being answered is finished by the server, whose own handler is called next."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def told(signum: int, frame: FrameType | None) -> None:
+        if not ENDING.is_set():
+            ENDING.set()
+            for call in _at_the_end:
+                _spawn(call)
+        if callable(before):
+            before(signum, frame)
+
+    signal.signal(signal.SIGTERM, told)
+
+
+def _spawn(call: Callable[[], None]) -> None:
+    """Run `call` soon, without waiting for its beginning: a signal may come while the event loop runs."""
+    if is_cooperative():
+        import gevent
+
+        gevent.spawn(call)
+    else:
+        threading.Thread(target=call, daemon=True).start()
 
 
 def skeleton() -> OpenAPI:
@@ -124,6 +156,7 @@ def build(config: Config, core: Core | None = None) -> Flask:
         # Around the sockets too, which check that a page's origin is this very server.
         app.wsgi_app = BehindProxy(app.wsgi_app, config.trusted_proxy)  # type: ignore[method-assign]
     live.start()
+    _at_the_end.append(live.leave)
     metrics.watch(core, "web")
     app.extensions["straja_live"] = live
     app.extensions["straja_socketio"] = socketio
@@ -239,6 +272,7 @@ def _health(app: Flask, core: Core) -> None:
             # A node without a city takes calls all the same, by coordinates.
             "parts": {**parts, "city": core.city.info.name if core.city else "none"},
             "station": core.config.station,
+            "up_s": round(time.monotonic() - _STARTED_S, 3),
         }
         return jsonify(body), 200 if ready else 503
 

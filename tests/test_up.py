@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ from rq.job import Job
 
 from app import jobs, up
 from config import Config
+from tests.app.board import FarConsole
 
 ROOT = Path(__file__).resolve().parent.parent
 OPEN = "0.0.0.0"
@@ -511,6 +513,126 @@ def test_within_a_minute_the_city_lives(start_up: Callable[..., Up]) -> None:
     assert one.parts()["demo-world"].memory_info().rss < 130e6
     one.process.terminate()
     assert one.process.wait(40) == 0
+
+
+class Hammer:
+    """Dispatchers who take call after call, and send each again, under its id, until it is answered."""
+
+    def __init__(self, url: str, people: int) -> None:
+        self.url = url
+        self.acknowledged: dict[str, str] = {}
+        self.refused: list[str] = []
+        self.again = 0
+        self._stop, self._gave_up = threading.Event(), threading.Event()
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(people)]
+        for thread in self._threads:
+            thread.start()
+
+    def _work(self) -> None:
+        caller, headers = sign_in(self.url)
+        while not self._stop.wait(0.2):
+            ident = str(uuid.uuid4())
+            body = {"id": ident, "type": "F05", "location": {"lon": 24.9414, "lat": 60.1712}}
+            while not self._gave_up.is_set():
+                try:
+                    answer = caller.post(
+                        f"{self.url}/api/v1/incidents", json=body, headers=headers, timeout=20
+                    )
+                except requests.RequestException:
+                    # The line broke: nobody knows whether it was recorded.
+                    self.again += 1
+                    continue
+                if answer.status_code == 201:
+                    self.acknowledged[ident] = answer.json()["number"]
+                    break
+                if answer.status_code != 503:
+                    self.refused.append(answer.text)
+                    return
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(60)
+        self._gave_up.set()
+
+
+def sign_in(url: str) -> tuple[requests.Session, dict[str, str]]:
+    caller = requests.Session()
+    login = {"name": "ana", "password": "straja-demo"}
+    answer = caller.post(f"{url}/api/v1/session", json=login, timeout=20)
+    return caller, {"X-CSRF-Token": answer.json()["csrf"]}
+
+
+def test_parts_are_started_anew_while_calls_keep_coming_and_none_is_lost(
+    start_up: Callable[..., Up],
+) -> None:
+    one = start_up()
+    url = one.until("Straja is ready").split()[-1]
+    environment = {**os.environ, "STRAJA_VAR": str(one.var), "PYTHONPATH": str(ROOT)}
+    watcher, _ = sign_in(url)
+    cookie = "; ".join(f"{name}={value}" for name, value in watcher.cookies.items())
+    # Given calls that keep coming, and a console that listens
+    console = FarConsole(url, headers={"Cookie": cookie}, origin=url)
+    hammer = Hammer(url, people=4)
+    try:
+        for _ in range(2):
+            before, count = one.parts(), len(hammer.acknowledged)
+            assert up.wait_until(lambda count=count: len(hammer.acknowledged) > count + 10, 60)
+            # When the parts are started anew
+            done = subprocess.run(
+                up.straja("restart"), env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+            )
+            assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["all parts were started anew"])
+            # then each is another process, but for Redis, which keeps what is queued
+            after = one.parts()
+            assert after.keys() == before.keys()
+            same = {name for name in before if before[name].pid == after[name].pid}
+            assert same == {"redis"}
+            # and the console's line broke, so that it came back to the new one
+            assert console.cut.wait(30)
+            console.connect()
+        count = len(hammer.acknowledged)
+        assert up.wait_until(lambda: len(hammer.acknowledged) > count + 10, 60)
+    finally:
+        hammer.stop()
+    assert hammer.refused == []
+    # Then all that was acknowledged is there, once, under the number that was told
+    caller, _ = sign_in(url)
+    rows, path = [], "/api/v1/incidents?state=all&limit=200"
+    while path:
+        answer = caller.get(f"{url}{path}", timeout=20)
+        rows += answer.json()
+        path = answer.links.get("next", {}).get("url", "")
+    found = {row["id"]: row["number"] for row in rows}
+    assert len(found) == len(rows)
+    assert len(set(found.values())) == len(rows), "a number was given twice"
+    assert {ident: found.get(ident) for ident in hammer.acknowledged} == hammer.acknowledged
+    # and the console shows what a fresh one shows
+    fresh = FarConsole(url, headers={"Cookie": cookie}, origin=url)
+
+    def same_board() -> bool:
+        fresh.hello()
+        console.hello()
+        return console.incidents.keys() == fresh.incidents.keys() >= hammer.acknowledged.keys()
+
+    assert up.wait_until(same_board, 20)
+    for board in (console, fresh):
+        board.close()
+    checked = subprocess.run(
+        up.straja("verify"), env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout
+    one.process.terminate()
+    assert one.process.wait(40) == 0
+
+
+def test_a_restart_where_nothing_runs_says_so(tmp_path: Path) -> None:
+    environment = {**os.environ, "STRAJA_VAR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        up.straja("restart"), env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "no `straja up` runs" in done.stderr
 
 
 @pytest.mark.skipif(
