@@ -650,6 +650,8 @@ def user_arguments(parser: ArgumentParser) -> None:
 
 
 def run_demo(config: Config, given: Namespace) -> None:
+    # A few ways are looked for: loading a compiler would take longer than that.
+    os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
     from app import demo
 
     if given.end:

@@ -6,6 +6,7 @@ tokens work only while the demo is on, which `up.check_exposure` allows on loopb
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -101,20 +102,26 @@ def begin(core: Core) -> list[dict[str, str]]:
                 continue
     life = read_life(core.pack.name)
     city, var = core.city, core.config.var
-    sites = _sites(city)
-    if life is not None:
-        _bring_crews(core, life, sites)
-    tokens = _tokens(core.accounts, _read(var).get("tokens", {}))
-    _write(
-        var,
-        {
-            "tokens": tokens,
-            "names": [known.name for s in tokens.values() if (known := core.accounts.by_token(s))],
+    kept = _read(var)
+    tokens = _tokens(core.accounts, kept.get("tokens", {}))
+    names = [known.name for s in tokens.values() if (known := core.accounts.by_token(s))]
+    # Where everybody stands is found once for each city and pack: the next start has no need to wait for it.
+    basis = [core.pack.name, core.pack.version, hashlib.sha256(LIFE.read_bytes()).hexdigest()]
+    basis += [str(city.folder), city.info.built_at] if city is not None else []
+    known_units = {unit.id for unit in core.picture.now.units()}
+    is_settled = kept.get("basis") == basis and all(
+        crew["unit"] in known_units for crew in (life or {}).get("crews", ())
+    )
+    if not is_settled:
+        sites = _sites(city)
+        all_stand = life is None or _bring_crews(core, life, sites)
+        kept = {
+            "basis": basis if all_stand else None,
             "city": str(city.folder) if city is not None else None,
             "core": _core(city) if city is not None else None,
             "hospitals": _hospitals(city, life, sites),
-        },
-    )
+        }
+    _write(var, {**kept, "tokens": tokens, "names": names})
     return [{k: login[k] for k in ("name", "password", "role")} for login in LOGINS]
 
 
@@ -204,7 +211,9 @@ def revoke_tokens(accounts: Accounts) -> set[str]:
     return {token.name for token in tokens}
 
 
-def _bring_crews(core: Core, life: Mapping[str, Any], sites: Sequence[Site]) -> None:
+def _bring_crews(core: Core, life: Mapping[str, Any], sites: Sequence[Site]) -> bool:
+    """Register the crews at their stations; False when one was out and could not be moved there."""
+    all_stand = True
     stations = _stations(core.city, life["stations"], sites)
     beside: dict[str, int] = {}
     for crew in life["crews"]:
@@ -235,6 +244,7 @@ def _bring_crews(core: Core, life: Mapping[str, Any], sites: Sequence[Site]) -> 
                 core.door.submit(wanted, SEEDER)
             except c.Refused:
                 # Out just now: it is brought to its new station at the next start.
+                all_stand = False
                 continue
         if known is None:
             core.door.submit(
@@ -243,6 +253,7 @@ def _bring_crews(core: Core, life: Mapping[str, Any], sites: Sequence[Site]) -> 
                 ),
                 SEEDER,
             )
+    return all_stand
 
 
 # ---- stations

@@ -236,6 +236,7 @@ class Crew:
     arrived: tuple[tuple[str, ...], Point] | None = None
     """The last goal reached: the road may end some way before it."""
     retry_us: int = 0
+    refusals: int = 0
     wander_us: int = 0
     hands_off_us: int = 0
     silent_us: int = 0
@@ -409,10 +410,12 @@ class DemoWorld:
 
     def _hear(self, reply: Reply, now_us: int) -> None:
         about = reply.ask.about
-        if about[:1] == ("press",) and not 200 <= reply.status < 300:
-            # Refused or lost: what Straja shows next decides anew, after a breath.
+        if about[:1] == ("press",):
+            # Refused or lost: what Straja shows next decides anew, after an ever longer breath.
             crew = self._crews[about[1]]
-            crew.retry_us = now_us + 10_000_000
+            crew.refusals = 0 if 200 <= reply.status < 300 else crew.refusals + 1
+            if crew.refusals:
+                crew.retry_us = now_us + min(600, 5 * 2 ** min(crew.refusals, 7)) * 1_000_000
         elif about[:1] == ("plan",) and reply.status == 200:
             self._plans[about[1]] = reply.body
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from app import demo, up
+from dispatch import commands as c
 from tests.app.control_room import AREA, Desk, Room, is_problem
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +43,25 @@ def test_begun_twice_the_demo_is_there_once(own_room: Room) -> None:
     assert {unit["command"] for unit in units} == {"owned", "requested"}
     west, south, east, north = own_room.core.city.info.bbox if own_room.core.city else (0, 0, 0, 0)
     assert all(west <= u["base"]["lon"] <= east and south <= u["base"]["lat"] <= north for u in units)
+
+
+def test_in_another_city_the_crews_move_to_its_stations(own_room: Room) -> None:
+    demo.begin(own_room.core)
+    here = {unit["id"]: unit["base"] for unit in own_room.ana.get("/units").json}
+    # given that the demo last ran in another city, where a crew stood elsewhere
+    moved = c.RegisterUnit(
+        id=own_room.uuid(), source="demo", unit="F21", type="ASAS", station="Porto", district="centru",
+        crew=5, base=c.Place(-8.6, 41.1),
+    )  # fmt: skip
+    own_room.core.door.submit(moved, demo.SEEDER)
+    path = own_room.core.config.var / demo.FILE
+    path.write_text(json.dumps({**kept(own_room), "basis": ["ro", "another city"]}), encoding="utf-8")
+    # when it begins here
+    demo.begin(own_room.core)
+    # then it stands where it stood, and its status was not touched
+    unit = own_room.ana.get("/units/F21").json
+    assert unit["base"] == here["F21"]
+    assert unit["status"] == "available"
 
 
 def test_lost_tokens_are_made_anew_and_the_old_ones_end(own_room: Room) -> None:
