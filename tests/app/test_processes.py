@@ -206,8 +206,11 @@ def test_two_workers_of_one_web_part_serve_sockets_and_tell_each_other(
             assert wait_until(lambda: all(report["id"] in console.incidents for console in consoles), 10)
         # and a worker that dies is replaced, while the other serves
         workers[0].kill()
+        workers[0].wait(20)
         for _ in range(20):
-            assert session.get(f"{server.url}/api/v1/incidents", timeout=30).status_code == 200
+            # Each over a connection of its own: one that was held open to the dead one has died with it.
+            answer = requests.get(f"{server.url}/api/v1/incidents", cookies=session.cookies, timeout=30)
+            assert answer.status_code == 200
         master = psutil.Process(server.processes["web"].pid)
         assert wait_until(lambda: len(master.children()) == 2, 30)
     finally:
