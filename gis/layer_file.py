@@ -12,10 +12,15 @@ import io
 import json
 import math
 import re
+import shutil
+import sqlite3
+import tempfile
 import unicodedata
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -164,11 +169,20 @@ def _read(path: Path, table: str | None, crs: CRS | None) -> _Table:
             raise LayerFileError(
                 "unknown-format", "file", f"{path.name} is a database, but no GeoPackage.", _FORMATS
             )
+        _refuse_what_acts(path)
         return _read_by_gdal(path, "GeoPackage", table)
-    if head.startswith(b"\x00\x00\x27\x0a"):
+    if head.startswith(_SHAPEFILE):
+        if path.suffix.lower() != ".shp":
+            raise LayerFileError(
+                "incomplete",
+                "file",
+                f"{path.name} is one part of a Shapefile.",
+                "Zip it with its .dbf, .shx and .prj.",
+            )
         return _read_by_gdal(path, "Shapefile", table)
     if head.startswith(b"PK\x03\x04"):
-        return _read_by_gdal(_zipped_shapefile(path), "Shapefile", table)
+        with tempfile.TemporaryDirectory(prefix="straja-layer-") as folder:
+            return _read_by_gdal(_unzipped_shapefile(path, Path(folder)), "Shapefile", table)
     text, coding = _decoded(path.read_bytes())
     if text.lstrip().startswith(("{", "[")):
         return _read_geojson(text, path.name)
@@ -180,33 +194,83 @@ def _read(path: Path, table: str | None, crs: CRS | None) -> _Table:
 _FORMATS: Final = "Export it as GeoJSON, CSV, GeoPackage or Shapefile (zipped)."
 
 
-def _zipped_shapefile(path: Path) -> str:
+_SHAPEFILE: Final = b"\x00\x00\x27\x0a"
+_PARTS: Final = (".shp", ".shx", ".dbf", ".prj", ".cpg")
+_PASSIVE: Final = re.compile(
+    r"""\s*CREATE\s+(
+        TABLE\b | (UNIQUE\s+)?INDEX\b | TRIGGER\b
+        | VIRTUAL\s+TABLE\s+("([^"]|"")+"|\w+)\s+USING\s+rtree\s*\(
+        | VIEW\s+"?(st_spatial_ref_sys|st_geometry_columns)\b
+    )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""What a GeoPackage's schema may say: tables, their indexes, and two views of the standard's own."""
+
+
+def _refuse_what_acts(path: Path) -> None:
+    """A GeoPackage is a database, and whoever reads it runs what stands in its schema. SpatiaLite, which GDAL
+    brings along, has virtual tables that read any file of this computer, and a view may never end."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as opened:
+            schema = opened.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    except sqlite3.Error as error:
+        raise LayerFileError(
+            "damaged", "file", f"The GeoPackage cannot be read ({error}).", "Export it again."
+        ) from error
+    for name, sql in schema:
+        if not _PASSIVE.match(str(sql)):
+            raise LayerFileError(
+                "not-plain",
+                "file",
+                f"{str(name)[:64]!r} in the GeoPackage is no table but a view or a virtual table.",
+                "Export the layer alone, into a new GeoPackage.",
+            )
+
+
+def _unzipped_shapefile(path: Path, folder: Path) -> Path:
+    """The Shapefile that lies zipped in the file, in `folder`. GDAL would look into the archive itself, but
+    goes by a file's ending there, and would take whatever is called .shp for what its contents say: also for
+    a description (VRT) of any other file or address."""
     try:
         with zipfile.ZipFile(path) as packed:
             inside = packed.infolist()
-    except zipfile.BadZipFile as error:
-        raise LayerFileError("damaged", "file", f"{path.name} is damaged.", "Send it again.") from error
-    shapes = [one.filename for one in inside if one.filename.lower().endswith(".shp")]
-    if not shapes:
-        raise LayerFileError("unknown-format", "file", f"{path.name} holds no Shapefile.", _FORMATS)
-    if sum(one.file_size for one in inside) > FILE_BYTES_MAX:
+            shapes = [one.filename for one in inside if one.filename.lower().endswith(".shp")]
+            if not shapes:
+                raise LayerFileError("unknown-format", "file", f"{path.name} holds no Shapefile.", _FORMATS)
+            if sum(one.file_size for one in inside) > FILE_BYTES_MAX:
+                raise LayerFileError(
+                    "file-too-large",
+                    "file",
+                    f"{path.name} unpacks to more than {FILE_BYTES_MAX / 1e6:.0f} MB.",
+                    "Export only this layer, and only this city.",
+                )
+            if len(shapes) > 1:
+                raise LayerFileError(
+                    "several-tables",
+                    "table",
+                    f"{path.name} holds several Shapefiles: {', '.join(sorted(shapes))}.",
+                    "Zip one of them with its .dbf, .shx and .prj.",
+                )
+            stem = shapes[0][: -len(".shp")].lower()
+            for one in inside:
+                ending = one.filename.lower().removeprefix(stem)
+                if ending in _PARTS:
+                    with packed.open(one) as source, (folder / f"layer{ending}").open("wb") as target:
+                        shutil.copyfileobj(source, target)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise LayerFileError(
-            "file-too-large",
-            "file",
-            f"{path.name} unpacks to more than {FILE_BYTES_MAX / 1e6:.0f} MB.",
-            "Export only this layer, and only this city.",
-        )
-    if len(shapes) > 1:
-        raise LayerFileError(
-            "several-tables",
-            "table",
-            f"{path.name} holds several Shapefiles: {', '.join(sorted(shapes))}.",
-            "Zip one of them with its .dbf, .shx and .prj.",
-        )
-    return f"/vsizip/{path}/{shapes[0]}"
+            "damaged", "file", f"{path.name} is damaged, or has a password.", "Send it again."
+        ) from error
+    shape = folder / "layer.shp"
+    with shape.open("rb") as file:
+        if file.read(len(_SHAPEFILE)) != _SHAPEFILE:
+            raise LayerFileError(
+                "unknown-format", "file", f"{shapes[0]} in {path.name} is no Shapefile.", _FORMATS
+            )
+    return shape
 
 
-def _read_by_gdal(path: Path | str, kind: str, table: str | None) -> _Table:
+def _read_by_gdal(path: Path, kind: str, table: str | None) -> _Table:
     import pyogrio
     from pyogrio.errors import DataLayerError, DataSourceError, FieldError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,24 @@ def test_a_geopackage_in_the_countrys_grid_comes_over_the_network(
     assert (lon, lat) == pytest.approx((24.9414, 60.1712), abs=1e-6)
     # Nothing of the file stays behind.
     assert not list(embedded_room.core.config.var.glob(".upload-*"))
+
+
+def test_a_zipped_shapefile_comes_over_the_network(embedded_room: Room, tmp_path: Path) -> None:
+    pyogrio.raw.write(
+        tmp_path / "a.shp",
+        geometry=shapely.to_wkb(np.array([shapely.Point(24.9414, 60.1712)], dtype=object)),
+        field_data=[np.array(["P-1"], dtype=object)],
+        fields=["cod"],
+        crs="EPSG:4326",
+        geometry_type="Point",
+    )
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        for part in tmp_path.glob("a.[!z]*"):
+            packed.write(part, part.name)
+    body = (tmp_path / "a.zip").read_bytes()
+    done = send(embedded_room.desk("admin"), "/layers/pumps/import?ref=cod", body, "application/zip")
+    assert done.status_code == 200, done.text
+    assert "P-1" in features(embedded_room, "pumps", "operator")
 
 
 @pytest.mark.parametrize(

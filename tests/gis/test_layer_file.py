@@ -320,9 +320,55 @@ def test_a_shapefile_is_read_alone_and_zipped(tmp_path: Path) -> None:
         reading = read_file(file, BRASOV)
         assert places(reading) == [SPOT]
         assert (reading.features[0].name, reading.kind) == ("Pompă", "Shapefile")
+    # Over the network a file has no name.
+    nameless = shutil.copy(packed, tmp_path / "upload")
+    assert places(read_file(Path(nameless), BRASOV)) == [SPOT]
+    alone = refused(Path(shutil.copy(folder / "puncte.shp", tmp_path / "upload")))
+    assert (alone.code, "Zip it" in alone.remedy) == ("incomplete", True)
     with zipfile.ZipFile(tmp_path / "book.xlsx", "w") as archive:
         archive.writestr("xl/workbook.xml", "<workbook/>")
     assert refused(tmp_path / "book.xlsx").code == "unknown-format"
+
+
+def test_what_is_called_a_shapefile_and_points_elsewhere_is_not_followed(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.csv"
+    secret.write_text(f"id,lon,lat,word\n1,{SPOT[0]},{SPOT[1]},hush\n")
+    pointer = (
+        f'<OGRVRTDataSource><OGRVRTLayer name="a"><SrcDataSource>{secret}</SrcDataSource>'
+        "<SrcLayer>secret</SrcLayer><GeometryType>wkbPoint</GeometryType>"
+        '<GeometryField encoding="PointFromColumns" x="lon" y="lat"/></OGRVRTLayer></OGRVRTDataSource>'
+    )
+    packed = tmp_path / "a.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.shp", pointer)
+    assert refused(packed).code == "unknown-format"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("../../a.shp", pointer)
+    assert refused(packed).code == "unknown-format"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE VIRTUAL TABLE acts USING VirtualText('{secret}', 'UTF-8', 0)",
+        "CREATE VIRTUAL TABLE acts/**/USING/**/VirtualText('{secret}')-- USING rtree(",
+        "CREATE VIEW acts AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c",
+    ],
+)
+def test_a_geopackage_that_would_act_when_it_is_read_is_refused(tmp_path: Path, sql: str) -> None:
+    file = geopackage(tmp_path / "a.gpkg", [SPOT], "EPSG:4326", ref=["h"])
+    assert refused(file, table="none").code == "unknown-table", "without the trap it is looked into"
+    with sqlite3.connect(file) as database:
+        database.execute("PRAGMA writable_schema = ON")
+        database.execute(
+            "INSERT INTO sqlite_master (type, name, tbl_name, rootpage, sql)"
+            " VALUES (?, 'acts', 'acts', 0, ?)",
+            ("view" if "VIEW" in sql else "table", sql.replace("{secret}", "/etc/passwd")),
+        )
+    database.close()
+    told = refused(file)
+    assert (told.code, told.field) == ("not-plain", "file")
+    assert "acts" in told.message
 
 
 def test_a_damaged_geopackage_and_another_database_are_refused(tmp_path: Path) -> None:
