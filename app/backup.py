@@ -566,6 +566,21 @@ def _refuse_unless_empty(config: Config) -> None:
                             f" {table.name} has rows",
                             "Name an empty folder or database with --into. Nothing was changed.",
                         )
+            if path is not None:
+                _refuse_while_open(Path(path))
+
+
+def _refuse_while_open(path: Path) -> None:
+    """A web part or a keeper that was started by itself takes no lock on the folder, and would go on in the
+    file that is replaced under it: whatever it then acknowledges would be nowhere."""
+    try:
+        # SQLite does this only for whoever is alone.
+        with closing(sqlite3.connect(path, timeout=2)) as alone:
+            alone.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.OperationalError as error:
+        raise Trouble(
+            f"{path} is in use ({error})", "Stop everything that runs on it, and restore again."
+        ) from None
 
 
 def _make_ready(

@@ -11,6 +11,7 @@ import subprocess
 import tarfile
 import threading
 import uuid
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -177,6 +178,13 @@ def test_a_sealed_backup_holds_nothing_readable_and_opens_with_its_passphrase_al
     assert backup.restore(emptied("sqlite"), file, PASSPHRASE, say=quiet).open_incidents == 2
 
 
+def unpacks_to(raw: bytes) -> bytes | None:
+    try:
+        return gzip.decompress(raw)
+    except (OSError, EOFError, zlib.error):
+        return None
+
+
 @pytest.mark.parametrize("sealed", [None, PASSPHRASE])
 def test_a_backup_that_was_cut_or_altered_is_refused_and_nothing_is_put_in_place(
     room: Room, shelf: Path, emptied: Callable[[str], Config], sealed: str | None, random: SeededRandom
@@ -189,6 +197,8 @@ def test_a_backup_that_was_cut_or_altered_is_refused_and_nothing_is_put_in_place
         at = random.randrange(40, len(whole))
         broken.append(whole[:at] + bytes([whole[at] ^ 0x20]) + whole[at + 1 :])
     for raw in broken:
+        if sealed is None and unpacks_to(raw) == unpacks_to(whole):
+            continue  # A zero may be packed as a repetition of any of the zeros before it.
         file.write_bytes(raw)
         with pytest.raises(Trouble):
             backup.restore(config, file, sealed, say=quiet)
@@ -239,6 +249,20 @@ def test_a_backup_of_a_newer_program_is_refused_with_the_remedy(
 
 
 # ---- what it refuses
+
+
+def test_an_empty_node_that_runs_is_not_replaced_under_its_own_feet(
+    room: Room, shelf: Path, emptied: Callable[[str], Config]
+) -> None:
+    file, _ = backup.make(room.core.config, shelf, None, say=quiet)
+    config = emptied("sqlite")
+    running = open_core(config)
+    try:
+        with pytest.raises(Trouble, match="is in use"):
+            backup.restore(config, file, None, say=quiet)
+    finally:
+        running.close()
+    assert backup.restore(config, file, None, say=quiet).units == 1
 
 
 def test_a_log_that_is_there_is_never_touched(room: Room, shelf: Path) -> None:
