@@ -17,7 +17,8 @@ from flask import Flask, Response, jsonify
 
 from app import trace
 from app.api import doors
-from app.core import Core, NotYet, try_core
+from app.core import NotYet, try_core
+from app.database import UNREACHABLE
 from app.migrations import SchemaError
 from app.up import Waiting
 from app.web_app import build, heed_the_end, pages
@@ -35,17 +36,22 @@ def open_doors(config: Config) -> WSGIApplication:
     trace.set_up(config, "web")
     heed_the_end()
     try:
-        return build(config, _open(config))
+        return _open(config)
     except NotYet as why:
         return Doorway(config, why)
 
 
-def _open(config: Config) -> Core:
+def _open(config: Config) -> Flask:
     try:
-        return try_core(config)
+        core = try_core(config)
     except SchemaError as error:
         # Ending here would show people a browser's error page, and machines a closed port.
         raise NotYet("database-version", f"{error}. Remedy: {error.remedy}") from error
+    try:
+        return build(config, core)
+    except UNREACHABLE as error:
+        core.close()
+        raise NotYet("storage-unavailable", "the database went away again while it was opened") from error
 
 
 class Doorway:
@@ -66,7 +72,7 @@ class Doorway:
         while True:
             time.sleep(EVERY_S)
             try:
-                core = _open(self._config)
+                app = _open(self._config)
             except NotYet as why:
                 self._why = why
                 self._waiting.because(str(why))
@@ -74,7 +80,7 @@ class Doorway:
                 log.exception("the application cannot be opened")
             else:
                 self._waiting.over()
-                self._app = build(self._config, core)
+                self._app = app
                 return
 
     def _closed(self) -> Flask:

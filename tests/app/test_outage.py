@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 import requests
+from flask import Flask
+from sqlalchemy.exc import OperationalError
 
-from app import up
+from app import doorway, up
+from app.core import NotYet
 from app.up import wait_until
 from tests.app.board import FarConsole, Remote, far_console
-from tests.app.control_room import RAILWAY_STATION
+from tests.app.control_room import RAILWAY_STATION, Room
 
 if TYPE_CHECKING:
     from tests.conftest import PostgreSQL, Server
@@ -247,6 +250,31 @@ def test_up_waits_for_the_database_in_one_line(monkeypatch: pytest.MonkeyPatch) 
 
 
 # ---- in the middle of dispatching
+
+
+def test_a_database_that_goes_away_again_at_the_last_moment_is_waited_for_too(
+    embedded_room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a database that answers, and is gone when the application wants its first rows
+    closed: list[bool] = []
+    went_away = iter([OperationalError("SELECT", None, Exception("gone"))] * 2)
+
+    class Opened:
+        def close(self) -> None:
+            closed.append(True)
+
+    def build(*_: Any) -> Flask:
+        if error := next(went_away, None):
+            raise error
+        return Flask("open")
+
+    monkeypatch.setattr(doorway, "try_core", lambda config: Opened())
+    monkeypatch.setattr(doorway, "build", build)
+    monkeypatch.setattr(doorway, "EVERY_S", 0.01)
+    # then the doors open once it is back, and nothing of the attempts stays
+    door = doorway.Doorway(embedded_room.core.config, NotYet("storage-unavailable", "away"))
+    assert wait_until(lambda: getattr(door, "_app").name == "open", 10)  # noqa: B009
+    assert len(closed) == 2
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["stopped", "crashed"])
