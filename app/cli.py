@@ -126,6 +126,7 @@ def run_city_import(config: Config, given: Namespace) -> None:
             except city.CityError:
                 pass
         tiles = Path(given.tiles) if given.tiles else None
+        keep_city_in_use(config)
         info = city.import_city(source, cities, name, said_once(), tiles=tiles)
     except city.CityError as error:
         raise Trouble(error.message, error.remedy) from None
@@ -157,6 +158,7 @@ def run_city_get(config: Config, given: Namespace) -> None:
         folder = config.var / "extracts"
         file = extracts.download(extract, folder, received, mirror=config.extracts_url)
         name = given.as_name or extract.name.rpartition("/")[2]
+        keep_city_in_use(config)
         info = city.import_city(file, config.var / "cities", name, said_once())
     except city.CityError as error:
         raise Trouble(error.message, error.remedy) from None
@@ -168,6 +170,20 @@ def run_city_get(config: Config, given: Namespace) -> None:
     for left in (file, file.with_name(f"{file.name}.json")):
         left.unlink(missing_ok=True)
     tell_imported(config, info)
+
+
+def keep_city_in_use(config: Config) -> None:
+    """Make the city in use a choice, where so far it is only the first by name.
+
+    A city that is imported beside it and sorts before it must not take its place on consoles at work.
+    """
+    from app.core import choose_city
+    from gis.city import CityError
+
+    if not config.city and (used := up.city_folder(config)) is not None:
+        # One that cannot be used holds nobody's place.
+        with contextlib.suppress(CityError):
+            choose_city(config, used.name)
 
 
 def tell_imported(config: Config, info: CityInfo) -> None:

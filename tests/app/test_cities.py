@@ -367,6 +367,17 @@ def test_a_city_is_downloaded_imported_and_stays_beside_the_one_in_use(
     assert list((var / "extracts").iterdir()) == []
 
 
+def test_a_city_that_comes_first_by_name_leaves_the_one_in_use_alone(straja: Run, var: Path) -> None:
+    # given that nobody chose, and brasov is at work
+    assert in_use(var) == "brasov"
+    # when a city is imported whose name sorts before it
+    code, out, _ = straja("city", "import", "helsinki", "--name", "Arad")
+    assert code == 0
+    # then the consoles stay where they are until somebody says otherwise
+    assert "brasov stays in use; `./straja city use Arad` changes that" in out.splitlines()
+    assert in_use(var) == "brasov"
+
+
 def test_getting_fails_in_one_line_and_a_remedy(straja: Run, var: Path, mirror: str) -> None:
     for words, settings, message in (
         (("city", "get", "porto"), {"STRAJA_EXTRACTS_URL": mirror}, "has no such extract any more (404)"),
@@ -383,7 +394,9 @@ def test_getting_fails_in_one_line_and_a_remedy(straja: Run, var: Path, mirror: 
         assert code == 2, words
         assert message in errors
         assert "Traceback" not in errors
-    assert sorted(p.name for p in (var / "cities").iterdir()) == ["brasov", "sibiu"]
+    # nothing is left but the choice, which was made before the import that failed
+    assert sorted(p.name for p in (var / "cities").iterdir()) == [".in-use", "brasov", "sibiu"]
+    assert in_use(var) == "brasov"
 
 
 def test_the_commands_answer_without_a_database_or_a_console(tmp_path: Path) -> None:

@@ -788,6 +788,11 @@ def test_a_click_on_the_map_says_where(sit: SitDown) -> None:
     assert box
     ana.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(ana.see("call-pin")).to_be_visible()
+    # the pin stands where the click was
+    pin = ana.see("call-pin").bounding_box()
+    assert pin
+    assert abs(pin["x"] + pin["width"] / 2 - box["x"] - box["width"] / 2) < 3
+    assert abs(pin["y"] + pin["height"] - box["y"] - box["height"] / 2) < 3
     expect(ana.see("call-address")).not_to_have_value("")
     # and the words for the place come from the city's own addresses
     expect(ana.see("call-address")).to_have_value(re.compile(r"[A-Za-z]{4}"))

@@ -13,7 +13,7 @@ span-days = { $n } { $n ->
 reason-fills = brings { $capabilities }
 reason-nearest = { $rank ->
     [1] soonest there
-   *[other] number { $rank } by arrival
+   *[other] number { $rank } to get there
 }
 reason-fix-age = position { $age_s } old
 reason-stale-fix = position already { $age_s } old
