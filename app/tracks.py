@@ -5,9 +5,10 @@ every quarter of a second, so that it is on disk within one second. Other proces
 database follow by `rev`, a number that grows with every change of a last fix.
 
 History is thinned twice, each time within a stated error: of a unit that stands still only the first fix,
-the last and one a minute are written; and what is older than a day is reduced to the fixes between which a
-straight line at even speed tells the rest (top-down time-ratio, Meratnia and de By, EDBT 2004). Fixes of
-units on an incident stay as they were written. `tend` does the second part and drops what is too old.
+the last and one a minute are written (and those beside a late fix that says otherwise); and what is older
+than a day is reduced to the fixes between which a straight line at even speed tells the rest (top-down
+time-ratio, Meratnia and de By, EDBT 2004). Fixes of units on an incident stay as they were written. `tend`
+does the second part and drops what is too old.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import math
 import sqlite3
 import struct
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -52,7 +54,10 @@ STAND_M = 5.0
 HEARTBEAT_US = 60_000_000
 """How often the fix of a unit that stands still is written all the same."""
 ERROR_M = 2 * STAND_M
-"""How far at most a reported position lies from the line, in time, between the fixes that were written."""
+"""How far at most a reported position lies from the line, in time, between the fixes that were written; what
+`Tracks.trail` says of late fixes is its limit."""
+LEFT_OUT_MAX = 32
+"""So many of a unit's fixes that were not written are remembered, for a late one that belongs between."""
 FULL_HOURS = 24.0
 """How long history stays as it was written."""
 COARSE_M = 15.0
@@ -175,6 +180,7 @@ class _Stand(NamedTuple):
     lon: float
     lat: float
     since_us: int
+    """From here to the last fix every fix in the history lies near."""
     written_us: int
     source: str
 
@@ -253,6 +259,8 @@ class Tracks:
         self._stands: list[_Stand | None] = []
         self._held: list[StoredFix | None] = []
         """The newest fix of a unit that stands still, while it is not in the history."""
+        self._left_out: list[deque[StoredFix] | None] = []
+        """The fixes that came last of those that are not in the history, by unit, in no order of time."""
         self._moved: set[int] = set()
         """Whose last fix is newer than its row in the arrays: each is copied once, however often it moved."""
         self._rows: NDArray[np.void] = np.array([_NOWHERE] * 64, dtype=_ROW)
@@ -420,11 +428,7 @@ class Tracks:
         stands_still = stand is not None and _is_near(stand, new)
         kept = self._history
         if not moves:
-            # Within a stop that is told already, an older fix adds nothing.
-            last = self._last[n]
-            if stand is not None and last is not None:
-                kept = kept and not (stands_still and stand.since_us <= new.observed_us <= last.observed_us)
-            if kept:
+            if kept and self._bends(n, new, since_s, evidence):
                 self._pending.append(_Pending(since_s, False, True, evidence, new))
             return
         if kept:
@@ -436,10 +440,39 @@ class Tracks:
                 self._stands[n] = stand._replace(written_us=new.observed_us)
             else:
                 self._held[n] = new
+                self._leave_out(n, new)
                 kept = False
         self._last[n] = new
         self._moved.add(n)
         self._pending.append(_Pending(since_s, True, kept, evidence, new))
+
+    def _bends(self, n: int, new: StoredFix, since_s: float, evidence: bool) -> bool:
+        """Whether a late fix belongs into the history. The line then runs through it, so those left out on
+        both sides of it are written too: it would run far past them."""
+        stand, last = self._stands[n], self._last[n]
+        if stand is not None and last is not None and stand.since_us <= new.observed_us <= last.observed_us:
+            if _is_near(stand, new):
+                # Within a stop that is told already, an older fix adds nothing.
+                self._leave_out(n, new)
+                return False
+            if _off_m(stand, new) <= STAND_M:
+                return True
+            self._stands[n] = stand._replace(since_us=last.observed_us)
+        left_out = self._left_out[n]
+        if left_out:
+            at_us = new.observed_us
+            before_us = max((fix.observed_us for fix in left_out if fix.observed_us < at_us), default=at_us)
+            after_us = min((fix.observed_us for fix in left_out if fix.observed_us > at_us), default=at_us)
+            for fix in [fix for fix in left_out if before_us <= fix.observed_us <= after_us]:
+                left_out.remove(fix)
+                self._pending.append(_Pending(since_s, False, True, evidence, fix))
+        return True
+
+    def _leave_out(self, n: int, new: StoredFix) -> None:
+        left_out = self._left_out[n]
+        if left_out is None:
+            left_out = self._left_out[n] = deque(maxlen=LEFT_OUT_MAX)
+        left_out.append(new)
 
     def _release(self, n: int, since_s: float, evidence: bool) -> None:
         """The stop is over: its last fix says how long it was."""
@@ -518,6 +551,7 @@ class Tracks:
             self._last.append(None)
             self._stands.append(None)
             self._held.append(None)
+            self._left_out.append(None)
         return n
 
     def units(self) -> list[str]:
@@ -558,6 +592,12 @@ class Tracks:
 
         A straight line at even speed between two of them tells where the unit was in between: within ERROR_M
         of what it reported, and within ERROR_M + COARSE_M where history is older than a day.
+
+        Not so beside a fix that came late: it is drawn where it was reported, and what was left out around
+        it is written with it only if this process took it and it is among the LEFT_OUT_MAX last left out of
+        that unit. Beside one that came later than that, by way of another process, or for a time that was
+        thinned out already, a unit may have been anywhere between the line and the neighbouring fixes: who
+        must tell such fixes apart compares `received_us` with `observed_us`.
         """
         columns = [fix_table.c[name] for name in _COLUMNS]
         at, source = fix_table.c.observed_at, fix_table.c.source
@@ -823,10 +863,12 @@ def essential(
 
 
 def _is_near(stand: _Stand, new: StoredFix) -> bool:
-    if new.source != stand.source:
-        return False
+    return new.source == stand.source and _off_m(stand, new) <= STAND_M
+
+
+def _off_m(stand: _Stand, new: StoredFix) -> float:
     x_deg = (new.lon - stand.lon) * math.cos(math.radians(stand.lat))
-    return math.hypot(x_deg, new.lat - stand.lat) * math.pi / 180 * EARTH_RADIUS_M <= STAND_M
+    return math.hypot(x_deg, new.lat - stand.lat) * math.pi / 180 * EARTH_RADIUS_M
 
 
 _COLUMNS = (

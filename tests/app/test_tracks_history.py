@@ -213,6 +213,65 @@ def test_whatever_a_unit_drives_history_tells_where_it_was_within_the_stated_err
     assert rows(engine) < len(told)
 
 
+def test_a_late_fix_from_far_away_does_not_carry_what_was_left_out_with_it(
+    begin: Begin, clock: FakeClock
+) -> None:
+    """Given a radio that tells every 5 s that its unit stands, when a phone then delivers a fix from the
+    middle of it, 550 m away, then no report of the radio lies off the trail; nor does one that comes later
+    still, for a moment beside that fix."""
+    tracks = begin()
+    began_us = clock.now_us()
+    radio = [Fix("F21", *east(i % 3), began_us + i * 5 * S) for i in range(12) if i != 6]
+    clock.advance(60)
+    for fix in radio:
+        tracks.accept([fix], "radio", clock.now_us())
+    phone = Fix("F21", *east(550), began_us + 27 * S)
+    assert tracks.accept([phone], "phone", clock.now_us()).late == 1
+    tracks.step()
+    trail = whole(tracks)
+    assert [(fix.observed_us - began_us) // S for fix in trail] == [0, 25, 27, 35, 55]
+    assert errors_m([*radio, phone], trail).max() <= ERROR_M
+    later = Fix("F21", *east(2), began_us + 30 * S)
+    tracks.accept([later], "radio", clock.now_us())
+    tracks.step()
+    assert errors_m([*radio, phone, later], whole(tracks)).max() <= ERROR_M
+
+
+def test_late_fixes_of_a_phone_and_of_the_radio_itself_keep_history_within_the_stated_error(
+    begin: Begin, engine: Engine, clock: FakeClock, random: SeededRandom
+) -> None:
+    """Given a shift whose radio now and then delivers a fix late, beside a phone that is always late and now
+    and then half a kilometre off, both within what a process remembers."""
+    tracks = begin()
+    shift = patrol(random, clock.now_us(), 2000)
+    clock.advance(2000)
+    delayed: list[tuple[int, Fix, str]] = []
+    told = list(shift)
+    for i, fix in enumerate(shift):
+        if random.random() < 0.05:
+            delayed.append((i + random.choice([1, 3, 8, 20]), fix, "radio"))
+        else:
+            tracks.accept([fix], "radio", clock.now_us())
+        if random.random() < 0.03:
+            off_m = random.choice([0, 3, 60, 550])
+            lon, lat = east(off_m)
+            late = fix._replace(lon=fix.lon + lon - LON, lat=lat - LAT + fix.lat)
+            late = late._replace(observed_us=fix.observed_us + S // 2)
+            told.append(late)
+            delayed.append((i + random.choice([2, 5, 10, 20]), late, "phone"))
+        for one in [one for one in delayed if one[0] <= i]:
+            delayed.remove(one)
+            tracks.accept([one[1]], one[2], clock.now_us())
+        if random.random() < 0.1:
+            tracks.step()
+    for _, fix, source in delayed:
+        tracks.accept([fix], source, clock.now_us())
+    tracks.step()
+    told.sort(key=lambda fix: fix.observed_us)
+    assert errors_m(told, whole(tracks)).max() <= ERROR_M
+    assert rows(engine) < len(told)
+
+
 def test_after_a_day_history_is_reduced_within_the_stated_error_and_stops_stay_exact(
     begin: Begin, engine: Engine, clock: FakeClock, random: SeededRandom
 ) -> None:
