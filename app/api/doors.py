@@ -309,6 +309,17 @@ def wrong(field: str, code: str, detail: str, **extra: Any) -> Problem:
     return Problem(422, code, detail, errors=[{"field": field, "message": detail}], **extra)
 
 
+_NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", re.ASCII)
+
+
+def parse_number(text: str) -> float:
+    """The number written so. ValueError for everything else that Python itself reads as one: 6_0, nan, and
+    digits of other scripts."""
+    if not _NUMBER.fullmatch(text):
+        raise ValueError("not a number")
+    return float(text)
+
+
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[-+]\d\d:\d\d)", re.ASCII)
 TIME_REACH_S = 7 * 86_400
 """How far from now a time in a request may lie: beyond it some clock or program is wrong."""

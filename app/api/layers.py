@@ -22,7 +22,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy.orm import Session
 
 from app.api import shapes
-from app.api.doors import Problem, Strict, blueprint, core, require, wrong
+from app.api.doors import Problem, Strict, blueprint, core, parse_number, require, wrong
 from app.layers import Order, import_apart
 from app.native import offload, original
 from app.rows import rfc3339
@@ -62,7 +62,7 @@ class BoxQuery(Strict):
 def read_box(text: str) -> Box:
     """The box written as west,south,east,north. Raises PydanticCustomError where it is none."""
     try:
-        west, south, east, north = (float(part) for part in text.split(","))
+        west, south, east, north = (parse_number(part) for part in text.split(","))
     except ValueError:
         raise PydanticCustomError("box_numbers", "must be four numbers: west,south,east,north") from None
     if not is_position(west, south) or not is_position(east, north):

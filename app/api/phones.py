@@ -6,9 +6,9 @@ as the password of HTTP's basic authentication. It must be bound to a unit, and 
 itself, it moves that unit alone.
 
 Both apps keep a position until they are answered 2xx, and send nothing else before: one that can never be
-taken (of last week, outside the earth) is therefore answered 200 and left out, and only what somebody can put
-right (a wrong token, a unit that is not registered, a full queue here) is an error. Formats:
-https://www.traccar.org/osmand/ and https://owntracks.org/booklet/tech/http/; docs/phones.md.
+taken (of last week, outside the earth, at a time that is none) is therefore answered 200 and left out. Only
+what somebody can put right (a wrong token, a unit that is not registered, a full queue here) is an error.
+Formats: https://www.traccar.org/osmand/ and https://owntracks.org/booklet/tech/http/; docs/phones.md.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from flask_openapi3 import Tag
 
 from app import demo, trace
 from app.api import shapes
-from app.api.doors import Problem, bearer, blueprint, core, require_role, wrong
+from app.api.doors import Problem, bearer, blueprint, core, parse_number, require_role, wrong
 from app.api.units import POSITIONS_MAX, barred_from
 from app.tracks import Fix
 from dispatch.commands import Actor
@@ -40,6 +40,17 @@ AHEAD_MOST_US = 600_000_000
 _AHEAD_BELIEVED_US = 60_000_000
 _PHONES_MAX = 10_000
 _UNSIGNED_PLUS = re.compile(r" (\d\d:?\d\d)$")
+
+
+class NeverRight(Exception):
+    """A position that stays wrong however often it is sent. `code` as in a Refusal."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+    def as_refused(self, index: int) -> dict[str, Any]:
+        return {"index": index, "code": self.code, "detail": str(self)}
 
 
 class Clocks:
@@ -178,8 +189,20 @@ def _osmand() -> Response:
     if len(named) > 1:
         raise wrong("id", "invalid", "The positions of one request are those of one device.")
     who_asks, unit = enter(header or password or next(iter(named), None))
-    fixes = [fix for i, row in enumerate(given) if (fix := _osmand_fix(row, unit)) is not None]
-    receipt = take(who_asks, fixes)
+    fixes: dict[int, Fix] = {}
+    refused = []
+    for i, row in enumerate(given):
+        try:
+            fix = _osmand_fix(row, unit)
+        except NeverRight as fault:
+            refused.append(fault.as_refused(i))
+            continue
+        if fix is not None:
+            fixes[i] = fix
+    receipt = take(who_asks, list(fixes.values()))
+    row_of = list(fixes)
+    refused += [{**one, "index": row_of[one["index"]]} for one in receipt["refused"]]
+    receipt["refused"] = sorted(refused, key=lambda one: one["index"])
     return told(receipt, receipt["refused"])
 
 
@@ -197,9 +220,12 @@ def _osmand_rows() -> list[dict[str, Any]]:
         device = one.get("device_id", one.get("id", one.get("deviceid", request.args.get("id"))))
         location = one.get("location")
         if isinstance(location, dict | list):
-            rows += [{"id": device, **_sdk_row(each)} for each in _listed(location)]
+            # An empty list is a sign of life, and the token in it counts.
+            rows += [{"id": device, **_sdk_row(each)} for each in _listed(location)] or [{"id": device}]
         else:
             rows.append({**one, "id": device})
+    if not rows:
+        rows.append({"id": request.args.get("id")})
     if len(rows) > POSITIONS_MAX:
         raise Problem(413, "too-many-positions", f"{len(rows)} positions; {POSITIONS_MAX} are the most.")
     for row in rows:
@@ -233,22 +259,23 @@ def _sdk_row(location: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _osmand_fix(row: Mapping[str, Any], unit: str) -> Fix | None:
-    """None where the phone had no position to tell: it says that it lives, and must be told 200."""
+    """None where the phone had no position to tell: it says that it lives, and must be told 200. Raises
+    NeverRight."""
     lat, lon = row.get("lat"), row.get("lon")
     if isinstance(row.get("location"), str) and lat is None:
         lat, _, lon = row["location"].partition(",")
     if str(row.get("valid", "true")).lower() in ("false", "0") or (lat is None and lon is None):
         return None
-    speed_kn = number(row.get("speed"), "speed")
+    speed_kn = number(row.get("speed"))
     heading = row.get("bearing", row.get("heading"))
     return Fix(
         unit,
         coordinate(lon, "lon"),
         coordinate(lat, "lat"),
         moment_of(row.get("timestamp"), "timestamp"),
-        number(row.get("mps"), "speed") if speed_kn is None else speed_kn * KNOT_MPS,
-        _known(number(heading, "bearing")),
-        _known(number(row.get("accuracy"), "accuracy")),
+        number(row.get("mps")) if speed_kn is None else speed_kn * KNOT_MPS,
+        _known(number(heading)),
+        _known(number(row.get("accuracy"))),
     )
 
 
@@ -281,16 +308,21 @@ def post_owntracks() -> Response:
     # A ping repeats the last position under the time of the ping, which would make an old one look new.
     if kind != "location" or body.get("t") == "p":
         return told([], [])
-    speed_kmh = number(body.get("vel"), "vel")
-    fix = Fix(
-        unit,
-        coordinate(body.get("lon"), "lon"),
-        coordinate(body.get("lat"), "lat"),
-        moment_of(body.get("tst"), "tst"),
-        None if speed_kmh is None else speed_kmh * KMH_MPS,
-        _known(number(body.get("cog"), "cog")),
-        _known(number(body.get("acc"), "acc")),
-    )
+    speed_kmh = number(body.get("vel"))
+    try:
+        if body.get("tst") in (None, ""):
+            raise NeverRight("bad-time", "tst is missing: a position of unknown age must not look live.")
+        fix = Fix(
+            unit,
+            coordinate(body.get("lon"), "lon"),
+            coordinate(body.get("lat"), "lat"),
+            moment_of(body["tst"], "tst"),
+            None if speed_kmh is None else speed_kmh * KMH_MPS,
+            _known(number(body.get("cog"))),
+            _known(number(body.get("acc"))),
+        )
+    except NeverRight as fault:
+        return told([], [fault.as_refused(0)])
     # The app takes an answer for a list of messages to itself: nothing but an empty one will do.
     return told([], take(who_asks, [fix])["refused"])
 
@@ -306,39 +338,41 @@ def json_body() -> Any:
         raise Problem(400, "bad-request", "The JSON is nested too deeply.") from None
 
 
-def number(value: Any, field: str) -> float | None:
-    """A number, or a text that is one, as queries have it. Raises Problem naming the field."""
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise wrong(field, "invalid", f"{field} is not a number.")
+def number(value: Any) -> float | None:
+    """A number, or a text that is one, as queries have it; None for anything else: a speed, heading or
+    accuracy that cannot be read is left out, and the position kept."""
     try:
-        return float(value)
+        if isinstance(value, str):
+            return parse_number(value)
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
     except (ValueError, OverflowError):
-        raise wrong(field, "invalid", f"{field} is not a number.") from None
+        return None
 
 
 def coordinate(value: Any, field: str) -> float:
-    found = number(value, field)
+    """Degrees. Raises NeverRight naming the field."""
+    found = number(value)
     if found is None:
-        raise wrong(field, "invalid", f"{field} is missing.")
+        raise NeverRight("bad-coordinates", f"{field} is missing or not a number.")
     return found
 
 
 def moment_of(value: Any, field: str) -> int:
     """Microseconds since the epoch of a time in seconds, milliseconds or ISO 8601 (UTC where it names no
-    offset); now, where none is given. Raises Problem naming the field."""
+    offset); now, where none is given. Raises NeverRight naming the field."""
     if value is None or value == "":
         return core().world.clock.now_us()
     text = str(value).strip()
     try:
-        if re.fullmatch(r"[\d.]+", text):
+        if re.fullmatch(r"[\d.]+", text, re.ASCII):
             seconds = float(text)
             return round(seconds * (1e6 if seconds < 2**31 else 1e3))
+        if not text.isascii():
+            raise ValueError("digits of another script")
         # A plus sign that was not written as %2B has come in as a blank.
         moment = datetime.fromisoformat(_UNSIGNED_PLUS.sub(r"+\1", text) if "T" in text else text)
     except (ValueError, OverflowError):
-        raise wrong(field, "bad-time", f"{field} is no time: seconds, milliseconds or ISO 8601.") from None
+        raise NeverRight("bad-time", f"{field} is no time: seconds, milliseconds or ISO 8601.") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return round(moment.timestamp() * 1_000_000)

@@ -96,6 +96,8 @@ def test_what_has_not_changed_is_not_sent_again(shared_room: Room) -> None:
         ("/layers/hydrants?bbox=25,60,24,61", "bbox"),
         ("/layers/hydrants?bbox=24,61,25,60", "bbox"),
         ("/layers/hydrants?bbox=nan,60,25,61", "bbox"),
+        ("/layers/hydrants?bbox=2_4,60,25,61", "bbox"),
+        ("/layers/hydrants?bbox=٢٤,60,25,61", "bbox"),
         ("/layers/hydrants?bbox=24,60,25,91", "bbox"),
         ("/layers/hydrants?limit=0", "limit"),
         ("/layers/hydrants?limit=10001", "limit"),

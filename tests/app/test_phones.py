@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import math
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -177,11 +178,12 @@ def test_no_line_of_the_logs_and_no_answer_holds_a_token(
             phone.traccar(timestamp="x"),
         ]
         answers.append(phone.send(OSMAND, "GET", query_string={"id": phone.token, "lat": 1, "lon": 2}))
-        answers.append(phone.owntracks(_type="location", lat="x", lon=LON))
+        answers.append(phone.owntracks(_type="location", lat="x", lon=LON, tst=seconds(room, 1)))
         # And not when the program itself fails under it
         monkeypatch.setattr(type(room.core.tracks), "accept", lambda *_: 1 / 0)
-        answers += [phone.traccar(), phone.owntracks(_type="location", lat=LAT, lon=LON)]
-    assert [answer.status_code for answer in answers] == [200, 422, 200, 422, 200, 422, 500, 500]
+        answers.append(phone.traccar())
+        answers.append(phone.owntracks(_type="location", lat=LAT, lon=LON, tst=seconds(room, 1)))
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 200, 200, 500, 500]
     written = caplog.text + "".join(answer.text + str(answer.headers) for answer in answers)
     assert "/phones/osmand" in caplog.text
     assert phone.token not in written
@@ -272,22 +274,99 @@ def test_an_empty_message_of_owntracks_is_ignored(embedded_room: Room) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "status", "field"),
+    ("given", "code"),
     [
-        ({"lat": "north"}, 422, "lat"),
-        ({"lon": None}, 422, "lon"),
-        ({"speed": "fast"}, 422, "speed"),
-        ({"bearing": "N"}, 422, "bearing"),
-        ({"accuracy": "good"}, 422, "accuracy"),
-        ({"timestamp": "yesterday"}, 422, "timestamp"),
-        ({"timestamp": "1e400"}, 422, "timestamp"),
-        ({"timestamp": "9" * 400}, 422, "timestamp"),
+        ({"lat": "north"}, "bad-coordinates"),
+        ({"lat": "6_0"}, "bad-coordinates"),
+        ({"lat": "٦٠"}, "bad-coordinates"),
+        ({"lat": "inf"}, "bad-coordinates"),
+        ({"lon": None}, "bad-coordinates"),
+        ({"timestamp": "yesterday"}, "bad-time"),
+        ({"timestamp": "nan"}, "bad-time"),
+        ({"timestamp": "-1"}, "bad-time"),
+        ({"timestamp": "1e400"}, "bad-time"),
+        ({"timestamp": "9" * 400}, "bad-time"),
+        ({"timestamp": "١٧٩٥٤٠٢٧٩٠"}, "bad-time"),
+        ({"timestamp": "1_795_402_790"}, "bad-time"),
     ],
 )
-def test_a_field_that_is_none_is_named(
-    embedded_room: Room, given: dict[str, Any], status: int, field: str
+def test_a_value_that_can_never_be_right_does_not_block_what_waits_behind_it(
+    embedded_room: Room, given: dict[str, Any], code: str
 ) -> None:
-    is_problem(phone_of(embedded_room, embedded_room.unit()).traccar(**given), status, None, field)
+    room = embedded_room
+    unit = room.unit()
+    answer = phone_of(room, unit).traccar(**given)
+    assert (answer.status_code, answer.headers["Straja-Left-Out"]) == (200, code)
+    assert [one["code"] for one in answer.json["refused"]] == [code]
+    assert next(iter(given)) in answer.json["refused"][0]["detail"]
+    assert room.core.tracks.last(unit) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"lat": None}, "bad-coordinates"),
+        ({"lat": True}, "bad-coordinates"),
+        ({"lat": [60]}, "bad-coordinates"),
+        ({"lat": math.nan}, "bad-coordinates"),
+        ({"lon": 10**400}, "bad-coordinates"),
+        ({"tst": -1}, "bad-time"),
+        ({"tst": math.inf}, "bad-time"),
+        ({"tst": math.nan}, "bad-time"),
+        ({"tst": True}, "bad-time"),
+        ({"tst": {}}, "bad-time"),
+        ({"tst": ""}, "bad-time"),
+        ({"tst": None}, "bad-time"),
+    ],
+)
+def test_owntracks_is_told_200_of_a_value_that_can_never_be_right(
+    embedded_room: Room, given: dict[str, Any], code: str
+) -> None:
+    room = embedded_room
+    unit = room.unit()
+    message = {"_type": "location", "lat": LAT, "lon": LON, "tst": seconds(room, 1), **given}
+    answer = phone_of(room, unit).owntracks(**{k: v for k, v in message.items() if v is not None})
+    assert (answer.status_code, answer.json) == (200, [])
+    assert answer.headers["Straja-Left-Out"] == code
+    assert room.core.tracks.last(unit) is None
+
+
+@pytest.mark.parametrize(
+    "given", [{"speed": "fast"}, {"speed": "1_0"}, {"bearing": "N"}, {"accuracy": "good"}]
+)
+def test_a_speed_heading_or_accuracy_that_is_none_does_not_cost_the_position(
+    embedded_room: Room, given: dict[str, Any]
+) -> None:
+    room = embedded_room
+    unit = room.unit()
+    assert phone_of(room, unit).traccar(**given).json["accepted"] == 1
+    told = last(room, unit)
+    assert (told.speed_mps, told.heading_deg, told.accuracy_m) == (None, None, None)
+
+
+def test_of_a_list_each_row_left_out_is_named_by_its_own_place(embedded_room: Room) -> None:
+    room = embedded_room
+    unit = room.unit()
+    phone = phone_of(room, unit)
+    good = {"id": phone.token, "lat": LAT, "lon": LON, "timestamp": seconds(room, 1)}
+    listed = [{"id": phone.token}, {**good, "lat": 91}, {**good, "timestamp": "x"}, good]
+    answer = phone.send(OSMAND, json=listed)
+    assert [(one["index"], one["code"]) for one in answer.json["refused"]] == [
+        (1, "bad-coordinates"),
+        (2, "bad-time"),
+    ]
+    assert answer.json["accepted"] == 1
+
+
+def test_a_list_without_a_position_is_a_sign_of_life_and_its_token_counts(embedded_room: Room) -> None:
+    room = embedded_room
+    phone = phone_of(room, room.unit())
+    for answer in (
+        phone.send(OSMAND, json={"id": phone.token, "location": []}),
+        phone.send(f"{OSMAND}?id={phone.token}", json=[]),
+    ):
+        assert (answer.status_code, answer.json["accepted"]) == (200, 0)
+    is_problem(phone.send(OSMAND, json={"id": "straja_x", "location": []}), 401, "bad-token")
 
 
 def test_bodies_that_no_app_sends(embedded_room: Room) -> None:
@@ -307,8 +386,6 @@ def test_bodies_that_no_app_sends(embedded_room: Room) -> None:
     is_problem(phone.send(url, json=[{"id": phone.token}] * 1001), 413, "too-many-positions")
     is_problem(phone.send(url, json=[{"id": phone.token}, {"id": "straja_b"}]), 422, "invalid", "id")
     is_problem(phone.owntracks(lat=LAT), 422, "invalid", "_type")
-    is_problem(phone.owntracks(_type="location", lon=LON), 422, "invalid", "lat")
-    is_problem(phone.owntracks(_type="location", lat=True, lon=LON), 422, "invalid", "lat")
     is_problem(phone.send(OSMAND, "DELETE"), 405)
 
 
@@ -382,7 +459,8 @@ def test_while_too_much_waits_for_the_disk_the_phone_keeps_its_position(
     phone = phone_of(room, room.unit())
     monkeypatch.setattr(room.core.tracks, "_pending_max", 0)
     is_problem(phone.traccar(), 503, "overloaded")
-    is_problem(phone.owntracks(_type="location", lat=LAT, lon=LON), 503, "overloaded")
+    message = {"_type": "location", "lat": LAT, "lon": LON, "tst": seconds(room, 1)}
+    is_problem(phone.owntracks(**message), 503, "overloaded")
 
 
 # ---- setting a phone up
