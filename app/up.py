@@ -623,7 +623,10 @@ def supervise(
             watcher.numprocesses -= 1
             raise Trouble("the new web part did not become ready; the old one goes on")
         watcher.numprocesses -= 1
-        yield watcher.manage_processes()
+        # The supervisor's own check, once a second, now ends the older one. Asked to do it here as well, both
+        # would take the same process off its list, and the second would fail.
+        while len(watcher.processes) > watcher.numprocesses and not stopping.is_set():
+            yield gen.sleep(0.1)
 
     @gen.coroutine
     def renew() -> Any:
@@ -642,7 +645,7 @@ def supervise(
                     yield watcher._stop()
                     yield watcher._start()
         except Exception as error:  # noqa: BLE001 - the supervisor goes on, whatever it was
-            said = f"failed: {error}"
+            said = f"failed: {error if isinstance(error, Trouble) else repr(error)}"
         finally:
             renewing.clear()
         say("All parts were started anew" if said == "ok" else f"Not all parts were started anew: {said}")

@@ -521,6 +521,7 @@ unit.read                C C C O D C C C
 unit.register            D D - - - - - -
 unit.status              D D D O D - - C
 unit.flag                D D D O D - - C
+unit.trail               D D D O - - - C
 position.report          D D D O D - - C
 custody.grant            D D - - - - - -
 catalogue.read           C C C C C C C C
@@ -528,6 +529,7 @@ address.search           C C C C - C C C
 live.listen              C C C C - C C -
 event.read               D D D - - D D C
 log.verify               C C - - - C C C
+metrics.read             C C - - - C - -
 personal.read            D D D O - - - -
 personal.erase           D - - - - - - C
 conflict.resolve         D D D - - - - -

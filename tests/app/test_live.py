@@ -566,6 +566,16 @@ def test_a_crowd_of_strangers_does_not_keep_the_dispatchers_out(remote: Remote) 
     for line in (*crowd, known):
         line.close(timeout=1)
 
+    # And once the crowd has gone a stranger, who may be about to sign in, is let in again
+    def let_in() -> bool:
+        try:
+            raw_socket(url, None).close(timeout=1)
+        except websocket.WebSocketBadStatusException:
+            return False
+        return True
+
+    assert wait_until(let_in, 15)
+
 
 def test_a_console_that_asks_without_end_is_cut_off(shared_room: Room) -> None:
     room = shared_room

@@ -100,7 +100,7 @@ def test_two_processes_never_show_different_boards_for_more_than_a_second(
     record_property: Callable[[str, object], None],
 ) -> None:
     first, second = (Remote(server.url, station_token) for server in stations)
-    login = {"auth": {"token": station_token}}
+    login = {"auth": {"token": station_token}, "headers": {"Authorization": f"Bearer {station_token}"}}
     turns = iter((first, second) * 10_000)
     # Given a console at each of two processes, and a room that works at both in turn, in random order
     story = Story(lambda method, path, body: next(turns).call(method, path, body), random)
@@ -142,7 +142,7 @@ def watched(url: str, login: dict[str, Any]) -> Iterator[WatchedConsole]:
 def test_a_console_that_comes_back_to_another_process_misses_nothing(
     stations: tuple[Server, Server], station_token: str, random: SeededRandom
 ) -> None:
-    login = {"auth": {"token": station_token}}
+    login = {"auth": {"token": station_token}, "headers": {"Authorization": f"Bearer {station_token}"}}
     story = Story(Remote(stations[0].url, station_token).call, random)
     story.make_units(f"M{random.uuid()[:4]}-")
     with far_console(stations[0].url, **login) as console:
