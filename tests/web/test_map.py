@@ -318,10 +318,10 @@ def test_the_nearest_are_counted_from_the_incident(sit: SitDown) -> None:
     nearest = layer(ana, "hydrants").get_by_test_id("layer-nearest")
     expect(nearest).to_contain_text("de incident")
     nearest.click()
+    distances = layer(ana, "hydrants").locator("ol .dim")
+    expect(distances.nth(2)).to_be_visible()
     metres = [
-        float(re.sub(r"[^\d]", "", words))
-        for words in layer(ana, "hydrants").locator("ol .dim").all_text_contents()
-        if "km" not in words
+        float(re.sub(r"[^\d]", "", words)) for words in distances.all_text_contents() if "km" not in words
     ]
     assert len(metres) >= 3
     assert metres == sorted(metres)
@@ -380,6 +380,23 @@ def test_a_demo_says_so_on_every_screen(sit: SitDown) -> None:
     assert over
     assert under
     assert over["y"] + over["height"] <= under["y"] + 0.5
+
+    # and nothing makes the page longer than the window, not even more incidents than the queue has room for
+    nobody.page.set_viewport_size({"width": 1366, "height": 640})
+    fill = """async () => {
+        const { csrf } = await (await fetch('/api/v1/session')).json();
+        const headers = { 'Content-Type': 'application/json', 'X-CSRF-Token': csrf };
+        const location = { lon: 24.936, lat: 60.1712 };
+        for (let i = 0; i < 12; i++) {
+            const body = JSON.stringify({ id: crypto.randomUUID(), type: 'F05', location });
+            const answer = await fetch('/api/v1/incidents', { method: 'POST', headers, body });
+            if (!answer.ok) throw new Error(await answer.text());
+        }
+    }"""
+    nobody.page.evaluate(fill)
+    rows = nobody.see("queue-row")
+    expect(rows.nth(11)).to_be_attached()
+    expect(rows.last).not_to_be_in_viewport()
     page = "document.documentElement"
     assert nobody.page.evaluate(f"() => {page}.scrollHeight <= {page}.clientHeight")
 
