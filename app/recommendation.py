@@ -29,11 +29,13 @@ from gis.travel import THERE_M, straight_line
 class Recommendation:
     """The plan and what it was made from: fixes as unit -> (lon, lat, observed_us). `waiting_for` are the
     units whose agencies were asked and have not answered; they fill nothing, and the plan is what to do
-    without them."""
+    without them. `road_network` tells the two causes of straight lines apart: False where there is no city,
+    True where none of the units, or not the incident, is near its roads."""
 
     incident: str
     plan: Plan
     travel: str
+    road_network: bool
     waiting_for: tuple[str, ...]
     types: Mapping[str, str]
     fixes: Mapping[str, tuple[float, float, int]]
@@ -52,7 +54,9 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
     waiting_for = tuple(r.unit for r in incident.requests if r.state == "asked")
     types = {unit.id: unit.type for unit in units}
     computed_ms = (time.perf_counter() - started) * 1000
-    return Recommendation(incident.id, plan, travel, waiting_for, types, fixes, computed_ms)
+    return Recommendation(
+        incident.id, plan, travel, core.city is not None, waiting_for, types, fixes, computed_ms
+    )
 
 
 def _if_asked(core: Core, why: WhyNot) -> WhyNot:
@@ -164,6 +168,7 @@ def as_json(result: Recommendation, pack: Pack, words: Words) -> dict[str, Any]:
     return {
         "incident": result.incident,
         "travel": result.travel,
+        "road_network": result.road_network,
         "computed_ms": round(result.computed_ms, 2),
         "complete": plan.complete,
         "missing": plan.missing,

@@ -244,6 +244,7 @@ class RecommendationShape(Shape):
 
     incident: str
     travel: Literal["road", "straight"]
+    road_network: bool
     computed_ms: float
     complete: bool
     missing: dict[str, int]

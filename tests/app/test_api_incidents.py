@@ -994,7 +994,7 @@ def test_without_a_city_the_way_is_a_straight_line_and_says_so(open_another: Cal
     engine = room.unit("SV", at=RAILWAY_STATION)
     incident = room.incident("F05", at=WEST)["id"]
     found = recommended(room, incident)
-    assert found["travel"] == "straight"
+    assert (found["travel"], found["road_network"]) == ("straight", False)
     [row] = found["units"]
     assert (row["unit"], row["travel"]) == (engine, "straight")
     assert "straight line, not by road" in row["why"]
@@ -1002,6 +1002,22 @@ def test_without_a_city_the_way_is_a_straight_line_and_says_so(open_another: Cal
     # Words alone cannot be found without a city, and that is said too
     report = {"id": room.uuid(), "type": "F05", "address": "Kaivokatu 1"}
     is_problem(room.ana.post("/incidents", report), 422, "no-city", "location")
+
+
+def test_units_far_from_the_citys_roads_are_told_apart_from_a_city_without_roads(own_room: Room) -> None:
+    # given a unit that stands in another city
+    room = own_room
+    engine = room.unit("SV", at=(-8.61, 41.15))
+    incident = room.incident("F05", at=WEST)["id"]
+    # then its time is a straight line's, though the road network is there
+    found = recommended(room, incident)
+    assert (found["travel"], found["road_network"]) == ("straight", True)
+    assert [(row["unit"], row["travel"]) for row in found["units"]] == [(engine, "straight")]
+    # and one near by is timed by road
+    near = room.unit("SV", at=RAILWAY_STATION)
+    found = recommended(room, incident)
+    assert (found["travel"], found["road_network"]) == ("road", True)
+    assert [unit["unit"] for unit in found["units"] if unit["travel"] == "road"] == [near]
 
 
 def test_with_no_units_at_all_the_plan_says_what_is_missing(own_room: Room) -> None:

@@ -237,6 +237,8 @@ export interface NotChosen {
 export interface Recommendation {
   incident: string;
   travel: 'road' | 'straight';
+  /** False: there is none at all. True beside `straight`: none of the units, or not the incident, is near it. */
+  road_network: boolean;
   computed_ms: number;
   complete: boolean;
   missing: Record<string, number>;
