@@ -499,7 +499,18 @@ def test_a_crew_in_danger_stands_on_every_board_until_it_is_safe(sit: SitDown) -
     bogdan.page.keyboard.press("Enter")
     bogdan.see("danger-set").click()
 
-    # then it stands on top of Ana's board, whatever she looks at, and is read out
+    # then its flag stands whole in its row, whatever else the row has to say
+    bogdan.page.set_viewport_size({"width": 1366, "height": 768})
+    cell = bogdan.see("unit-row", unit=unit).locator(".status")
+    flag = cell.get_by_test_id("unit-flag")
+    expect(flag).to_be_visible()
+    room, takes = cell.bounding_box(), flag.bounding_box()
+    assert room
+    assert takes
+    assert takes["x"] + takes["width"] <= room["x"] + room["width"] + 0.5
+    assert flag.evaluate("(e) => e.scrollWidth <= e.clientWidth")
+
+    # and it stands on top of Ana's board, whatever she looks at, and is read out
     ana.see("board-filter").fill("nothing is called so")
     row = ana.see("danger-row", unit=unit)
     expect(row).to_contain_text("ECHIPAJ ÎN PERICOL")

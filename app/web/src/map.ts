@@ -12,6 +12,8 @@ setWorkerUrl(workerUrl);
 
 const SOURCE = 'city';
 const WIDEST_ZOOM = 8;
+/** What the attribution and a note above it cover of the map's foot: no unit of the whole city's view is under it. */
+export const FOOT_PX = 72;
 
 /** The map, its camera where it stood before in this city, else over all of it; without tiles it is an empty ground for units and incidents. */
 export function baseMap(
@@ -34,7 +36,7 @@ export function baseMap(
   const map = new MapLibre({
     container,
     style,
-    ...(view?.city === city.name ? { center: [view.lon, view.lat], zoom: view.zoom } : { bounds: city.bbox, fitBoundsOptions: { padding: 8 } }),
+    ...(view?.city === city.name ? { center: [view.lon, view.lat], zoom: view.zoom } : { bounds: city.bbox, fitBoundsOptions: { padding: { top: 8, left: 8, right: 8, bottom: FOOT_PX } } }),
     minZoom: WIDEST_ZOOM,
     maxZoom: 20,
     maxPitch: 0, // the overlay counts on a flat map, and a tilted one misleads about distance
