@@ -293,7 +293,8 @@ def run_city_use(config: Config, given: Namespace) -> None:
     if config.city and config.city != given.name:
         up.say(f"note: STRAJA_CITY is {config.city}, and it wins wherever it is set; unset it there")
     up.say("running web processes follow within seconds; consoles show it when their page is loaded again")
-    up.say(f"{given.name} is the city in use")
+    moves = "; the demo's crews move there at the next start" if config.demo else ""
+    up.say(f"{given.name} is the city in use{moves}")
 
 
 def run_city_remove(config: Config, given: Namespace) -> None:
@@ -398,7 +399,7 @@ def run_layer_import(config: Config, given: Namespace) -> int:
     if given.json:
         up.say(json.dumps(asdict(report), ensure_ascii=False))
     else:
-        tell(report)
+        tell(report, info.name)
     if not report.written and not report.dry_run:
         raise Trouble(
             f"{report.faults_total:,} rows cannot be used; nothing was written",
@@ -407,8 +408,8 @@ def run_layer_import(config: Config, given: Namespace) -> int:
     return 1 if report.dry_run and report.faults_total else 0
 
 
-def tell(report: Report) -> None:
-    """An import's report, in lines; the outcome last."""
+def tell(report: Report, city: str) -> None:
+    """An import's report, in lines; the outcome, with the city it is for, last."""
     for note in report.notes:
         up.say(note)
     for words, total, rows in (
@@ -422,9 +423,13 @@ def tell(report: Report) -> None:
     up.say(
         f"{report.rows:,} rows of {report.format}: {report.features:,} usable, {report.faults_total:,} bad"
     )
+    what = f"{report.layer} of {report.source} in {city}"
+    if not report.written and not report.dry_run:
+        up.say(f"{what}: nothing was written")
+        return
     did = "" if report.written else "would be "
     up.say(
-        f"{report.layer} of {report.source}: {did}{report.added:,} added, {report.changed:,} changed,"
+        f"{what}: {did}{report.added:,} added, {report.changed:,} changed,"
         f" {report.removed:,} removed, {report.unchanged:,} unchanged (before: {report.before:,})"
     )
 

@@ -184,7 +184,7 @@ def import_file(engine: Engine, order: Order) -> Report:
 
     check_names(order.layer, order.source)
     path = Path(order.path)
-    reading = read_file(path, order.box, ref=order.ref, crs=order.crs, table=order.table)
+    reading = read_file(path, order.box, city=order.city, ref=order.ref, crs=order.crs, table=order.table)
     report = Report(
         order.layer,
         order.source,

@@ -113,17 +113,24 @@ class _Table:
 
 
 def read_file(
-    path: Path, box: Box, *, ref: str | None = None, crs: str | None = None, table: str | None = None
+    path: Path,
+    box: Box,
+    *,
+    city: str = "the city",
+    ref: str | None = None,
+    crs: str | None = None,
+    table: str | None = None,
 ) -> Reading:
-    """Read the file at `path` for a city with that box. `ref` names the column that is each row's stable key,
-    `crs` the coordinate system where the file does not (or not rightly) say, `table` one of a GeoPackage's.
+    """Read the file at `path` for a city with that box, called `city` in what is said of it. `ref` names
+    the column that is each row's stable key, `crs` the coordinate system where the file does not (or not
+    rightly) say, `table` one of a GeoPackage's.
 
     Raises LayerFileError.
     """
     found = _read(path, table, _crs(crs) if crs else None)
     reading = Reading(found.kind, len(found.rows) + len(found.faults), notes=found.notes)
     reading.faults += found.faults
-    _place(found, reading, box, _crs(crs) if crs else None)
+    _place(found, reading, box, city, _crs(crs) if crs else None)
     _mend(found, reading)
     key = _key_column(found, reading, ref)
     name = _column(found.columns, _NAMES)
@@ -518,7 +525,7 @@ def _stated(text: str | None, notes: list[str]) -> CRS | None:
         return None
 
 
-def _place(found: _Table, reading: Reading, box: Box, wanted: CRS | None) -> None:
+def _place(found: _Table, reading: Reading, box: Box, city: str, wanted: CRS | None) -> None:
     """Bring every row's geometry into degrees, or set it to None and say why not."""
     for row in found.rows:
         shape = row.geometry
@@ -552,9 +559,9 @@ def _place(found: _Table, reading: Reading, box: Box, wanted: CRS | None) -> Non
     for row, shape, is_in, would_be in zip(rows, straight, inside, would, strict=True):
         row.geometry = shape if is_in else None
         if not is_in:
-            reading.faults.append(_outside(row.number, shape, box, would_be))
+            reading.faults.append(_outside(row.number, shape, box, city, would_be))
     if not any(inside) and (better := _suggested(as_given, box)):
-        reading.notes.append(f"Nothing lies in the city. In {better} it would: name it with --crs.")
+        reading.notes.append(f"Nothing lies in {city}. In {better} it would: name it with --crs.")
 
 
 def _which_crs(found: _Table, rows: Sequence[_Row], reading: Reading, box: Box, wanted: CRS | None) -> CRS:
@@ -617,9 +624,9 @@ def _lies_in(shape: BaseGeometry, box: Box) -> bool:
     return in_box(west, south, box, OUTSIDE_M) and in_box(east, north, box, OUTSIDE_M)
 
 
-def _outside(row: int, shape: BaseGeometry, box: Box, would_be: bool) -> Fault:
+def _outside(row: int, shape: BaseGeometry, box: Box, city: str, would_be: bool) -> Fault:
     if would_be:
-        why = "has its two coordinates exchanged: the other way round it lies in the city"
+        why = f"has its two coordinates exchanged: the other way round it lies in {city}"
         return Fault(row, "geometry", "swapped", why)
     west, south, east, north = shape.bounds
     if not (is_position(west, south) and is_position(east, north)):
@@ -627,7 +634,7 @@ def _outside(row: int, shape: BaseGeometry, box: Box, would_be: bool) -> Fault:
     at = shape.representative_point()
     near = min(max(at.x, box[0]), box[2]), min(max(at.y, box[1]), box[3])
     km = metres_between(at.x, at.y, *near) / 1000
-    why = f"lies {km:.0f} km outside the city, at {at.y:.5f}, {at.x:.5f}"
+    why = f"lies {km:.0f} km outside {city}, at {at.y:.5f}, {at.x:.5f}"
     return Fault(row, "geometry", "outside-city", why)
 
 

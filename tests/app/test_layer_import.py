@@ -241,10 +241,13 @@ def test_the_command_names_bad_rows_and_its_exit_code_tells(straja: Run, tmp_pat
     assert "row 4: lon is not a number: 'abc'" in out
     assert "row 5: geometry lies" in out
     assert "and 6 more bad rows" in out
-    assert out.splitlines()[-1].startswith("hydrants of apa: would be 2 added")
+    assert out.splitlines()[-1].startswith("hydrants of apa in helsinki: would be 2 added")
     # in earnest: refused, with the remedy
-    code, _, err = straja(*words)
+    code, out, err = straja(*words)
     assert code == 2
+    assert out.splitlines()[-1] == "hydrants of apa in helsinki: nothing was written"
+    assert "would be" not in out
+    assert "km outside helsinki" in out
     assert "nothing was written" in err
     assert "--skip-bad" in err
     code, out, _ = straja("layer", "list")
@@ -252,7 +255,7 @@ def test_the_command_names_bad_rows_and_its_exit_code_tells(straja: Run, tmp_pat
     # without the bad ones: done
     code, out, _ = straja(*words, "--skip-bad")
     assert code == 0
-    assert "hydrants of apa: 2 added, 0 changed, 0 removed, 0 unchanged (before: 0)" in out
+    assert "hydrants of apa in helsinki: 2 added, 0 changed, 0 removed, 0 unchanged (before: 0)" in out
     file.write_text(GOOD, encoding="utf-8")
     code, out, _ = straja(*words, "--dry-run", "--json")
     assert code == 0
