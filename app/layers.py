@@ -12,8 +12,12 @@ import json
 import logging
 import os
 import re
+import resource
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +36,7 @@ from gis.geometry import Box
 
 if TYPE_CHECKING:
     from gis.city import CityInfo
-    from gis.layer_file import Fault
+    from gis.layer_file import Fault, LayerFileError
 
 log = logging.getLogger("straja.layers")
 
@@ -40,6 +44,11 @@ FAULTS_TOLD = 200
 """How many rows a report names; all are counted."""
 
 IMPORT_TIMEOUT_S = 300.0
+"""For a file that came over the network; deploy/nginx.conf waits a little longer."""
+IMPORT_CPU_S = 240
+IMPORT_MEMORY_BYTES = 4 << 30
+UPLOAD_LEFT_S = 3600.0
+"""An upload older than this is of a process that was killed: receiving and reading take less together."""
 LOAD_LOCK = 5747
 """The PostgreSQL advisory lock under which one process at a time loads a city's layers."""
 
@@ -234,27 +243,57 @@ def _told(faults: list[Fault]) -> list[dict[str, Any]]:
     return [asdict(fault) for fault in faults[:FAULTS_TOLD]]
 
 
+class ImportTimeoutError(Exception):
+    """An import that did not end in its time, in words."""
+
+
+def sweep_uploads(var: Path) -> None:
+    """Remove what uploads left behind whose process was killed."""
+    for folder in var.glob(".upload-*"):
+        try:
+            left = time.time() - folder.stat().st_mtime > UPLOAD_LEFT_S
+        except FileNotFoundError:
+            continue
+        if left:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def import_apart(database_url: str, order: Order) -> Report:
-    """`import_file` in a process of its own, which yields to the one that dispatches. Raises LayerFileError,
-    or TimeoutError."""
+    """`import_file` in a process of its own, which yields to the one that dispatches and may use only so
+    much time and memory. Raises LayerFileError, also for a file that needs more; or ImportTimeoutError."""
     from gis.layer_file import LayerFileError
 
     check_names(order.layer, order.source)
-    asked = json.dumps({"database_url": database_url, "order": asdict(order)})
+    asked = json.dumps(
+        {"database_url": database_url, "order": asdict(order), "limits": [IMPORT_CPU_S, IMPORT_MEMORY_BYTES]}
+    )
     child = subprocess.Popen(
         [sys.executable, "-P", "-c", "from app.layers import answer; answer()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        # Each thread of it would take address space, which is limited, on a machine with many cores.
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
     )
     try:
         told, _ = child.communicate(asked, timeout=IMPORT_TIMEOUT_S)
     except subprocess.TimeoutExpired:
-        raise TimeoutError(f"the import took more than {IMPORT_TIMEOUT_S:.0f} s") from None
+        raise ImportTimeoutError(
+            f"The import was ended: it took more than {IMPORT_TIMEOUT_S:.0f} s. GET /layers tells whether"
+            " it had been written."
+        ) from None
     finally:
         child.kill()
         child.wait()
+    if child.returncode == -signal.SIGXCPU:
+        raise LayerFileError(
+            "too-much-work",
+            "file",
+            f"Reading the file takes more than {IMPORT_CPU_S} s of computing.",
+            "Divide it into several sources.",
+        )
+    if child.returncode in TOO_LARGE:
+        raise _too_large()
     if child.returncode:
         raise RuntimeError(f"the import ended with {child.returncode}; its error is in this log")
     answered = json.loads(told)
@@ -263,17 +302,38 @@ def import_apart(database_url: str, order: Order) -> Report:
     return Report(**answered["report"])
 
 
+TOO_LARGE = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGKILL)
+"""How a process ends whose libraries get no more memory, or that the kernel ends for lack of it."""
+
+
+def _too_large() -> LayerFileError:
+    from gis.layer_file import LayerFileError
+
+    return LayerFileError(
+        "too-large",
+        "file",
+        f"Reading the file needs more than {IMPORT_MEMORY_BYTES / 2**30:.1f} GB of memory, or it is damaged.",
+        "Export it again, or divide it into several sources.",
+    )
+
+
 def answer() -> None:
     """The other end of `import_apart`: an order on standard input, its report on standard output."""
     from gis.layer_file import LayerFileError
 
     os.nice(10)
     asked = json.load(sys.stdin)
+    cpu_s, memory_bytes = asked["limits"]
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    # Its memory holds the database's password.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     order = Order(**{**asked["order"], "box": tuple(asked["order"]["box"])})
     engine = open_engine(asked["database_url"])
     try:
         told: dict[str, Any] = {"report": asdict(import_file(engine, order))}
-    except LayerFileError as error:
+    except (LayerFileError, MemoryError) as failure:
+        error = failure if isinstance(failure, LayerFileError) else _too_large()
         words = {"code": error.code, "field": error.field, "message": error.message, "remedy": error.remedy}
         told = {"error": words}
     finally:

@@ -357,6 +357,8 @@ def _decoded(raw: bytes) -> tuple[str, str]:
 
 def _read_geojson(text: str, name: str) -> _Table:
     notes: list[str] = []
+    # Counted before it is parsed: parsed it takes many times the room.
+    _not_too_many(min(text.count('"Feature"'), text.count('"geometry"')))
     try:
         features, crs = _features(text, notes)
     except (ValueError, RecursionError) as error:

@@ -8,7 +8,9 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,8 +25,8 @@ from sqlalchemy.orm import Session
 
 from app.api import shapes
 from app.api.doors import Problem, Strict, blueprint, core, parse_number, require, wrong
-from app.layers import Order, import_apart
-from app.native import offload, original
+from app.layers import ImportTimeoutError, Order, import_apart
+from app.native import is_cooperative, offload, original
 from app.rows import rfc3339
 from app.words import LANGUAGES, words_in
 from gis import layers
@@ -35,6 +37,8 @@ from gis.layers import Found, Imported
 TAG = Tag(name="Layers", description="Hydrants, hospitals, street lamps and their like.")
 FEATURES_MAX = 10_000
 UPLOAD_BYTES_MAX = 50_000_000
+RECEIVE_TIMEOUT_S = 120.0
+"""How long a file may take to come in: 50 MB at 3.4 Mbit/s."""
 NEAREST_WITHIN_M = 10_000.0
 T = TypeVar("T")
 
@@ -196,12 +200,12 @@ def import_layer(path: LayerPath, query: ImportQuery) -> Response:
     parts = core()
     if parts.city is None:
         raise Problem(404, "no-city", "No city is imported yet: straja city import FILE.osm.pbf")
-    if not _importing.acquire(False):
-        raise Problem(409, "import-running", "Another import is running in this process; send it again soon.")
     folder = Path(tempfile.mkdtemp(prefix=".upload-", dir=parts.config.var))
     try:
+        # Before the lock: a sender that stalls must bar nobody else.
+        upload = _received(folder)
         order = Order(
-            path=str(_received(folder)),
+            path=str(upload),
             city=parts.city.info.name,
             box=parts.city.info.bbox,
             layer=path.layer,
@@ -209,14 +213,22 @@ def import_layer(path: LayerPath, query: ImportQuery) -> Response:
             by=who_asks.label,
             **query.model_dump(),
         )
-        report = import_apart(parts.config.database_url, order)
+        if not _importing.acquire(False):
+            raise Problem(
+                409, "import-running", "Another import is running in this process; send it again soon."
+            )
+        try:
+            report = import_apart(parts.config.database_url, order)
+        finally:
+            _importing.release()
     except LayerFileError as error:
         # The remedies are worded for the command line; its options are this call's parameters.
         words = re.sub(r"--(\w+)", r"\1", str(error))
         raise wrong(error.field, error.code, words) from None
+    except ImportTimeoutError as error:
+        raise Problem(503, "import-timeout", str(error)) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        _importing.release()
     told = asdict(report)
     if not report.written and not report.dry_run:
         errors = [
@@ -229,17 +241,40 @@ def import_layer(path: LayerPath, query: ImportQuery) -> Response:
 
 
 def _received(folder: Path) -> Path:
-    """The body of this request as a file. 413 where it is too large, 507 where there is no room for it."""
+    """The body of this request as a file. 413 where it is too large, 507 where there is no room for it, 408
+    where it does not come in time."""
     request.max_content_length = UPLOAD_BYTES_MAX
     target = folder / "upload"
     try:
-        with target.open("wb") as file:
-            shutil.copyfileobj(request.stream, file, 1 << 18)
+        with _in_time() as check, target.open("wb") as file:
+            while piece := request.stream.read(1 << 18):
+                file.write(piece)
+                check()
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise Problem(507, "disk-full", "There is no room for the file.", retry_after_s=30) from error
     return target
+
+
+@contextmanager
+def _in_time() -> Iterator[Callable[[], None]]:
+    """Ends the block with a 408 after RECEIVE_TIMEOUT_S: under gevent also while it waits for a piece,
+    else where it asks."""
+    late = Problem(408, "upload-too-slow", f"The file did not come within {RECEIVE_TIMEOUT_S:.0f} s.")
+    until_s = time.monotonic() + RECEIVE_TIMEOUT_S
+
+    def check() -> None:
+        if time.monotonic() > until_s:
+            raise late
+
+    if not is_cooperative():
+        yield check
+        return
+    import gevent
+
+    with gevent.Timeout(RECEIVE_TIMEOUT_S, late):
+        yield check
 
 
 def _collection(layer: str, versions: Sequence[Imported], found: Sequence[Found], truncated: bool) -> bytes:

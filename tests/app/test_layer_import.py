@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -193,6 +195,76 @@ def test_one_import_at_a_time(embedded_room: Room) -> None:
     with _importing:
         answer = send(embedded_room.desk("admin"), "/layers/hydrants/import", GOOD)
     is_problem(answer, 409, "import-running")
+
+
+class Stalling(io.BytesIO):
+    """A body during which it is noted whether others may import."""
+
+    barred: bool | None = None
+
+    def readinto(self, into: Any) -> int:
+        from app.api.layers import _importing
+
+        self.barred = bool(self.barred or _importing.locked())
+        return super().readinto(into)
+
+
+def test_a_file_that_is_still_coming_in_bars_nobody(
+    embedded_room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = embedded_room.desk("admin")
+
+    def post(body: io.BytesIO) -> TestResponse:
+        return embedded_room.app.test_client(use_cookies=False).post(
+            f"{AREA}/layers/hydrants/import?source=apa&dry_run=1",
+            input_stream=body,
+            content_length=len(GOOD.encode()),
+            headers={"Authorization": f"Bearer {admin.token}"},
+        )
+
+    body = Stalling(GOOD.encode())
+    assert post(body).status_code == 200
+    assert body.barred is False
+    # and has its time
+    monkeypatch.setattr("app.api.layers.RECEIVE_TIMEOUT_S", -1.0)
+    is_problem(post(io.BytesIO(GOOD.encode())), 408, "upload-too-slow")
+    assert not list(embedded_room.core.config.var.glob(".upload-*"))
+
+
+def test_a_file_that_takes_too_much_is_named_and_does_no_harm(
+    embedded_room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = embedded_room.desk("admin")
+    # 10 million lists, 0.6 GB once parsed
+    heavy = "[" + "[],[]," * 5_000_000 + "[]]"
+    monkeypatch.setattr(layers, "IMPORT_MEMORY_BYTES", 600 << 20)
+    body = f'{{"type":"FeatureCollection","features":{heavy}}}'
+    is_problem(send(admin, "/layers/hydrants/import", body), 422, "too-large", "file")
+    monkeypatch.undo()
+    rows = "".join(f"H{n};24.94;60.17;x;1\n" for n in range(150_000))
+    monkeypatch.setattr(layers, "IMPORT_CPU_S", 1)
+    answer = send(admin, "/layers/hydrants/import", "ref;lon;lat;nume;debit\n" + rows)
+    is_problem(answer, 422, "too-much-work", "file")
+    monkeypatch.undo()
+    monkeypatch.setattr(layers, "IMPORT_TIMEOUT_S", 0.01)
+    told = is_problem(send(admin, "/layers/hydrants/import", GOOD), 503, "import-timeout")
+    assert told["detail"].startswith("The import was ended")
+
+
+def test_too_many_features_are_refused_before_they_are_parsed(embedded_room: Room) -> None:
+    one = '{"type":"Feature","geometry":null},'
+    body = '{"type":"FeatureCollection","features":[' + one * 200_001
+    # It is no JSON either: that would have been found first.
+    is_problem(send(embedded_room.desk("admin"), "/layers/x/import", body), 422, "too-many-rows", "file")
+
+
+def test_what_a_killed_process_left_of_an_upload_is_swept(tmp_path: Path) -> None:
+    for name, age_s in ((".upload-old", layers.UPLOAD_LEFT_S + 60), (".upload-new", 0), ("cities", 9e5)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "upload").write_text("x")
+        os.utime(tmp_path / name, (time.time() - age_s,) * 2)
+    layers.sweep_uploads(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {".upload-new", "cities"}
 
 
 def test_without_a_city_nothing_can_be_imported(open_another: Callable[..., Room]) -> None:
