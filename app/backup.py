@@ -37,7 +37,9 @@ from typing import IO, Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy import Connection, Engine, create_engine, func, insert, inspect, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from app import __version__, up
@@ -45,6 +47,7 @@ from app.core import ROOT, city_folder, open_core
 from app.database import UNREACHABLE, open_engine
 from app.log import Log, Verified, write_durably
 from app.migrations import MAIN, TRACKS, Chain, migrate, standing
+from app.native import start_thread
 from app.ports import Clock, World
 from app.tables import account, erased, event, fix, last_fix, lineage, private, private_key, session
 from app.tracks import open_engine as open_tracks
@@ -448,10 +451,70 @@ def _unpack(source: Path, passphrase: str | None, into: Path | None) -> dict[str
             while packed.read(PIECE_BYTES):
                 pass
             return manifest
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError, ValueError, KeyError, zlib.error) as error:
+    except (
+        tarfile.TarError,
+        gzip.BadGzipFile,
+        EOFError,
+        ValueError,
+        KeyError,
+        RecursionError,
+        zlib.error,
+    ) as error:
         raise Trouble(f"{source} is no whole backup: {error}", "Take another one.") from None
     except FileNotFoundError:
         raise Trouble(f"there is no file {source}") from None
+
+
+class _Log(BaseModel):
+    position: int
+    origin: str | None
+    events: int
+    heads: dict[str, list[Any]]
+    sealed: int
+    erased: int
+    faults: list[str]
+
+
+class _City(BaseModel):
+    name: str
+    source: str = ""
+
+
+class _Part(BaseModel):
+    sha256: str
+
+
+class _Manifest(BaseModel):
+    """What of a manifest is relied upon: anybody may have written it."""
+
+    made_at: str = Field(pattern=r"^[0-9TZ:.-]{10,32}$")
+    version: str
+    station: str = Field(pattern="^[A-Za-z0-9]{1,8}$")
+    log: _Log
+    fixes: int | None
+    city: _City | None
+    files: dict[str, _Part]
+
+
+def _read_manifest(content: IO[bytes]) -> dict[str, Any]:
+    """Raises Trouble for another format, and ValueError."""
+    manifest = json.load(content)
+    if not isinstance(manifest, dict):
+        raise ValueError("its manifest is not an object")
+    if manifest.get("format") != FORMAT:
+        raise Trouble(
+            f"the backup has format {manifest.get('format')}, and this program knows {FORMAT}",
+            "Restore it with a newer Straja.",
+        )
+    try:
+        _Manifest.model_validate(manifest)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        raise ValueError(f"its manifest: {where}: {fault['msg']}") from None
+    if "straja.sqlite" not in manifest["files"]:
+        raise ValueError("it holds no log")
+    return manifest
 
 
 def _read_members(tar: tarfile.TarFile, into: Path | None) -> dict[str, Any]:
@@ -462,13 +525,10 @@ def _read_members(tar: tarfile.TarFile, into: Path | None) -> dict[str, Any]:
         if member.name not in NAMES or not member.isreg() or content is None:
             raise ValueError(f"{member.name!r} does not belong into one")
         if member.name == "manifest.json":
-            manifest = json.load(content)
-            if manifest["format"] != FORMAT:
-                raise Trouble(
-                    f"the backup has format {manifest['format']}, and this program knows {FORMAT}",
-                    "Restore it with a newer Straja.",
-                )
+            manifest = _read_manifest(content)
             continue
+        if not manifest:
+            raise ValueError("its manifest does not come first")
         digest = hashlib.sha256()
         with (into / member.name).open("wb") if into else open(os.devnull, "wb") as out:
             while piece := content.read(PIECE_BYTES):
@@ -587,7 +647,19 @@ def _make_ready(
     folder: Path, manifest: dict[str, Any], gone: dict[str, int], say: Say
 ) -> tuple[Verified, int]:
     """Bring the unpacked databases to this program's schema, check the log against the manifest, make it a
-    copy that knows it is one, and erase again."""
+    copy that knows it is one, and erase again. Raises Trouble and SchemaError."""
+    try:
+        return _make_sound(folder, manifest, gone, say)
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        said = getattr(error, "orig", None) or error
+        raise Trouble(
+            f"a database in the backup cannot be used: {said}", "Take another one, or look for room."
+        ) from None
+
+
+def _make_sound(
+    folder: Path, manifest: dict[str, Any], gone: dict[str, int], say: Say
+) -> tuple[Verified, int]:
     main = _open_copy(folder / "straja.sqlite")
     again = 0
     try:
@@ -732,7 +804,8 @@ def state(var: Path) -> State:
 
 class Schedule:
     """What the keeper does about backups: starts one in a process of its own when it is due, writes down
-    how it went, and keeps the list of erasures beside them. `step` never waits."""
+    how it went, and keeps the list of erasures beside them. `step` never waits, not
+    for a disk of theirs that hangs either."""
 
     def __init__(self, config: Config, engine: Engine, clock: Clock) -> None:
         self._config = config
@@ -740,6 +813,7 @@ class Schedule:
         self._clock = clock
         self._running: subprocess.Popen[str] | None = None
         self._said = ""
+        self._noting = False
 
     def step(self) -> None:
         folder = self._config.backup_dir
@@ -749,14 +823,21 @@ class Schedule:
             self._reap(self._running)
         elif self._is_due():
             self._start(folder)
+        if not self._noting:
+            self._noting = True
+            start_thread(lambda: self._note_erasures(folder), "straja-erased")
+
+    def _note_erasures(self, folder: Path) -> None:
         try:
             note_erasures(self._engine, folder, self._config.station)
             self._said = ""
-        except (OSError, Trouble) as error:
+        except (OSError, Trouble, SQLAlchemyError) as error:
             # Once, not each second.
             if str(error) != self._said:
                 self._said = str(error)
                 log.error("what was erased cannot be noted beside the backups: %s", error)
+        finally:
+            self._noting = False
 
     def _is_due(self) -> bool:
         now_s, last = self._clock.now_us() / 1e6, state(self._config.var)

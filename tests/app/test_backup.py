@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import shutil
@@ -218,12 +219,46 @@ def test_a_log_that_does_not_fit_its_manifest_is_refused(
     connection.close()
     manifest = json.loads(parts["manifest.json"])
     parts["straja.sqlite"] = forged.read_bytes()
-    import hashlib
-
     manifest["files"]["straja.sqlite"]["sha256"] = hashlib.sha256(parts["straja.sqlite"]).hexdigest()
     parts["manifest.json"] = json.dumps(manifest).encode()
     with pytest.raises(Trouble, match=r"not the one its manifest describes.*altered"):
         backup.restore(emptied("sqlite"), rewritten(file, parts), None, say=quiet)
+
+
+def without_log(manifest: dict[str, Any]) -> Any:
+    return {name: value for name, value in manifest.items() if name != "log"}
+
+
+@pytest.mark.parametrize(
+    ("forge", "told"),
+    [
+        (lambda manifest: [manifest], "manifest is not an object"),
+        (without_log, "manifest: log"),
+        (lambda manifest: manifest | {"station": "../../x"}, "manifest: station"),
+        (lambda manifest: manifest | {"files": {}}, "holds no log"),
+        (lambda manifest: manifest | {"log": manifest["log"] | {"heads": []}}, "manifest: log.heads"),
+    ],
+)
+def test_a_manifest_that_anybody_may_have_written_is_refused_in_words(
+    room: Room, shelf: Path, emptied: Callable[[str], Config], forge: Callable[[Any], Any], told: str
+) -> None:
+    file, manifest = backup.make(room.core.config, shelf, None, say=quiet)
+    parts = members(file) | {"manifest.json": json.dumps(forge(manifest)).encode()}
+    with pytest.raises(Trouble, match=told):
+        backup.restore(emptied("sqlite"), rewritten(file, parts), None, say=quiet)
+
+
+def test_a_log_that_is_no_database_is_refused_in_words(
+    room: Room, shelf: Path, emptied: Callable[[str], Config]
+) -> None:
+    file, manifest = backup.make(room.core.config, shelf, None, say=quiet)
+    parts = members(file) | {"straja.sqlite": b"no database " * 1000}
+    manifest["files"]["straja.sqlite"]["sha256"] = hashlib.sha256(parts["straja.sqlite"]).hexdigest()
+    parts["manifest.json"] = json.dumps(manifest).encode()
+    config = emptied("sqlite")
+    with pytest.raises(Trouble, match="cannot be used: file is not a database"):
+        backup.restore(config, rewritten(file, parts), None, say=quiet)
+    assert not list(config.var.glob("*.sqlite*"))
 
 
 @pytest.mark.parametrize("name", ["../../evil", "/etc/passwd", "other.sqlite"])
@@ -355,6 +390,36 @@ def test_a_damaged_list_of_erasures_is_named_with_its_line(tmp_path: Path) -> No
 
 
 # ---- by itself
+
+
+def test_a_disk_of_backups_that_hangs_stops_no_deadline(
+    own_room: Room, shelf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs, asked = threading.Event(), []
+
+    def note(*_: Any) -> int:
+        asked.append(1)
+        assert hangs.wait(30)
+        return 0
+
+    monkeypatch.setattr(backup, "note_erasures", note)
+    monkeypatch.setattr(backup.Schedule, "_is_due", lambda _: False)
+    config = replace(own_room.core.config, backup_dir=shelf)
+    schedule = backup.Schedule(config, own_room.core.engine, own_room.clock)
+    # When the keeper steps, it goes on, and does not pile up more that wait
+    for _ in range(3):
+        schedule.step()
+    assert up.wait_until(lambda: bool(asked), 10)
+    schedule.step()
+    assert asked == [1]
+    # and notes again when the disk is back
+    hangs.set()
+
+    def again() -> bool:
+        schedule.step()
+        return len(asked) > 1
+
+    assert up.wait_until(again, 10)
 
 
 def test_the_keeper_makes_backups_when_they_are_due_and_says_when_they_fail(
