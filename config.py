@@ -16,6 +16,12 @@ class ConfigError(ValueError):
     """A setting that cannot be used; the message names it and what is allowed."""
 
 
+def log_format_of(environment: Mapping[str, str]) -> str:
+    """STRAJA_LOG_FORMAT as it is meant, whatever its case; not yet checked. gunicorn's lines need it before
+    there is a Config."""
+    return environment.get("STRAJA_LOG_FORMAT", "").strip().lower() or "text"
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """The settings of one node. Each is read from `STRAJA_` and its name in capitals, but for `REDIS_URL`."""
@@ -141,7 +147,7 @@ class Config:
         level = text("LOG_LEVEL", "INFO").upper()
         if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise ConfigError(f"STRAJA_LOG_LEVEL is {level!r}; it must be DEBUG, INFO, WARNING or ERROR")
-        log_format = text("LOG_FORMAT", "text").lower()
+        log_format = log_format_of(env)
         if log_format not in ("text", "json"):
             raise ConfigError(f"STRAJA_LOG_FORMAT is {log_format!r}; it must be text or json")
         secret = text("SECRET", "")

@@ -51,17 +51,25 @@ def open_engine(url: str, **server_settings: str) -> Engine:
     `server_settings` say of its sessions.
 
     Connections are not pooled: they are opened by the writer's thread for good and by readers for one
-    short read, and a pool's locks would be shared between OS threads and greenlets.
+    short read, and a pool's locks would be shared between OS threads and greenlets. Errors show no values:
+    they are logged, and the values may be a caller's number or the hash of a token.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        engine = create_engine(parsed, poolclass=NullPool, connect_args={"check_same_thread": False})
+        engine = create_engine(
+            parsed, poolclass=NullPool, hide_parameters=True, connect_args={"check_same_thread": False}
+        )
         event.listen(engine, "connect", prepare_sqlite)
         return engine
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     told = " ".join(f"-c {name}={value}" for name, value in (SERVER_SETTINGS | server_settings).items())
-    return create_engine(parsed, poolclass=NullPool, connect_args={"options": told, **CLIENT_SETTINGS})
+    return create_engine(
+        parsed,
+        poolclass=NullPool,
+        hide_parameters=True,
+        connect_args={"options": told, **CLIENT_SETTINGS},
+    )
 
 
 def prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

@@ -28,7 +28,7 @@ from typing import Any
 
 from gunicorn import glogging
 
-from config import Config
+from config import Config, log_format_of
 
 SLOW_S = 1.0
 """A request that takes longer is told at WARNING."""
@@ -201,7 +201,7 @@ class GunicornLog(glogging.Logger):  # type: ignore[misc]
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
-        as_json = os.environ.get("STRAJA_LOG_FORMAT", "").strip() == "json"
+        as_json = log_format_of(os.environ) == "json"
         station = os.environ.get("STRAJA_STATION", "").strip() or "C1"
         for handler in self.error_log.handlers:
             handler.setFormatter(formatter(as_json, "web", station))

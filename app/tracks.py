@@ -196,13 +196,14 @@ def open_engine(url: str) -> Engine:
         return create_engine(
             url,
             poolclass=NullPool,
+            hide_parameters=True,
             connect_args={
                 "connect_timeout": 5,
                 "tcp_user_timeout": 10_000,
                 "options": "-c statement_timeout=10000",
             },
         )
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": 5})
+    engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args={"timeout": 5})
 
     @event.listens_for(engine, "connect")
     def set_up(dbapi: Any, _record: Any) -> None:

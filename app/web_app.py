@@ -16,6 +16,7 @@ from flask import Flask, Response, jsonify, redirect, request, send_from_directo
 from flask_openapi3 import Info, OpenAPI
 from redis import Redis
 from redis.exceptions import RedisError
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -33,9 +34,11 @@ from app.api import (  # noqa: F401 - they register handlers
 from app.core import Core, open_core
 from app.database import UNREACHABLE
 from app.keeper import is_kept
+from app.layers import sweep_uploads
 from app.live import attach
 from app.native import is_cooperative
 from app.rows import Rows
+from app.tables import event
 from config import Config
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).parent / "static"
 BODY_MAX_BYTES = 2_000_000
+PICTURE_LATE_S = 5.0
 CSP = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:;"
     " connect-src 'self' ws: wss:; worker-src 'self' blob:; object-src 'none'; base-uri 'none';"
@@ -149,6 +153,7 @@ def build(config: Config, core: Core | None = None) -> Flask:
         demo.revoke_tokens(core.accounts)
     if core.city is not None:
         core.city.roads.warm_up()
+    sweep_uploads(config.var)
     pages(app)
     _health(app, core)
     socketio, live = attach(app, core, rows)
@@ -251,11 +256,28 @@ def _health(app: Flask, core: Core) -> None:
         }
         return jsonify(body), 503 if trouble else 200
 
+    expected: tuple[int, float] | None = None
+    """A head of the log that the picture had not reached when it was seen, and when that was."""
+
+    def picture_words(head: int) -> str:
+        """Whether the picture reaches each head of the log within PICTURE_LATE_S of its being seen here."""
+        nonlocal expected
+        at, now_s = core.picture.position, core.world.clock.monotonic_s()
+        if expected is not None and at >= expected[0]:
+            expected = None
+        if expected is None and at < head:
+            expected = (head, now_s)
+        if expected is None or now_s - expected[1] <= PICTURE_LATE_S:
+            return "ok"
+        return f"behind: at {at}, the log at {head}"
+
     def readyz() -> tuple[Response, int]:
         """Whether this process may be given requests now: 200, or 503 with what keeps it from that."""
         trouble = core.log.trouble
+        picture = "unknown: the database does not answer"
         try:
             with core.engine.connect() as connection:
+                picture = picture_words(connection.scalar(select(func.max(event.c.position))) or 0)
                 found = migrations.standing(connection, migrations.MAIN)
             schema = "ok" if found.is_current(migrations.MAIN) else found.words(migrations.MAIN)
         except UNREACHABLE:
@@ -263,7 +285,7 @@ def _health(app: Flask, core: Core) -> None:
         parts = {
             "process": "stopping" if ENDING.is_set() else "ok",
             "log": trouble or "ok",
-            "picture": "ok",
+            "picture": picture,
             "schema": schema,
         }
         ready = all(part == "ok" for part in parts.values())

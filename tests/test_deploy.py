@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
@@ -257,14 +258,22 @@ def replaced(text: str, *pairs: tuple[str, str]) -> str:
     return text
 
 
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 2).close()
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
-def running_nginx(folder: Path, ports: tuple[int, int], servers: tuple[Server, Server]) -> Iterator[Path]:
+def running_nginx(folder: Path, ports: tuple[int, int], addresses: tuple[str, ...]) -> Iterator[Path]:
     """nginx with deploy/nginx.conf, its names of ports, files and servers put in; gives its access log."""
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
     if program is None:
         pytest.skip("nginx is not installed")
     own_certificate(folder)
-    lines = [f"server {one.url.removeprefix('http://')} max_fails=1 fail_timeout=2s;" for one in servers]
+    lines = [f"server {one} max_fails=1 fail_timeout=2s;" for one in addresses]
     site = replaced(
         (ROOT / "deploy" / "nginx.conf").read_text(),
         ("server web:8000 max_fails=1 fail_timeout=2s;", "\n".join(lines)),
@@ -284,9 +293,7 @@ def running_nginx(folder: Path, ports: tuple[int, int], servers: tuple[Server, S
     folder.chmod(0o755)
     process = subprocess.Popen([program, "-c", str(folder / "nginx.conf"), "-e", f"{folder}/error.log"])
     try:
-        assert up.wait_until(lambda: up.healthy(f"https://127.0.0.1:{ports[1]}"), 30), (
-            folder / "error.log"
-        ).read_text()
+        assert up.wait_until(lambda: listens(ports[1]), 30), (folder / "error.log").read_text()
         yield folder / "access.log"
     finally:
         process.send_signal(signal.SIGTERM)
@@ -304,7 +311,8 @@ def proxy(start_server: Callable[..., Server], tmp_path_factory: pytest.TempPath
         up.take_port("127.0.0.1", 24_000, fixed=False) as tls,
     ):
         ports = (plain.getsockname()[1], tls.getsockname()[1])
-    with running_nginx(folder, ports, (first, second)) as log:
+    addresses = tuple(one.url.removeprefix("http://") for one in (first, second))
+    with running_nginx(folder, ports, addresses) as log:
         yield Proxy(
             f"https://localhost:{ports[1]}",
             f"http://localhost:{ports[0]}",
@@ -362,7 +370,7 @@ def test_behind_nginx_plain_http_is_led_to_tls_and_inner_doors_are_shut(proxy: P
     assert moved.status_code == 301
     assert moved.headers["Location"].startswith("https://")
     session = proxy.session()
-    for path in ("/metrics", "/readyz"):
+    for path in ("/metrics", "/readyz", "/healthz", "/api/v1/healthz"):
         assert session.get(proxy.url + path, timeout=10).status_code == 404
         # which inside are open, the figures with a token
         assert requests.get(proxy.servers[0].url + path, timeout=10).status_code in (200, 401)
@@ -374,6 +382,27 @@ def test_what_people_search_for_is_not_in_the_access_log(proxy: Proxy) -> None:
     assert session.get(f"{proxy.url}/api/v1/incidents", params={"q": "0722123456"}, timeout=10).ok
     assert up.wait_until(lambda: "/api/v1/incidents" in proxy.log.read_text(), 10)
     assert "0722123456" not in proxy.log.read_text()
+
+
+def test_the_token_of_a_phone_is_in_no_log_of_nginx_when_nobody_answers(tmp_path: Path) -> None:
+    # Given nginx before nobody
+    with (
+        up.take_port("127.0.0.1", 23_000, fixed=False) as plain,
+        up.take_port("127.0.0.1", 24_000, fixed=False) as tls,
+        up.take_port("127.0.0.1", 25_000, fixed=False) as nobody,
+    ):
+        ports = (plain.getsockname()[1], tls.getsockname()[1])
+        gone = f"127.0.0.1:{nobody.getsockname()[1]}"
+    with running_nginx(tmp_path, ports, (gone,)) as log:
+        session = requests.Session()
+        session.trust_env = False
+        session.verify = str(tmp_path / "cert.pem")
+        asked = session.get(f"https://localhost:{ports[1]}/api/v1/phones/osmand?id=straja_abc", timeout=10)
+        assert asked.status_code == 502
+        # Then the failure is told, and the token is not
+        assert up.wait_until(lambda: "/api/v1/phones/osmand 502" in log.read_text(), 10)
+        for path in (log, tmp_path / "error.log"):
+            assert "straja_abc" not in path.read_text()
 
 
 def test_when_one_process_dies_the_other_serves(proxy: Proxy) -> None:

@@ -74,6 +74,7 @@ TITLES = {
     403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
+    408: "The request did not come in time",
     409: "It conflicts with what is so now",
     413: "The request is too large",
     415: "The body must be JSON",
@@ -461,7 +462,10 @@ def register_errors(app: Flask) -> None:
         return problem(507 if full else 503, error.code, error.detail, retry_after_s=30 if full else 2)
 
     def _away(error: Exception) -> Response:
-        log.warning("%s %s: the database does not answer: %s", request.method, request.path, error)
+        # The template, for a path may hold anything; and the driver's words without the statement's values.
+        rule = "(none)" if request.url_rule is None else _template(request.url_rule.rule)
+        said = " ".join(str(getattr(error, "orig", None) or error).split())
+        log.warning("%s %s: the database does not answer: %s", request.method, rule, said)
         return problem(
             503,
             "storage-unavailable",

@@ -269,6 +269,23 @@ def test_who_is_told_to_end_or_whose_database_moved_on_is_not_ready(own_room: Ro
     assert "newer than this program" in answer.json["parts"]["schema"]
 
 
+def test_a_picture_that_no_longer_follows_the_log_is_not_ready(embedded_room: Room) -> None:
+    embedded_room.incident()
+    picture = embedded_room.core.picture
+    ask = embedded_room.app.test_client().get
+    head = picture.position
+    assert ask("/readyz").json["parts"]["picture"] == "ok"
+    # Given a picture that stays behind: for a moment that is nothing
+    picture.position = head - 1
+    assert ask("/readyz").status_code == 200
+    embedded_room.clock.advance(6)
+    answer = ask("/readyz")
+    assert answer.status_code == 503
+    assert answer.json["parts"]["picture"] == f"behind: at {head - 1}, the log at {head}"
+    picture.position = head
+    assert ask("/readyz").status_code == 200
+
+
 # ---- what is written about them
 
 

@@ -198,6 +198,38 @@ def test_an_error_nobody_caught_is_one_line_with_its_stack() -> None:
     assert (second["process"], second["station"]) == ("keeper", "C7")
 
 
+def test_gunicorns_lines_take_the_form_in_whatever_case_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gunicorn.config import Config as Gunicorn
+
+    monkeypatch.setenv("STRAJA_LOG_FORMAT", " JSON ")
+    own = trace.GunicornLog(Gunicorn())
+    assert {type(handler.formatter) for handler in own.error_log.handlers} == {trace.Json}
+
+
+def test_a_database_that_does_not_answer_is_told_without_what_was_asked(
+    embedded_room: Room, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from sqlalchemy import text
+
+    engine = embedded_room.core.engine
+
+    def fails(*_: object) -> None:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1 FROM nowhere WHERE hash = :hash"), {"hash": "deadbeef"})
+
+    monkeypatch.setattr("app.api.incidents.incident_or_404", fails)
+    with caplog.at_level("WARNING"):
+        assert embedded_room.ana.get("/incidents/x%0Aforged").status_code == 503
+    [line] = [one.getMessage() for one in caplog.records if "database does not answer" in one.getMessage()]
+    assert line == (
+        "GET /api/v1/incidents/{incident_id}: the database does not answer: no such table: nowhere"
+    )
+    # Nor by whoever logs the error itself
+    with pytest.raises(Exception, match="nowhere") as raised:
+        fails()
+    assert "deadbeef" not in str(raised.value)
+
+
 def test_a_running_station_writes_nothing_but_objects(start_server: Callable[..., Server]) -> None:
     import requests
 
