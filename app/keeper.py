@@ -102,13 +102,15 @@ def the_lock(engine: Engine, var: Path, wait: threading.Event) -> Iterator[Calla
     function that tells whether it is still held. Raises one of UNREACHABLE where the database is away."""
     if engine.dialect.name == "sqlite":
         with open(var / "keeper.lock", "a+") as file:
-            while True:
+
+            def taken() -> bool:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
                 except BlockingIOError:
-                    if wait.wait(LOOK_S):
-                        raise InterruptedError from None
+                    return False
+                return True
+
+            _wait_until(taken, wait)
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
@@ -123,9 +125,9 @@ def the_lock(engine: Engine, var: Path, wait: threading.Event) -> Iterator[Calla
     pooled.detach()
     try:
         session.autocommit = True
-        while not session.execute(f"SELECT pg_try_advisory_lock({LOCK_KEY})").fetchone()[0]:
-            if wait.wait(LOOK_S):
-                raise InterruptedError
+        _wait_until(
+            lambda: session.execute(f"SELECT pg_try_advisory_lock({LOCK_KEY})").fetchone()[0], wait
+        )
 
         def held() -> bool:
             try:
@@ -149,6 +151,17 @@ def the_lock(engine: Engine, var: Path, wait: threading.Event) -> Iterator[Calla
             ended.set()
     finally:
         session.close()
+
+
+def _wait_until(taken: Callable[[], bool], wait: threading.Event) -> None:
+    """Try until the lock is taken; InterruptedError once `wait` is set."""
+    said = False
+    while not taken():
+        if not said:
+            log.info("another keeper keeps time; waiting to follow it")
+            said = True
+        if wait.wait(LOOK_S):
+            raise InterruptedError
 
 
 def is_kept(engine: Engine, var: Path) -> bool:
