@@ -20,6 +20,7 @@ from app import layers, trace
 from app import tracks as tracks_module
 from app.auth import Accounts
 from app.database import UNREACHABLE, open_engine
+from app.living_map import LivingMap
 from app.log import Log
 from app.migrations import MAIN, TRACKS, migrate
 from app.picture import Picture
@@ -48,6 +49,7 @@ class Core:
     tracks: Tracks
     pack: Pack
     city_in_use: CityInUse
+    living_map: LivingMap
 
     @property
     def city(self) -> City | None:
@@ -217,7 +219,10 @@ def open_core(config: Config, world: World | None = None, *, listen: bool = True
         except BaseException:
             log.stop()
             raise
-    return Core(config, world, engine, vault, log, picture, door, accounts, tracks, pack, city)
+    living_map = LivingMap(picture, world.clock, city.now)
+    return Core(
+        config, world, engine, vault, log, picture, door, accounts, tracks, pack, city, living_map
+    )
 
 
 class NotYet(Exception):

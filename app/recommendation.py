@@ -145,12 +145,11 @@ def _travel(
     distance_m = np.full(len(lons), math.inf)
     road = np.zeros(len(lons), dtype=bool)
     kinds = np.array(profiles, dtype=object)
+    ways = core.living_map.ways()
     for profile in sorted(set(profiles)):
         rows = np.flatnonzero(kinds == profile)
-        if core.city is not None:
-            found = core.city.roads.nearest(
-                lon, lat, lons[rows], lats[rows], profile, None, walk_within_m=THERE_M
-            )
+        if ways is not None:
+            found = ways.nearest(lon, lat, lons[rows], lats[rows], profile, None, walk_within_m=THERE_M)
         else:
             for row in rows:
                 drive_s[row], distance_m[row] = straight_line(lons[row], lats[row], lon, lat, profile)
