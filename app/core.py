@@ -25,6 +25,7 @@ from app.log import Log
 from app.migrations import MAIN, TRACKS, migrate
 from app.picture import Picture
 from app.ports import World
+from app.speeds import Speeds
 from app.submit import Door
 from app.tracks import Tracks
 from app.up import CITY_CHOICE, Waiting, city_folder
@@ -50,6 +51,7 @@ class Core:
     pack: Pack
     city_in_use: CityInUse
     living_map: LivingMap
+    speeds: Speeds
 
     @property
     def city(self) -> City | None:
@@ -219,9 +221,10 @@ def open_core(config: Config, world: World | None = None, *, listen: bool = True
         except BaseException:
             log.stop()
             raise
+    speeds = Speeds(city.now, pack, world.clock)
     living_map = LivingMap(picture, world.clock, city.now)
     return Core(
-        config, world, engine, vault, log, picture, door, accounts, tracks, pack, city, living_map
+        config, world, engine, vault, log, picture, door, accounts, tracks, pack, city, living_map, speeds
     )
 
 

@@ -17,12 +17,9 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import timedelta, timezone, tzinfo
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from app import demo, trace, up
 from app.demo_world import (
@@ -38,7 +35,8 @@ from app.demo_world import (
     us_of,
 )
 from config import Config
-from gis.geometry import Box, metres_between
+from gis.geometry import Box
+from gis.local_time import zone_of
 
 if TYPE_CHECKING:
     from gis.address import AddressBook
@@ -187,31 +185,6 @@ class Streets:
                 if near.kind == "address":
                     break
         return best
-
-
-def zone_of(lon: float, lat: float) -> tzinfo:
-    """The local time of a place: that of the nearest principal place in the time zone database, or of its
-    longitude where the nearest is over 1,500 km away."""
-    table = resources.files("tzdata").joinpath("zoneinfo", "zone1970.tab").read_text(encoding="utf-8")
-    nearest, name = 1_500_000.0, ""
-    for line in table.splitlines():
-        if line.startswith("#"):
-            continue
-        _, where, zone = line.split("\t")[:3]
-        cut = max(where.rfind("+"), where.rfind("-"))
-        away_m = metres_between(lon, lat, _degrees(where[cut:]), _degrees(where[:cut]))
-        if away_m < nearest:
-            nearest, name = away_m, zone
-    return ZoneInfo(name) if name else timezone(timedelta(hours=round(lon / 15)))
-
-
-def _degrees(text: str) -> float:
-    """Of ISO 6709, "+6010" or "+0245830": degrees, minutes, seconds."""
-    digits = text[1:]
-    whole = 2 if len(digits) in (4, 6) else 3
-    minutes, seconds = int(digits[whole : whole + 2]), int(digits[whole + 2 :] or 0)
-    value = int(digits[:whole]) + minutes / 60 + seconds / 3600
-    return -value if text[0] == "-" else value
 
 
 def open_world(kept: Mapping[str, Any], city: Mapping[str, Any], catalogue: Mapping[str, Any], pace: Pace,

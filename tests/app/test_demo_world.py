@@ -15,7 +15,7 @@ import pytest
 
 from app import demo
 from app.core import read_pack
-from app.demo_gateway import Gateway, open_world, zone_of
+from app.demo_gateway import Gateway, open_world
 from app.demo_world import Ask, Crew, DemoWorld, Drive, Pace, Reply, Seen, timed, us_of
 from app.keeper import due_lapses
 from dispatch.commands import SYSTEM
@@ -524,25 +524,6 @@ def test_at_every_hour_the_board_can_serve_a_city(name: str) -> None:
         assert call["type"] in pack.incident_types
         for text in call["texts"]:
             assert text.format(**{slot: words[0] for slot, words in life["slots"].items()})
-
-
-@pytest.mark.parametrize(
-    ("lon", "lat", "zone"),
-    [
-        (24.94, 60.17, "Europe/Helsinki"),
-        (-8.61, 41.15, "Europe/Lisbon"),
-        (26.1, 44.43, "Europe/Bucharest"),
-        (-74.0, 40.7, "America/New_York"),
-    ],
-)
-def test_the_local_time_is_that_of_the_city(lon: float, lat: float, zone: str) -> None:
-    assert str(zone_of(lon, lat)) == zone
-
-
-def test_far_out_at_sea_the_longitude_gives_the_time() -> None:
-    hours = datetime(2026, 1, 1, tzinfo=zone_of(-100.0, -55.0)).utcoffset()
-    assert hours is not None
-    assert hours.total_seconds() == -7 * 3600
 
 
 def test_a_way_takes_as_long_as_was_reckoned_slower_around_its_corners() -> None:
