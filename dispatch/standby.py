@@ -1,0 +1,278 @@
+"""What the idle units cover, and what a choice leaves uncovered: arrays in, figures out. No clock, no I/O.
+
+The measure is the expected coverage of Daskin (1983, Transportation Science 17:48, MEXCLP). A cell of the
+city with demand d, in reach of k idle units of which each is busy with probability q when a call comes,
+counts for d (1 - q^k). The unit that leaves takes d (1 - q) q^(k - 1) of that away from every cell in its
+reach: the marginal that Jagtenberg, Bhulai and van der Mei (2015, Operations Research for Health Care 4:27)
+move idle ambulances by. That k units are busy independently of one another is the model's simplification, not
+a fact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Bools: TypeAlias = NDArray[np.bool_]
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int32]
+
+UNCOVERED_SHARE = 0.2
+"""A zone is said to be left uncovered when this much of its demand loses the last idle unit in reach."""
+
+_AT_ONCE = 64
+"""Rows that are summed in one go: more would only make a larger copy."""
+
+
+class Coverage:
+    """How u rows (a unit, or units that share one crew) cover m cells by one standard. Never changes.
+
+    ``demand`` float64[m] calls an hour by cell; ``zone`` int32[m] the zone of each cell, an index into
+    ``zones``, their ids; ``standard`` (capability, within_s), where within_s is one figure or one a cell;
+    ``reach_s`` float32[u, m] seconds from the order to the arrival of row u in cell i, turnout included, inf
+    or nan = never; ``idle`` bool[u]; ``q`` the share of its time that a unit is busy, 0 <= q < 1.
+
+    Raises ValueError for arrays that do not fit one another, a demand that is negative or no number, a zone
+    that is none of ``zones``, or q outside its range.
+    """
+
+    __slots__ = (
+        "_gain", "_loss", "capability", "demand", "idle", "k", "q", "reached", "within_s", "zone", "zones",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        demand: ArrayLike,
+        zone: ArrayLike,
+        zones: Sequence[str],
+        standard: tuple[str, float | NDArray[np.float32]],
+        reach_s: ArrayLike,
+        idle: ArrayLike,
+        q: float,
+    ) -> None:
+        self.demand: Floats = np.ascontiguousarray(demand, dtype=np.float64)
+        self.zone: Ints = np.ascontiguousarray(zone, dtype=np.int32)
+        self.zones = tuple(zones)
+        self.capability, self.within_s = standard
+        self.idle: Bools = np.array(idle, dtype=bool)
+        self.q = float(q)
+        cells = self.demand.shape
+        reach = np.asarray(reach_s, dtype=np.float32)
+        if self.demand.ndim != 1 or self.zone.shape != cells:
+            raise ValueError(
+                f"demand and zone must be flat and of one length, not {cells}, {self.zone.shape}"
+            )
+        if self.idle.ndim != 1 or reach.shape != (len(self.idle), len(self.demand)):
+            raise ValueError(f"reach_s must be [rows, cells] {(*self.idle.shape, *cells)}, not {reach.shape}")
+        if np.shape(self.within_s) not in ((), cells):
+            raise ValueError(f"within_s must be one figure or one a cell, not {np.shape(self.within_s)}")
+        if not (np.isfinite(self.demand).all() and (self.demand >= 0).all()):
+            raise ValueError("demand must be finite and not negative")
+        if len(self.zone) and not (self.zone.min() >= 0 and self.zone.max() < len(self.zones)):
+            raise ValueError(f"zone must name one of the {len(self.zones)} zones")
+        if not 0.0 <= self.q < 1.0:
+            raise ValueError(f"q is the share of time that a unit is busy, 0 <= q < 1, not {q}")
+        with np.errstate(invalid="ignore"):
+            self.reached: Bools = np.asarray(reach <= self.within_s)
+        self._count()
+
+    def _count(self) -> None:
+        """Work out who covers how often, and what one more or one less would change in each cell."""
+        self.k: Ints = self.reached[self.idle].sum(axis=0, dtype=np.int32)
+        self._weigh()
+
+    def _weigh(self) -> None:
+        powers = self.q ** np.arange(int(self.idle.sum()) + 2, dtype=np.float64)
+        self._gain = self.demand * (1.0 - self.q) * powers[self.k]
+        self._loss = self.demand * (1.0 - self.q) * powers[np.maximum(self.k - 1, 0)]
+
+    def _with(self, reached: Bools, idle: Bools, k: Ints) -> Coverage:
+        other = Coverage.__new__(Coverage)
+        other.demand, other.zone, other.zones = self.demand, self.zone, self.zones
+        other.capability, other.within_s, other.q = self.capability, self.within_s, self.q
+        other.reached, other.idle, other.k = reached, idle, k
+        other._weigh()
+        return other
+
+    # ---- another situation
+
+    def changed(
+        self, rows: ArrayLike, *, reach_s: ArrayLike | None = None, idle: ArrayLike | None = None
+    ) -> Coverage:
+        """The same with those rows at another place (``reach_s`` float32[n, m]), or idle or not (``idle``
+        bool[n]). Costs what the changed rows cost. ``rows`` are distinct."""
+        at = np.asarray(rows, dtype=np.intp)
+        was = self.reached[at] & self.idle[at][:, np.newaxis]
+        reached, standing = self.reached, self.idle
+        if reach_s is not None:
+            reached = reached.copy()
+            with np.errstate(invalid="ignore"):
+                reached[at] = np.asarray(reach_s, dtype=np.float32) <= self.within_s
+        if idle is not None:
+            standing = standing.copy()
+            standing[at] = idle
+        now = reached[at] & standing[at][:, np.newaxis]
+        k = self.k + now.sum(axis=0, dtype=np.int32) - was.sum(axis=0, dtype=np.int32)
+        return self._with(reached, standing, k)
+
+    def without(self, rows: ArrayLike) -> Coverage:
+        """The same with those rows gone to work."""
+        at = np.unique(np.asarray(rows, dtype=np.intp))
+        return self.changed(at, idle=np.zeros(len(at), dtype=bool)) if len(at) else self
+
+    # ---- expected coverage
+
+    def expected(self) -> float:
+        """Calls an hour that are expected to be met within the standard: the sum of d (1 - q^k)."""
+        return float(self.demand @ self._met())
+
+    def share(self) -> float:
+        """The same as a share of all demand, 0 to 1; 1 where there is no demand."""
+        total = float(self.demand.sum())
+        return self.expected() / total if total > 0 else 1.0
+
+    def loss(self, rows: ArrayLike) -> Floats:
+        """float64[n]: the expected coverage lost, in calls an hour, when each of these rows alone leaves; 0
+        for one that is not idle."""
+        return self._sum(rows, self._loss) * self.idle[np.asarray(rows, dtype=np.intp)]
+
+    def lost(self, rows: ArrayLike) -> float:
+        """The expected coverage lost, in calls an hour, when all of these rows leave together: more than the
+        sum of each alone where they stand in for one another."""
+        return self.expected() - self.without(rows).expected()
+
+    def gain(self, reach_s: ArrayLike) -> Floats:
+        """float64[n]: the expected coverage won, in calls an hour, by each of n more idle units that would
+        reach the cells in ``reach_s`` float32[n, m]."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray((np.asarray(reach_s, dtype=np.float32) <= self.within_s) @ self._gain)
+
+    def _sum(self, rows: ArrayLike, weight: Floats) -> Floats:
+        at = np.atleast_1d(np.asarray(rows, dtype=np.intp))
+        if len(at) <= _AT_ONCE:
+            return np.asarray(self.reached[at] @ weight)
+        parts = [self.reached[at[i : i + _AT_ONCE]] @ weight for i in range(0, len(at), _AT_ONCE)]
+        return np.concatenate(parts)
+
+    def _met(self) -> Floats:
+        return np.asarray(1.0 - self.q ** self.k.astype(np.float64))
+
+    # ---- by zone
+
+    def gap(self, rows_gone: ArrayLike = ()) -> Floats:
+        """float64[z]: the share of each zone's demand that no idle unit reaches within the standard, when
+        the named rows have left. A zone without demand is weighed by its cells; one without cells has no
+        gap."""
+        k = self.without(rows_gone).k
+        return self._by_zone((k == 0).astype(np.float64))
+
+    def uncovers(self, rows: ArrayLike) -> Floats:
+        """float64[n, z]: the share of each zone's demand that is left without any idle unit in reach when
+        each of these rows alone leaves; what nobody reaches even now is not counted."""
+        at = np.atleast_1d(np.asarray(rows, dtype=np.intp))
+        zones = len(self.zones)
+        weight, whole = self._weights()
+        last = np.flatnonzero(self.k == 1)
+        alone = self.reached[at[:, np.newaxis], last] & self.idle[at][:, np.newaxis]
+        place = np.arange(len(at))[:, np.newaxis] * zones + self.zone[last]
+        sums = np.bincount(place.ravel(), (alone * weight[last]).ravel(), len(at) * zones)
+        found = sums.reshape(len(at), zones)
+        return np.divide(found, whole, out=np.zeros(found.shape), where=whole > 0)
+
+    def preparedness(self) -> Floats:
+        """float64[z]: the share of each zone's demand that is expected to be met within the standard, 0 to
+        1, weighed as in ``gap``; 1 for a zone without cells."""
+        return 1.0 - self._by_zone(1.0 - self._met())
+
+    def demand_by_zone(self) -> Floats:
+        """float64[z]: calls an hour."""
+        return self._total(self.demand)
+
+    def _total(self, of_cell: Floats) -> Floats:
+        return np.bincount(self.zone, of_cell, len(self.zones)).astype(np.float64)
+
+    def _weights(self) -> tuple[Floats, Floats]:
+        """(float64[m] what each cell weighs in its zone, float64[z] what the zone weighs)."""
+        total = self.demand_by_zone()
+        weight = np.where(total[self.zone] > 0, self.demand, 1.0)
+        return weight, self._total(weight)
+
+    def _by_zone(self, of_cell: Floats) -> Floats:
+        weight, whole = self._weights()
+        part = self._total(weight * of_cell)
+        return np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Uncovered:
+    """A zone that a departure leaves without ``capability``: ``share`` of its demand, 0 to 1, loses its last
+    idle unit in reach of the standard."""
+
+    capability: str
+    zone: str
+    share: float
+
+
+class Cover:
+    """n units under several standards at once. Never changes.
+
+    ``row`` int32[s, n]: where unit i stands in each of the s ``standards``, -1 where it counts for nothing.
+    Units of one crew share a row, for they leave together. Raises ValueError when the two do not fit.
+    """
+
+    __slots__ = ("row", "standards")
+
+    def __init__(self, standards: Sequence[Coverage], row: ArrayLike) -> None:
+        self.standards = tuple(standards)
+        self.row: Ints = np.asarray(row, dtype=np.int32)
+        if self.row.ndim != 2 or len(self.row) != len(self.standards):
+            raise ValueError(f"row must be [standards, units], not {self.row.shape}")
+        for one, rows in zip(self.standards, self.row, strict=True):
+            if len(rows) and not (rows.min() >= -1 and rows.max() < len(one.idle)):
+                raise ValueError(f"row names one that is not among the {len(one.idle)} of {one.capability}")
+
+    def loss(self, units: ArrayLike) -> Floats:
+        """float64[n]: the expected coverage lost, in calls an hour over all standards, when each of these
+        units alone leaves."""
+        at = np.atleast_1d(np.asarray(units, dtype=np.intp))
+        total = np.zeros(len(at))
+        for one, rows in zip(self.standards, self.row, strict=True):
+            counted = rows[at] >= 0
+            total[counted] += one.loss(rows[at[counted]])
+        return total
+
+    def lost(self, units: ArrayLike) -> float:
+        """The same for all of these units leaving together."""
+        at = np.atleast_1d(np.asarray(units, dtype=np.intp))
+        pairs = zip(self.standards, self.row, strict=True)
+        return float(sum(one.lost(rows[at][rows[at] >= 0]) for one, rows in pairs))
+
+    def without(self, units: ArrayLike) -> Cover:
+        """The same with those units gone to work."""
+        at = np.atleast_1d(np.asarray(units, dtype=np.intp))
+        pairs = zip(self.standards, self.row, strict=True)
+        return Cover([one.without(rows[at][rows[at] >= 0]) for one, rows in pairs], self.row)
+
+    def expected(self) -> float:
+        """Calls an hour expected to be met, over all standards."""
+        return sum(one.expected() for one in self.standards)
+
+    def uncovers(self, units: ArrayLike, least: float = UNCOVERED_SHARE) -> list[tuple[Uncovered, ...]]:
+        """For each of these units, the zones that its departure alone leaves without a capability, the
+        largest share first; a zone is named once a capability, under its strictest standard."""
+        at = np.atleast_1d(np.asarray(units, dtype=np.intp))
+        found: list[dict[tuple[str, str], float]] = [{} for _ in at]
+        for one, rows in zip(self.standards, self.row, strict=True):
+            counted = np.flatnonzero(rows[at] >= 0)
+            shares = one.uncovers(rows[at[counted]])
+            for i, zone in zip(*(axis.tolist() for axis in np.nonzero(shares >= least)), strict=True):
+                zones, key = found[int(counted[i])], (one.capability, one.zones[zone])
+                zones[key] = max(zones.get(key, 0.0), float(shares[i, zone]))
+        return [
+            tuple(Uncovered(*key, share) for key, share in sorted(zones.items(), key=lambda z: (-z[1], z[0])))
+            for zones in found
+        ]

@@ -1,0 +1,228 @@
+"""What idle units cover and what a choice leaves uncovered, held against counting by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dispatch.standby import Cover, Coverage, Uncovered
+
+ZONES = ("north", "middle", "south")
+
+
+def by_hand(c: Coverage, reach_s: Any, idle: Any) -> float:
+    """The sum of d (1 - q^k), cell by cell."""
+    total = 0.0
+    for i in range(len(c.demand)):
+        k = sum(1 for u in range(len(idle)) if idle[u] and reach_s[u][i] <= c.within_s)
+        total += float(c.demand[i]) * (1 - c.q**k)
+    return total
+
+
+@st.composite
+def situations(draw: st.DrawFn) -> tuple[Coverage, Any, Any]:
+    """A few units and cells; some arrive on the very second, some never, some are busy."""
+    units, cells = draw(st.integers(0, 6)), draw(st.integers(0, 8))
+    second = st.sampled_from([0.0, 300.0, 480.0, 481.0, float("inf"), float("nan")])
+    reach_s = np.array([[draw(second) for _ in range(cells)] for _ in range(units)]).reshape(units, cells)
+    idle = np.array([draw(st.booleans()) for _ in range(units)], dtype=bool)
+    demand = [draw(st.sampled_from([0.0, 0.1, 1.0, 7.5])) for _ in range(cells)]
+    zone = [draw(st.integers(0, len(ZONES) - 1)) for _ in range(cells)]
+    q = draw(st.sampled_from([0.0, 0.2, 0.5, 0.99]))
+    return Coverage(demand, zone, ZONES, ("first_aid", 480.0), reach_s, idle, q), reach_s, idle
+
+
+@given(situations())
+@settings(max_examples=200, deadline=None)
+def test_what_a_unit_takes_away_is_what_is_expected_with_it_less_what_is_expected_without(
+    situation: tuple[Coverage, Any, Any],
+) -> None:
+    coverage, reach_s, idle = situation
+    assert coverage.expected() == pytest.approx(by_hand(coverage, reach_s, idle), abs=1e-9)
+    losses = coverage.loss(np.arange(len(idle)))
+    for row in range(len(idle)):
+        gone = idle.copy()
+        gone[row] = False
+        lost = coverage.expected() - by_hand(coverage, reach_s, gone)
+        assert losses[row] == pytest.approx(lost, abs=1e-9)
+        assert coverage.lost([row]) == pytest.approx(lost, abs=1e-9)
+
+
+@given(situations(), st.data())
+@settings(max_examples=100, deadline=None)
+def test_units_that_leave_together_and_units_that_move_count_as_if_counted_anew(
+    situation: tuple[Coverage, Any, Any], data: st.DataObject
+) -> None:
+    coverage, reach_s, idle = situation
+    units, cells = reach_s.shape
+    some = [row for row in range(units) if data.draw(st.booleans())]
+    gone = idle.copy()
+    gone[some] = False
+    assert coverage.lost(some) == pytest.approx(
+        coverage.expected() - by_hand(coverage, reach_s, gone), abs=1e-9
+    )
+
+    elsewhere = reach_s.copy()
+    standing = idle.copy()
+    for row in some:
+        elsewhere[row] = data.draw(st.sampled_from([0.0, 900.0]))
+        standing[row] = data.draw(st.booleans())
+    moved = coverage.changed(some, reach_s=elsewhere[some], idle=standing[some])
+    anew = Coverage(
+        coverage.demand, coverage.zone, ZONES, ("first_aid", 480.0), elsewhere, standing, coverage.q
+    )
+    assert moved.k.tolist() == anew.k.tolist()
+    assert moved.loss(np.arange(units)) == pytest.approx(anew.loss(np.arange(units)))
+    # And the one that it was made from is as it was.
+    assert coverage.expected() == pytest.approx(by_hand(coverage, reach_s, idle), abs=1e-9)
+
+    one_more = np.full((1, cells), 10.0)
+    joined = by_hand(coverage, np.vstack([reach_s, one_more]), np.append(idle, True))
+    assert coverage.gain(one_more)[0] == pytest.approx(joined - coverage.expected(), abs=1e-9)
+
+
+@given(situations())
+@settings(max_examples=100, deadline=None)
+def test_the_zones_of_the_city_add_up_to_the_city(situation: tuple[Coverage, Any, Any]) -> None:
+    coverage, _, _ = situation
+    demand = coverage.demand_by_zone()
+    assert coverage.preparedness() @ demand == pytest.approx(coverage.expected(), abs=1e-9)
+    uncovered = float(coverage.demand[coverage.k == 0].sum())
+    assert coverage.gap() @ demand == pytest.approx(uncovered, abs=1e-9)
+    for shares in (coverage.preparedness(), coverage.gap()):
+        assert ((shares >= -1e-12) & (shares <= 1 + 1e-12)).all()
+
+
+def test_a_zone_whose_only_ambulance_leaves_is_a_gap_and_the_others_are_as_before() -> None:
+    """Given an ambulance in the north and two in the south, when the northern one or a southern leaves, then
+    the north is left without, and in the south the second one stands in."""
+    near, far = 200.0, 900.0
+    coverage = Coverage(
+        demand=[1.0, 3.0, 2.0, 2.0],
+        zone=[0, 0, 2, 2],
+        zones=ZONES,
+        standard=("first_aid", 480.0),
+        reach_s=[[near, near, far, far], [far, far, near, near], [far, far, near, near]],
+        idle=[True, True, True],
+        q=0.3,
+    )
+    assert coverage.gap().tolist() == [0.0, 0.0, 0.0]
+    assert coverage.gap([0]).tolist() == [1.0, 0.0, 0.0]
+    assert coverage.gap([1]).tolist() == [0.0, 0.0, 0.0]
+    assert coverage.gap([1, 2]).tolist() == [0.0, 0.0, 1.0]
+    assert coverage.loss([0, 1]) == pytest.approx([4.0 * 0.7, 4.0 * 0.7 * 0.3])
+    assert coverage.preparedness() == pytest.approx([0.7, 1.0, 1 - 0.09])
+    assert coverage.without([0]).loss([0])[0] == 0.0
+    assert coverage.share() == pytest.approx((4 * 0.7 + 4 * 0.91) / 8)
+
+
+def test_a_standard_may_differ_from_cell_to_cell() -> None:
+    """Given a town's 8 minutes and the country's 12, when a unit needs 10 to both, then it covers one."""
+    within_s = np.array([480.0, 720.0], dtype=np.float32)
+    coverage = Coverage([1.0, 1.0], [0, 1], ZONES, ("first_aid", within_s), [[600.0, 600.0]], [True], 0.0)
+    assert coverage.k.tolist() == [0, 1]
+    assert coverage.loss([0])[0] == pytest.approx(1.0)
+
+
+def test_without_units_and_without_demand_there_are_figures_all_the_same() -> None:
+    nobody = Coverage([1.0], [0], ("all",), ("doctor", 900.0), np.zeros((0, 1)), [], 0.2)
+    assert nobody.expected() == 0.0
+    assert nobody.share() == 0.0
+    assert nobody.gap().tolist() == [1.0]
+    assert nobody.preparedness().tolist() == [0.0]
+    assert nobody.loss([]).tolist() == []
+    quiet = Coverage([0.0, 0.0], [0, 0], ("all", "empty"), ("doctor", 900.0), [[1.0, 9999.0]], [True], 0.0)
+    assert quiet.share() == 1.0
+    assert quiet.gap().tolist() == [0.5, 0.0]
+    assert quiet.preparedness().tolist() == [0.5, 1.0]
+
+
+GOOD: dict[str, Any] = {
+    "demand": [1.0, 2.0], "zone": [0, 1], "zones": ("a", "b"), "standard": ("doctor", 480.0),
+    "reach_s": [[1.0, 2.0]], "idle": [True], "q": 0.5,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"demand": [1.0, -2.0]}, "demand"),
+        ({"demand": [1.0, float("nan")]}, "demand"),
+        ({"zone": [0, 2]}, "zone"),
+        ({"zone": [-1, 0]}, "zone"),
+        ({"zone": [0]}, "one length"),
+        ({"reach_s": [[1.0]]}, "reach_s"),
+        ({"idle": [True, False]}, "reach_s"),
+        ({"standard": ("doctor", np.zeros(3, dtype=np.float32))}, "within_s"),
+        ({"q": 1.0}, "q is"),
+        ({"q": -0.1}, "q is"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Coverage(**{**GOOD, **wrong})
+
+
+def test_more_rows_than_are_summed_at_once_give_the_same_losses() -> None:
+    chance = np.random.default_rng(7)
+    reach_s = chance.uniform(0, 1000, (150, 40)).astype(np.float32)
+    coverage = Coverage(chance.uniform(0, 1, 40), np.zeros(40), ("all",), ("doctor", 480.0), reach_s,
+                        chance.uniform(size=150) < 0.7, 0.9)  # fmt: skip
+    together = coverage.loss(np.arange(150))
+    alone = [coverage.loss([row])[0] for row in range(150)]
+    assert together == pytest.approx(alone)
+    assert (together[~coverage.idle] == 0).all()
+    assert (together[coverage.idle] > 0).any()
+
+
+@given(situations())
+@settings(max_examples=100, deadline=None)
+def test_what_a_unit_leaves_uncovered_is_how_much_the_gap_grows(situation: tuple[Coverage, Any, Any]) -> None:
+    coverage, _, idle = situation
+    shares = coverage.uncovers(np.arange(len(idle)))
+    for row in range(len(idle)):
+        assert shares[row] == pytest.approx(coverage.gap([row]) - coverage.gap(), abs=1e-9)
+
+
+def a_cover() -> Cover:
+    """Unit 0, an ambulance with a doctor, alone in the north; unit 1, an ambulance of the south, and unit 2
+    of the same crew; unit 3, a second one of the south."""
+    near, far = 200.0, 900.0
+    first_aid = Coverage(
+        demand=[2.0, 4.0], zone=[0, 2], zones=ZONES, standard=("first_aid", 480.0),
+        reach_s=[[near, far], [far, near], [far, near]], idle=[True, True, True], q=0.5,
+    )  # fmt: skip
+    doctor = Coverage(
+        demand=[1.0, 1.0], zone=[0, 2], zones=ZONES, standard=("doctor", 900.0),
+        reach_s=[[near, far]], idle=[True], q=0.5,
+    )  # fmt: skip
+    return Cover([first_aid, doctor], [[0, 1, 1, 2], [0, -1, -1, -1]])
+
+
+def test_a_unit_that_meets_several_standards_is_missed_under_each() -> None:
+    cover = a_cover()
+    # North: 2 first-aid calls and 2 of the doctor's, whose 15 minutes reach the south too, all halved by q.
+    assert cover.loss([0, 1, 2, 3]) == pytest.approx([2 * 0.5 + 2 * 0.5, 4 * 0.25, 4 * 0.25, 4 * 0.25])
+    assert cover.lost([1, 2]) == pytest.approx(cover.loss([1])[0])
+    assert cover.lost([1, 3]) == pytest.approx(4 * 0.75)
+    assert cover.without([0]).expected() == pytest.approx(cover.expected() - cover.loss([0])[0])
+    assert cover.uncovers([0, 3]) == [
+        (
+            Uncovered("doctor", "north", 1.0),
+            Uncovered("doctor", "south", 1.0),
+            Uncovered("first_aid", "north", 1.0),
+        ),
+        (),
+    ]
+    assert cover.without([3]).uncovers([1]) == [(Uncovered("first_aid", "south", 1.0),)]
+
+
+def test_rows_that_name_nobody_are_refused() -> None:
+    standards = a_cover().standards
+    for row in ([[0], [1]], [[0]], [[-2], [0]]):
+        with pytest.raises(ValueError, match="row"):
+            Cover(standards, row)
