@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from app import layers, trace
 from app import tracks as tracks_module
 from app.auth import Accounts
+from app.coverage import CoverageNow
 from app.database import UNREACHABLE, open_engine
 from app.living_map import LivingMap
 from app.log import Log
@@ -52,6 +53,7 @@ class Core:
     city_in_use: CityInUse
     living_map: LivingMap
     speeds: Speeds
+    coverage: CoverageNow
 
     @property
     def city(self) -> City | None:
@@ -223,8 +225,22 @@ def open_core(config: Config, world: World | None = None, *, listen: bool = True
             raise
     speeds = Speeds(city.now, pack, world.clock)
     living_map = LivingMap(picture, world.clock, city.now)
+    coverage = CoverageNow(pack, picture, tracks, world.clock, living_map.ways)
     return Core(
-        config, world, engine, vault, log, picture, door, accounts, tracks, pack, city, living_map, speeds
+        config=config,
+        world=world,
+        engine=engine,
+        vault=vault,
+        log=log,
+        picture=picture,
+        door=door,
+        accounts=accounts,
+        tracks=tracks,
+        pack=pack,
+        city_in_use=city,
+        living_map=living_map,
+        speeds=speeds,
+        coverage=coverage,
     )
 
 
