@@ -276,3 +276,159 @@ class Cover:
             tuple(Uncovered(*key, share) for key, share in sorted(zones.items(), key=lambda z: (-z[1], z[0])))
             for zones in found
         ]
+
+
+# ---- move-up: where idle units should wait
+
+
+@dataclass(frozen=True, slots=True)
+class Standby:
+    """The operator's rules for moving idle units to cover a gap; the defaults were tuned in the simulator
+    (docs/simulate.md) on seeds that no published figure uses.
+
+    ``at_once``        most units that one situation may set moving
+    ``least_gain_pct`` least rise of the expected coverage, in % of all demand, that is worth a move: the
+                       hysteresis, without which two posts would swap units for ever
+    ``horizon_s``      how long a situation is expected to last: a third of it on the way, a third less gained
+    ``longest_s``      longest drive to ask for
+    ``rest_s``         a unit that was moved is left alone for so long (the caller keeps the time)
+    ``second_s``       a move shared by two units must bring the later one there that much sooner
+    ``throttle_from``, ``off_at``  busy share of the units at which moves become fewer, and stop
+    """
+
+    at_once: int = 2
+    least_gain_pct: float = 0.5
+    horizon_s: float = 1800.0
+    longest_s: float = 1500.0
+    rest_s: float = 900.0
+    second_s: float = 120.0
+    throttle_from: float = 0.4
+    off_at: float = 0.8
+
+
+STANDBY = Standby()
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Row ``row`` of the coverage should wait at post ``post`` instead, ``drive_s`` away. ``gain``: calls an
+    hour that are then met within the standard, more than now. Moves with the same ``group`` belong together:
+    a unit takes the place of one that moves on, and ``gain`` is that of both."""
+
+    row: int
+    post: int
+    drive_s: float
+    gain: float
+    group: int
+
+
+def move_ups(
+    coverage: Coverage,
+    posts_s: ArrayLike,
+    drive_s: ArrayLike,
+    post: ArrayLike,
+    *,
+    may_move: ArrayLike | None = None,
+    room: ArrayLike | None = None,
+    utilisation: float = 0.0,
+    rules: Standby = STANDBY,
+) -> list[Move]:
+    """The moves that raise the expected coverage most, or none. u rows of ``coverage``, p posts, m cells.
+
+    ``posts_s``      float32[p, m] seconds from the order to arrival for a unit that waits at that post
+    ``drive_s``      float[u, p] seconds from where the unit is now, driving as anybody; inf = no way
+    ``post``         int[u] where the unit waits or is bound; -1 = nowhere. The coverage counts it there
+    ``may_move``     bool[u]: neither resting nor barred; only idle rows are ever moved
+    ``room``         int[p] how many more units a post can take; None = no limit
+    ``utilisation``  share of all units that is busy now, 0 to 1
+
+    One step finds the pair of unit and post with the largest gain, discounted by the time it takes
+    (``Standby.horizon_s``); of the ways to bring it about it takes the one whose longest drive is shortest:
+    the unit itself, or another nearer to the post whose place it takes. Steps repeat until nothing is worth
+    it.
+    Raises ValueError for arrays that do not fit one another.
+    """
+    reach = np.asarray(posts_s, dtype=np.float32)
+    drive = np.asarray(drive_s, dtype=np.float64)
+    at = np.array(post, dtype=np.intp)
+    rows, posts = len(coverage.idle), len(reach)
+    free = coverage.idle & (True if may_move is None else np.asarray(may_move, dtype=bool))
+    places = np.full(posts, rows, dtype=np.intp) if room is None else np.array(room, dtype=np.intp)
+    if reach.shape != (posts, len(coverage.demand)) or drive.shape != (rows, posts):
+        raise ValueError(
+            f"posts_s must be [posts, cells] and drive_s [rows, posts] ({rows}, {posts}), not"
+            f" {reach.shape} and {drive.shape}"
+        )
+    if at.shape != (rows,) or free.shape != (rows,) or places.shape != (posts,):
+        raise ValueError("post and may_move have one entry a row, room one a post")
+    total = float(coverage.demand.sum())
+    span = rules.off_at - rules.throttle_from
+    throttle = float(utilisation <= rules.throttle_from) if span <= 0 else (rules.off_at - utilisation) / span
+    throttle = min(1.0, throttle)
+    if throttle <= 0 or total <= 0 or not free.any() or not posts:
+        return []
+    least = rules.least_gain_pct / 100 / throttle
+    most = max(1, round(rules.at_once * throttle))
+    with np.errstate(invalid="ignore"):
+        covers = (reach <= coverage.within_s).astype(np.float64)
+    moves: list[Move] = []
+    while len(moves) < most and free.any():
+        movers = np.flatnonzero(free)
+        home = at[movers]
+        stay_s = np.where(home >= 0, drive[movers, home], 0.0)
+        gain = _moved(coverage, movers, covers)
+        alone_s = drive[movers] - stay_s[:, np.newaxis]
+        barred = (drive[movers] > rules.longest_s) | (places <= 0) | (home[:, np.newaxis] == np.arange(posts))
+        spent_s, via = np.where(barred, np.inf, alone_s), np.full(barred.shape, -1)
+        if most - len(moves) > 1:
+            spent_s, via = _shared(spent_s, via, drive[movers], stay_s, home, places, rules)
+        value = gain * np.clip(1.0 - spent_s / rules.horizon_s, 0.0, 1.0) / total
+        value[~np.isfinite(spent_s)] = 0.0
+        best = int(value.argmax())
+        one, to = divmod(best, posts)
+        if value[one, to] < least or gain[one, to] <= 0:
+            break
+        row, second = int(movers[one]), int(via[one, to])
+        legs = [(row, to)] if second < 0 else [(row, int(home[second])), (int(movers[second]), to)]
+        group = len(moves)
+        for mover, target in legs:
+            moves.append(Move(mover, target, float(drive[mover, target]), float(gain[one, to]), group))
+            free[mover] = False
+        places[to] -= 1
+        if home[one] >= 0:
+            places[home[one]] += 1
+        gone = [mover for mover, _ in legs]
+        at[gone] = [target for _, target in legs]
+        coverage = coverage.changed(gone, reach_s=reach[at[gone]])
+    return moves
+
+
+def _moved(coverage: Coverage, rows: NDArray[np.intp], covers: Floats) -> Floats:
+    """float64[rows, posts]: what the expected coverage gains when one of these rows goes to a post."""
+    here = coverage.reached[rows]
+    left = coverage.demand * (1.0 - coverage.q) * coverage.q ** (coverage.k - here)
+    return np.asarray(left @ covers.T - (left * here).sum(axis=1)[:, np.newaxis])
+
+
+def _shared(
+    spent_s: Floats,
+    via: NDArray[np.intp],
+    drive: Floats,
+    stay_s: Floats,
+    home: NDArray[np.intp],
+    places: NDArray[np.intp],
+    rules: Standby,
+) -> tuple[Floats, NDArray[np.intp]]:
+    """The same where a second unit goes to the post and the first takes its place, if that is done sooner."""
+    for second in np.flatnonzero(home >= 0).tolist():
+        first_s = drive[:, home[second]]
+        other_s = drive[second]
+        both_s = np.maximum((first_s - stay_s)[:, np.newaxis], (other_s - stay_s[second])[np.newaxis])
+        both_s = both_s + rules.second_s
+        far = (first_s > rules.longest_s)[:, np.newaxis] | (other_s > rules.longest_s)[np.newaxis]
+        same = (home == home[second])[:, np.newaxis] | (np.arange(len(places)) == home[second])[np.newaxis]
+        here = home[:, np.newaxis] == np.arange(len(places))
+        sooner = ~(far | same | here | (places <= 0)) & (both_s < spent_s)
+        spent_s = np.where(sooner, both_s, spent_s)
+        via = np.where(sooner, second, via)
+    return spent_s, via
