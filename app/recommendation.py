@@ -19,7 +19,7 @@ from app.rows import Rows, needs_of
 from app.words import Words
 from dispatch.commands import who
 from dispatch.incident import Incident
-from dispatch.optimise import Candidates, Pick, Plan, Reason, WhyNot, recommend
+from dispatch.optimise import Candidates, Cost, Pick, Plan, Reason, WhyNot, recommend
 from dispatch.plans import Pack
 from dispatch.unit import Unit, crew_mate_asked, crew_mate_out, is_asked
 from gis.travel import THERE_M, straight_line
@@ -70,7 +70,7 @@ def _if_asked(core: Core, why: WhyNot) -> WhyNot:
     other = state.incident(asked.asked.incident)
     args = {"by": who(asked.asked.asked_by), "incident": other.number if other else asked.asked.incident}
     reason = Reason("asked", args) if asked is unit else Reason("crew-asked", {"unit": asked.id, **args})
-    return WhyNot(why.unit, why.eta_s, (reason,))
+    return replace(why, reasons=(reason,))
 
 
 def _candidates(
@@ -172,6 +172,8 @@ def as_json(result: Recommendation, pack: Pack, words: Words) -> dict[str, Any]:
         "complete": plan.complete,
         "missing": plan.missing,
         "waiting_for": list(result.waiting_for),
+        "nobody": list(plan.nobody),
+        "cost": _cost(plan.cost),
         "units": [
             *(_pick(pick, True, result.types, pack, words) for pick in plan.chosen),
             *(_pick(pick, False, result.types, pack, words) for pick in plan.alternatives),
@@ -187,12 +189,17 @@ def _pick(pick: Pick, chosen: bool, types: Mapping[str, str], pack: Pack, words:
         "command": pick.command,
         "chosen": chosen,
         "eta_s": round(pick.eta_s),
+        "eta_low_s": _whole(pick.eta_low_s),
+        "eta_high_s": _whole(pick.eta_high_s),
         "drive_s": round(pick.drive_s),
         "turnout_s": round(pick.turnout_s),
         "distance_m": round(pick.distance_m) if math.isfinite(pick.distance_m) else None,
         "travel": "road" if pick.road else "straight",
         "fix_age_s": None if pick.fix_age_s is None else round(pick.fix_age_s, 1),
         "fills": list(pick.fills),
+        "staging": pick.staging,
+        "uncovers": _uncovers(pick.reasons),
+        "cost": _cost(pick.cost),
         "why": [say(reason, pack, words) for reason in pick.reasons],
         "reasons": [{"code": reason.code, **reason.args} for reason in pick.reasons],
     }
@@ -202,10 +209,31 @@ def _why_not(why: WhyNot, types: Mapping[str, str], pack: Pack, words: Words) ->
     return {
         "unit": why.unit,
         "type": types[why.unit],
-        "eta_s": None if why.eta_s is None else round(why.eta_s),
+        "eta_s": _whole(why.eta_s),
+        "eta_low_s": _whole(why.eta_low_s),
+        "eta_high_s": _whole(why.eta_high_s),
+        "uncovers": _uncovers(why.reasons),
+        "cost": None if why.cost is None else _cost(why.cost),
         "why": [say(reason, pack, words) for reason in why.reasons],
         "reasons": [{"code": reason.code, **reason.args} for reason in why.reasons],
     }
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None or not math.isfinite(seconds) else round(seconds)
+
+
+def _cost(cost: Cost) -> dict[str, float]:
+    return {
+        "late": round(cost.late, 4),
+        "uncovered": round(cost.uncovered, 4),
+        "total": round(cost.total, 4),
+    }
+
+
+def _uncovers(reasons: Sequence[Reason]) -> list[dict[str, Any]]:
+    found = [dict(reason.args) for reason in reasons if reason.code == "uncovers"]
+    return [{**one, "zone_name": one["zone"]} for one in found]
 
 
 def say(reason: Reason, pack: Pack, words: Words) -> str:
@@ -215,6 +243,8 @@ def say(reason: Reason, pack: Pack, words: Words) -> str:
         if name == "capabilities":
             known = [pack.capabilities[c] for c in str(value).split(",") if c in pack.capabilities]
             args[name] = ", ".join(c.names[words.language].lower() for c in known)
+        elif name == "capability" and value in pack.capabilities:
+            args[name] = pack.capabilities[str(value)].names[words.language].lower()
         elif name == "agency" and value in pack.agencies:
             args[name] = pack.agencies[str(value)].names[words.language]
         elif name == "status" and value in pack.statuses:

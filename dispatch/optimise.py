@@ -2,9 +2,9 @@
 
 ``recommend`` is exact. Units that break a hard rule are out; among the rest it takes, in this order,
 (1) the smallest shortfall (needed capabilities left unfilled), (2) the fewest doubtful units, whose position
-is over an hour old or unknown or who should have been free some time ago, (3) the smallest
-``sum of ETAs + FIRST_DUE_WEIGHT * earliest ETA + UNIT_WEIGHT_S * units``. Each step is a mixed-integer
-programme for HiGHS (scipy.optimize.milp, gap 0), the earlier ones held.
+is over an hour old or unknown or who should have been free some time ago, (3) the smallest sum of weighted
+lateness, the first arrival counting more, of what the units leave uncovered, and of a flat price a unit; see
+``dispatch.fill`` and docs/optimiser.md. For the sake of coverage nobody arrives more than ``delta_s`` later.
 
     ETA = ready_in (status sendable "soon" only) + turnout (0 when the wheels already roll) + drive
 
@@ -26,8 +26,15 @@ On a unit that is offered (``Pick``)
     divert{incident}            it is on its way to that incident
     confirm{}                   only a person may choose it
     faster-alternative{unit,gain_s}  it would arrive that much before the chosen unit that fills the same
+    uncovers{capability,zone,minutes,share_pct}  its departure alone leaves that much of the zone's demand
+                                without the capability for about so long
+    spares{unit,delay_s}        sent that much later instead of that unit, whose absence would cost more
+    delta-cap{delta_s}          would cost less elsewhere, and comes too late for that to be allowed
+    staging{}                   its way ends at the staging point
 On a unit that was not chosen (``WhyNot``), besides divert, confirm, too-far, ready-overdue, old-fix, no-fix
     not-needed{}                gives nothing that the incident still needs
+    weakens-cover{calls_pct}    its departure would cost elsewhere more than it gains here: so many hundredths
+                                of a late call
     covered{capabilities,units} the chosen units already fill all that it could
     crew-short{crew,crew_min}   too few people aboard for its capabilities to count
     crew-shared{unit}           its people are out with, or chosen with, that unit
@@ -41,17 +48,30 @@ On a unit that was not chosen (``WhyNot``), besides divert, confirm, too-far, re
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-# The first arrival counts double; one unit more must be worth a minute, because it is then missing elsewhere.
-FIRST_DUE_WEIGHT = 1.0
-UNIT_WEIGHT_S = 60.0
+from dispatch.fill import PLAIN, Bools, Floats, Ints, Lateness, choose_one, fill
+from dispatch.standby import Cover
+
+__all__ = [
+    "PLAIN",
+    "Candidates",
+    "Cost",
+    "Lateness",
+    "Pick",
+    "Plan",
+    "Reason",
+    "WhyNot",
+    "choose_one",
+    "recommend",
+]
+
 STALE_S = 120.0
 OLD_S = 3600.0
 # A crew that said when it would be free is often a few minutes late; much later it may not come at all.
@@ -60,9 +80,14 @@ FAR_S = 7200.0
 ROLLING = frozenset({"returning", "en_route", "staged"})
 SENDABLE = ("now", "divert", "soon", "never")
 
-Bools: TypeAlias = NDArray[np.bool_]
-Floats: TypeAlias = NDArray[np.float64]
-Ints: TypeAlias = NDArray[np.int64]
+ZONES_MAX = 3
+"""So many zones that a unit leaves uncovered are named, the worst first."""
+NOT_NEEDED_MAX = 20
+"""So many of the nearer units that give nothing needed are named."""
+
+
+def _left_out() -> Floats:
+    return np.empty(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +121,12 @@ class Candidates:
     in_zone           bool: competent at the place of the incident
     busy_with, busy_by  number of the incident it is on and who sent it, or None
     already           bool: already assigned to this very incident
+
+    and, which may be left out:
+    eta_low_s, eta_high_s  the band within which 8 of 10 arrivals fall, seconds like the ETA; nan = not known
+    shift_left_s      seconds until its shift ends; nan = not known
+    workload          share of the last hours that it worked, 0 to 1; nan = not known
+    staging           bool: its way ends at a staging point, for it may not enter the scene
     """
 
     ids: tuple[str, ...]
@@ -121,9 +152,19 @@ class Candidates:
     busy_with: tuple[str | None, ...]
     busy_by: tuple[str | None, ...]
     already: Bools
+    eta_low_s: Floats = field(default_factory=_left_out)
+    eta_high_s: Floats = field(default_factory=_left_out)
+    shift_left_s: Floats = field(default_factory=_left_out)
+    workload: Floats = field(default_factory=_left_out)
+    staging: Bools = field(default_factory=lambda: np.empty(0, dtype=bool))
 
     def __post_init__(self) -> None:
         many = len(self.ids)
+        for name in ("eta_low_s", "eta_high_s", "shift_left_s", "workload"):
+            if not len(getattr(self, name)):
+                object.__setattr__(self, name, np.full(many, np.nan))
+        if not len(self.staging):
+            object.__setattr__(self, "staging", np.zeros(many, dtype=bool))
         for one in fields(self):
             if one.name == "capabilities":
                 continue
@@ -136,9 +177,8 @@ class Candidates:
             twice = next(unit for unit in self.ids if self.ids.count(unit) > 1)
             raise ValueError(f"ids: {twice} is given twice")
         for name, allowed in (("sendable", SENDABLE), ("command", ("owned", "requested"))):
-            for word in getattr(self, name):
-                if word not in allowed:
-                    raise ValueError(f"{name}: {word!r} is not one of {', '.join(allowed)}")
+            for word in sorted(set(getattr(self, name)).difference(allowed)):
+                raise ValueError(f"{name}: {word!r} is not one of {', '.join(allowed)}")
 
     def eta_s(self) -> Floats:
         """Seconds from the order (a requested unit: from acceptance) to arrival; nan where not known."""
@@ -150,48 +190,84 @@ class Candidates:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What sending costs, in late calls (see ``dispatch.fill``). ``late``: weighted lateness, with the extra
+    weight of a first arrival; ``uncovered``: what is expected to be missed elsewhere meanwhile, weighted;
+    ``other``: the flat price a unit, workload and shift end."""
+
+    late: float = 0.0
+    uncovered: float = 0.0
+    other: float = 0.0
+
+    @property
+    def total(self) -> float:
+        return self.late + self.uncovered + self.other
+
+    def __add__(self, more: Cost) -> Cost:
+        return Cost(self.late + more.late, self.uncovered + more.uncovered, self.other + more.other)
+
+
+@dataclass(frozen=True, slots=True)
 class Pick:
     """A unit that is offered. Times in seconds, ``turnout_s`` as counted in the ETA (0 when rolling).
-    ``fix_age_s`` None = never had a fix. ``fills``: the capabilities it is counted for."""
+    ``eta_low_s``, ``eta_high_s``: the band, None = not known. ``fix_age_s`` None = never had a fix.
+    ``fills``: the capabilities it is counted for. ``cost``: its own part of the plan's."""
 
     unit: str
     command: str
     eta_s: float
+    eta_low_s: float | None
+    eta_high_s: float | None
     drive_s: float
     turnout_s: float
     distance_m: float
     road: bool
+    staging: bool
     fix_age_s: float | None
     fills: tuple[str, ...]
+    cost: Cost
     reasons: tuple[Reason, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class WhyNot:
-    """A unit that one might have expected in the plan. ``eta_s`` None = not known."""
+    """A unit that one might have expected in the plan. ``eta_s`` and its band None = not known; ``cost`` None
+    = it could not have been chosen."""
 
     unit: str
     eta_s: float | None
+    eta_low_s: float | None
+    eta_high_s: float | None
+    cost: Cost | None
     reasons: tuple[Reason, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """``chosen`` and ``alternatives`` by ETA (alternatives with an old position last). ``not_chosen``: every
-    unit that would arrive before the slowest chosen one, every unit that gives something still missing, and
-    every unit that gives something needed but has no ETA. ``missing``: capability -> count nobody fills."""
+    unit that would arrive before the slowest chosen one (of those that give nothing needed, the nearest
+    ``NOT_NEEDED_MAX``), every unit that gives something still missing, and every unit that gives something
+    needed but has no ETA. ``missing``: capability -> count nobody fills; ``nobody``: those of them that no
+    unit gives at all, whatever it does now. ``cost``: of all that is chosen."""
 
     chosen: tuple[Pick, ...]
     alternatives: tuple[Pick, ...]
     not_chosen: tuple[WhyNot, ...]
     missing: dict[str, int]
     complete: bool
+    nobody: tuple[str, ...] = ()
+    cost: Cost = Cost()
 
 
 def recommend(
     candidates: Candidates,
     needs: Mapping[str, int],
     *,
+    curve: Lateness = PLAIN,
+    cover: Cover | None = None,
+    cover_weight: float = 1.0,
+    away_s: float = 3600.0,
+    delta_s: float = np.inf,
     top: int = 5,
     stale_s: float = STALE_S,
     old_s: float = OLD_S,
@@ -199,12 +275,17 @@ def recommend(
 ) -> Plan:
     """The best units for ``needs`` (capability -> how many units must have it, the incident's whole need).
 
-    What the ``already`` assigned units give is counted first and they are not chosen again. ``top`` limits
-    the alternatives; when nothing is missing they come from the whole ``needs``, for whoever wants one more.
+    What the ``already`` assigned units give is counted first and they are not chosen again. ``curve``: what
+    lateness costs this incident. ``cover``: what the units cover, row for row as ``candidates``; a call that
+    is expected to find nobody in reach during the ``away_s`` that a unit is gone costs ``cover_weight``, and
+    for the sake of that nobody arrives more than ``delta_s`` later than otherwise. ``top`` limits the
+    alternatives; when nothing is missing they come from the whole ``needs``, for whoever wants one more.
     Nobody farther than ``far_s`` is chosen. Raises ValueError for a capability that is no column of
-    ``candidates`` or a negative count.
+    ``candidates``, a negative count, or a ``cover`` of other units.
     """
     column = _columns(candidates, needs)
+    if cover is not None and cover.row.shape[1] != len(candidates.ids):
+        raise ValueError(f"cover counts {cover.row.shape[1]} units, candidates {len(candidates.ids)}")
     at_work = candidates.gives[candidates.already & (candidates.crew >= candidates.crew_min)]
     left = {name: count - int(at_work[:, column[name]].sum()) for name, count in needs.items()}
     remaining = {name: count for name, count in left.items() if count > 0}
@@ -214,17 +295,42 @@ def recommend(
     useful: Bools = np.asarray(wanted.any(axis=1))
 
     eta_s = candidates.eta_s()
-    soon: Bools = np.array([word == "soon" for word in candidates.sendable], dtype=bool)
+    sendable_as = np.array(candidates.sendable or ("",))[: len(candidates.ids)]
     old: Bools = ~(candidates.fix_age_s <= old_s)
-    doubtful: Bools = old | (soon & (candidates.ready_in_s < -OVERDUE_S))
+    doubtful: Bools = old | ((sendable_as == "soon") & (candidates.ready_in_s < -OVERDUE_S))
     far: Bools = eta_s > far_s
-    offer = [row for row in _by_eta(candidates, eta_s) if not candidates.already[row]]
-    barriers = {row: _barriers(candidates, row) for row in offer}
-    possible = [row for row in offer if useful[row] and not barriers[row]]
-    sendable = [row for row in possible if candidates.sendable[row] != "divert" and not far[row]]
-    needed = np.array(list(remaining.values()))
-    chosen = _choose(candidates, sendable, wanted, needed, eta_s, doubtful) if remaining else []
+    order = _by_eta(candidates, eta_s)
+    order = order[~candidates.already[order]]
+    stays = _stays(candidates, sendable_as)
+    possible = order[useful[order] & ~stays[order]]
+    sendable = possible[(sendable_as[possible] != "divert") & ~far[possible]]
+    late = curve.late(eta_s)
+    tie = _tie(candidates, curve, away_s)
+    per_call = cover_weight * away_s / 3600.0
 
+    def uncovered(rows: Ints) -> Floats:
+        return per_call * cover.loss(rows) if cover is not None else np.zeros(len(rows))
+
+    def chosen_rows() -> list[int]:
+        if not remaining or not len(sendable):
+            return []
+        at = fill(
+            wanted[sendable],
+            np.array(list(remaining.values())),
+            eta_s[sendable],
+            late[sendable],
+            doubtful[sendable],
+            _crews(candidates, sendable),
+            extra=(lambda rows: uncovered(sendable[rows]) + tie[sendable[rows]])
+            if cover is not None or tie.any()
+            else None,
+            unit=curve.unit,
+            first_due=curve.first_due,
+            delta_s=delta_s,
+        )
+        return [int(row) for row in sendable[at]]
+
+    chosen = chosen_rows()
     missing = dict(remaining)
     fills: dict[int, tuple[str, ...]] = {}
     for row in chosen:
@@ -235,6 +341,48 @@ def recommend(
     lacking: Bools = np.asarray(wanted[:, [name in missing for name in names]].any(axis=1))
     chosen_crew = {candidates.crew_id[row]: row for row in chosen if candidates.crew_id[row] is not None}
 
+    def crew_taken(row: int) -> list[Reason]:
+        other = chosen_crew.get(candidates.crew_id[row])
+        return [] if other is None else [Reason("crew-shared", {"unit": candidates.ids[other]})]
+
+    others = [row for row in possible.tolist() if row not in fills and not crew_taken(row)]
+    others.sort(key=lambda row: bool(doubtful[row]))
+    others = others[: max(top, 0)]
+    slowest_s = float(eta_s[chosen[-1]]) if chosen else -np.inf
+    nearer = order[eta_s[order] < slowest_s]
+    expected = (useful & ((eta_s < slowest_s) | np.isnan(eta_s))) | lacking
+    expected[nearer[~useful[nearer]][:NOT_NEEDED_MAX]] = True
+    expected[chosen] = False
+    passed = order[expected[order]].tolist()
+
+    # What the departure of each unit that is talked about would cost.
+    weighed = [*chosen, *others]
+    weighed += [row for row in passed if useful[row] and not stays[row] and row not in set(weighed)]
+    losses = dict(zip(weighed, uncovered(np.array(weighed, dtype=np.int64)).tolist(), strict=True))
+    zones: dict[int, list[Reason]] = {}
+    if cover is not None:
+        asked = weighed[: len(chosen) + len(others) + 10]
+        for row, found in zip(asked, cover.uncovers(asked), strict=True):
+            zones[row] = [
+                Reason(
+                    "uncovers",
+                    {
+                        "capability": one.capability,
+                        "zone": one.zone,
+                        "minutes": _minutes(candidates, cover, row, one.capability, away_s),
+                        "share_pct": round(100 * one.share),
+                    },
+                )
+                for one in found[:ZONES_MAX]
+            ]
+
+    def cost_of(row: int) -> Cost:
+        first = 1.0 + (curve.first_due if chosen and row == chosen[0] else 0.0)
+        return Cost(first * float(late[row]), losses[row], curve.unit + float(tie[row]))
+
+    def better_covered(row: int, than: int) -> bool:
+        return bool(losses.get(row, 0.0) < losses.get(than, 0.0))
+
     def pick(row: int, counted: tuple[str, ...], extra: Sequence[Reason]) -> Pick:
         rivals = wanted[sendable][:, [name in counted for name in names]].any(axis=1)
         rank = 1 + int((rivals & (eta_s[sendable] < eta_s[row])).sum())
@@ -242,6 +390,8 @@ def recommend(
         reasons.append(_position(candidates, row, stale_s, old_s))
         if not candidates.road[row]:
             reasons.append(Reason("straight-line"))
+        if candidates.staging[row]:
+            reasons.append(Reason("staging"))
         if candidates.command[row] == "requested":
             reasons.append(Reason("request-only", {"agency": candidates.agencies[row]}))
         reasons += readiness(row)
@@ -254,13 +404,17 @@ def recommend(
             unit=candidates.ids[row],
             command=candidates.command[row],
             eta_s=float(eta_s[row]),
+            eta_low_s=_known(candidates.eta_low_s[row]),
+            eta_high_s=_known(candidates.eta_high_s[row]),
             drive_s=float(candidates.drive_s[row]),
             turnout_s=0.0 if candidates.status[row] in ROLLING else float(candidates.turnout_s[row]),
             distance_m=float(candidates.distance_m[row]),
             road=bool(candidates.road[row]),
+            staging=bool(candidates.staging[row]),
             fix_age_s=None if np.isnan(age_s) else age_s,
             fills=counted,
-            reasons=(*reasons, *extra),
+            cost=cost_of(row),
+            reasons=(*reasons, *zones.get(row, ()), *extra),
         )
 
     def readiness(row: int) -> list[Reason]:
@@ -271,22 +425,37 @@ def recommend(
             return [Reason("ready-overdue", {"late_s": -ready_in_s})]
         return [Reason("ready-in", {"ready_in_s": ready_in_s})]
 
-    def crew_taken(row: int) -> list[Reason]:
-        other = chosen_crew.get(candidates.crew_id[row])
-        return [] if other is None else [Reason("crew-shared", {"unit": candidates.ids[other]})]
+    def spared(row: int) -> list[Reason]:
+        """The soonest unit that could have filled the same and stays for what it covers."""
+        for one in passed:
+            could = set(_given(names, wanted[one])) & set(fills[row])
+            if eta_s[one] < eta_s[row] and could and one in losses and better_covered(row, one):
+                free = candidates.sendable[one] != "divert" and not doubtful[one]
+                if free and not crew_taken(one):
+                    delay_s = float(eta_s[row] - eta_s[one])
+                    return [Reason("spares", {"unit": candidates.ids[one], "delay_s": delay_s})]
+        return []
+
+    def capped(row: int, rival: int) -> bool:
+        """Whether it would cost less than the chosen one and only the cap on its delay stands against it."""
+        cheaper = late[row] + losses[row] < late[rival] + losses[rival]
+        return bool(cover is not None and cheaper and eta_s[row] > eta_s[rival] + delta_s)
 
     def alternative(row: int) -> Pick:
         given = _given(names, wanted[row])
         extra = _diverting(candidates, row)
-        beaten = [one for one in chosen if eta_s[one] > eta_s[row] and set(fills[one]) & set(given)]
+        rivals = [one for one in chosen if set(fills[one]) & set(given)]
+        beaten = [one for one in rivals if eta_s[one] > eta_s[row]]
         if beaten:
             slowest = beaten[-1]
             gain_s = float(eta_s[slowest] - eta_s[row])
             extra.append(Reason("faster-alternative", {"unit": candidates.ids[slowest], "gain_s": gain_s}))
+        elif rivals and capped(row, rivals[0]):
+            extra.append(Reason("delta-cap", {"delta_s": delta_s}))
         return pick(row, given, extra)
 
     def why_not(row: int) -> WhyNot:
-        reasons = list(barriers[row])
+        reasons = _barriers(candidates, row) if stays[row] else []
         if not useful[row]:
             reasons.insert(0, Reason("not-needed"))
         elif not reasons:
@@ -298,23 +467,30 @@ def recommend(
             if doubtful[row] and not old[row]:
                 reasons += readiness(row)
             filled = [name for name in _given(names, wanted[row]) if name not in missing]
-            by = [candidates.ids[one] for one in chosen if set(fills[one]) & set(filled)]
+            by = [one for one in chosen if set(fills[one]) & set(filled)]
+            if any(eta_s[one] > eta_s[row] and better_covered(one, row) for one in by):
+                reasons += zones.get(row) or [Reason("weakens-cover", {"calls_pct": _pct(losses[row])})]
             if by:
-                args = {"capabilities": ",".join(filled), "units": ",".join(by)}
-                reasons.append(Reason("covered", args))
-        known = None if np.isnan(eta_s[row]) else float(eta_s[row])
-        return WhyNot(candidates.ids[row], known, tuple(reasons))
+                units = ",".join(candidates.ids[one] for one in by)
+                reasons.append(Reason("covered", {"capabilities": ",".join(filled), "units": units}))
+        return WhyNot(
+            candidates.ids[row],
+            _known(eta_s[row]),
+            _known(candidates.eta_low_s[row]),
+            _known(candidates.eta_high_s[row]),
+            cost_of(row) if row in losses else None,
+            tuple(reasons),
+        )
 
-    slowest_s = float(eta_s[chosen[-1]]) if chosen else -np.inf
-    expected = (eta_s < slowest_s) | lacking | (useful & np.isnan(eta_s))
-    others = [row for row in possible if row not in chosen and not crew_taken(row)]
-    others.sort(key=lambda row: bool(doubtful[row]))
+    picks = tuple(pick(row, fills[row], spared(row)) for row in chosen)
     return Plan(
-        chosen=tuple(pick(row, fills[row], ()) for row in chosen),
-        alternatives=tuple(alternative(row) for row in others[: max(top, 0)]),
-        not_chosen=tuple(why_not(row) for row in offer if expected[row] and row not in chosen),
+        chosen=picks,
+        alternatives=tuple(alternative(row) for row in others),
+        not_chosen=tuple(why_not(row) for row in passed),
         missing=missing,
         complete=not missing,
+        nobody=tuple(name for name in missing if not candidates.gives[:, column[name]].any()),
+        cost=sum((one.cost for one in picks), Cost()),
     )
 
 
@@ -328,10 +504,66 @@ def _columns(candidates: Candidates, needs: Mapping[str, int]) -> dict[str, int]
     return column
 
 
-def _by_eta(candidates: Candidates, eta_s: Floats) -> list[int]:
+def _by_eta(candidates: Candidates, eta_s: Floats) -> Ints:
     """All rows, soonest first, unknown last; equal times by call sign, so the order of rows never matters."""
-    times = [float("inf") if np.isnan(one) else one for one in eta_s.tolist()]
-    return sorted(range(len(times)), key=lambda row: (times[row], candidates.ids[row]))
+    times = np.where(np.isnan(eta_s), np.inf, eta_s)
+    ids = candidates.ids
+    if all(a < b for a, b in itertools.pairwise(ids)):
+        return np.argsort(times, kind="stable")
+    return np.lexsort((np.array(ids), times))
+
+
+def _stays(candidates: Candidates, sendable: NDArray[np.str_]) -> Bools:
+    """bool[n]: whether a hard rule keeps the unit out, whatever the others do; ``_barriers`` says which."""
+    at_work = {candidates.crew_id[row] for row in np.flatnonzero(candidates.already)} - {None}
+    shared = [
+        out is not None or (crew is not None and crew in at_work)
+        for out, crew in zip(candidates.blocked_by, candidates.crew_id, strict=True)
+    ]
+    unready = (sendable == "soon") & ~np.isfinite(candidates.ready_in_s)
+    short = candidates.crew < candidates.crew_min
+    away = ~candidates.in_zone | ~np.isfinite(candidates.drive_s)
+    return np.asarray((sendable == "never") | unready | short | np.array(shared, dtype=bool) | away)
+
+
+def _tie(candidates: Candidates, curve: Lateness, away_s: float) -> Floats:
+    """float64[n]: what tells units apart that cost the same otherwise. Unknown counts as rested, with a long
+    shift ahead."""
+    worked = np.clip(np.nan_to_num(candidates.workload), 0.0, 1.0)
+    left = np.nan_to_num(candidates.shift_left_s, nan=away_s)
+    return np.asarray(curve.tie * (worked + 1.0 - np.clip(left / away_s, 0.0, 1.0)))
+
+
+def _crews(candidates: Candidates, rows: Ints) -> Ints:
+    """int[n]: a number for each crew that mans several of the rows, -1 for the others."""
+    crews = [candidates.crew_id[row] for row in rows.tolist()]
+    number = {crew: i for i, crew in enumerate(dict.fromkeys(crews)) if crew is not None}
+    return np.array([number.get(crew, -1) for crew in crews], dtype=np.int64)
+
+
+def _minutes(candidates: Candidates, cover: Cover, row: int, capability: str, away_s: float) -> int:
+    """How long its part of the city is expected to stay without: until the unit is back, or until one that
+    gives the same becomes free in reach of any of it."""
+    gone_s = away_s
+    standard, at = next(
+        (one, rows)
+        for one, rows in zip(cover.standards, cover.row, strict=True)
+        if one.capability == capability and rows[row] >= 0
+    )
+    alone = standard.reached[at[row]] & (standard.k == 1)
+    for other, ready_in_s in enumerate(candidates.ready_in_s.tolist()):
+        sooner = candidates.sendable[other] == "soon" and 0.0 <= ready_in_s < gone_s and at[other] >= 0
+        if sooner and (standard.reached[at[other]] & alone).any():
+            gone_s = ready_in_s
+    return max(1, round(gone_s / 60.0))
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _pct(calls: float) -> int:
+    return max(1, round(100 * calls))
 
 
 def _given(names: tuple[str, ...], row: Bools) -> tuple[str, ...]:
@@ -382,88 +614,3 @@ def _barriers(candidates: Candidates, row: int) -> list[Reason]:
     if not np.isfinite(candidates.drive_s[row]):
         reasons.append(Reason("unreachable"))
     return reasons
-
-
-def _choose(
-    candidates: Candidates, sendable: list[int], wanted: Bools, needed: Ints, eta_s: Floats, doubtful: Bools
-) -> list[int]:
-    """Rows of the best set, by ETA. ``sendable`` is sorted by ETA; each row gives something needed."""
-    rows = _undominated(candidates, sendable, wanted, needed, doubtful)
-    if not rows:
-        return []
-    # Here, because it takes a server 40 MB and a while to start, and the first plan may be far away.
-    from scipy.optimize import Bounds, LinearConstraint, milp
-
-    many, kinds = len(rows), len(needed)
-    cost_s = eta_s[rows]
-    # Variables: x (unit is sent), y (unit is first due), s (shortfall of a capability). Only x must be
-    # declared integral: for whole x the least y and s are whole by themselves, or tied.
-    zero_x, zero_s = np.zeros(many), np.zeros(kinds)
-    eye = np.eye(many)
-    below = [np.hstack([-eye, eye, np.zeros((many, kinds))])]
-    limits = [np.zeros(many)]
-    crews: dict[str, list[int]] = {}
-    for index, row in enumerate(rows):
-        crew = candidates.crew_id[row]
-        if crew is not None:
-            crews.setdefault(crew, []).append(index)
-    for members in crews.values():
-        if len(members) > 1:
-            one_crew = np.zeros(2 * many + kinds)
-            one_crew[members] = 1.0
-            below.append(one_crew[np.newaxis])
-            limits.append(np.ones(1))
-    covers = np.hstack([wanted[rows].T.astype(float), np.zeros((kinds, many)), np.eye(kinds)])
-    first_due = np.concatenate([zero_x, np.ones(many), zero_s])[np.newaxis]
-    objectives = [
-        np.concatenate([zero_x, zero_x, np.ones(kinds)]),
-        np.concatenate([doubtful[rows].astype(float), zero_x, zero_s]),
-        np.concatenate([cost_s + UNIT_WEIGHT_S, FIRST_DUE_WEIGHT * cost_s, zero_s]),
-    ]
-    sent = zero_x
-    for step, objective in enumerate(objectives):
-        if step < 2 and not objective.any():
-            continue
-        solution = milp(
-            objective,
-            constraints=[
-                LinearConstraint(np.vstack(below), ub=np.concatenate(limits)),
-                LinearConstraint(covers, lb=needed),
-                LinearConstraint(first_due, lb=1.0, ub=1.0),
-            ],
-            integrality=np.concatenate([np.ones(many), zero_x, zero_s]),
-            bounds=Bounds(0.0, np.concatenate([np.ones(2 * many), needed])),
-            options={"mip_rel_gap": 0.0},
-        )
-        if not solution.success:
-            raise RuntimeError(f"the solver found no plan: {solution.message}")
-        sent = np.round(solution.x[:many])
-        if step < 2:
-            # Both counts are whole numbers, so half a unit of slack holds them and spares the tolerances.
-            below.append(objective[np.newaxis])
-            limits.append(np.array([round(solution.fun) + 0.5]))
-    return [row for row, yes in zip(rows, sent, strict=True) if yes]
-
-
-def _undominated(
-    candidates: Candidates, sendable: list[int], wanted: Bools, needed: Ints, doubtful: Bools
-) -> list[int]:
-    """The units that an optimal plan can need: of those that give exactly the same and have a crew of their
-    own, no more than the largest count any of it is needed in, the less doubtful and sooner first. A plan
-    with another can be exchanged for one without it that is no worse, so the result stays exact."""
-    crews: dict[str, int] = {}
-    for row in sendable:
-        crew = candidates.crew_id[row]
-        if crew is not None:
-            crews[crew] = crews.get(crew, 0) + 1
-    taken: dict[bytes, int] = {}
-    kept: list[int] = []
-    for row in sorted(sendable, key=lambda row: bool(doubtful[row])):
-        crew = candidates.crew_id[row]
-        if crew is None or crews[crew] == 1:
-            pattern = wanted[row].tobytes()
-            taken[pattern] = taken.get(pattern, 0) + 1
-            if taken[pattern] > int(needed[wanted[row]].max()):
-                continue
-        kept.append(row)
-    return sorted(kept, key=sendable.index)

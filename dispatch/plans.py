@@ -32,6 +32,8 @@ LIGHT_RULES = ("boost", "ask", "freeze", "none")
 PROFILES = ("car", "fire_engine", "ambulance", "bus", "air")
 AREAS = ("urban", "rural")
 REQUIRED_LANGUAGES = ("ro", "en")
+OPTIMISER_WEIGHTS: Mapping[str, float] = MappingProxyType({"P1": 8.0, "P2": 4.0, "P3": 2.0, "P4": 1.0})
+OPTIMISER_DELTA_S: Mapping[str, int] = MappingProxyType({"P1": 60, "P2": 120, "P3": 300})
 TARGET_S_DEFAULT: Mapping[str, int | None] = MappingProxyType({"P1": 480, "P2": 900, "P3": 1800, "P4": None})
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
@@ -145,6 +147,28 @@ class ResponseTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class Optimiser:
+    """How a choice is weighed (docs/optimiser.md). The unit of all is one late call of weight 1.
+
+    ``weights`` by priority. Lateness is an S-curve ``width_s`` wide around the priority's ``target_s``, plus
+    ``per_minute`` for each minute; the first arrival counts ``first_due`` times more; one unit more must be
+    worth ``unit_worth_s``. ``coverage``: what one call that is expected to find nobody in reach, while the
+    unit is away for ``away_s``, weighs; 0 = closest first. ``delta_s`` by priority: how much later than the
+    soonest a unit may be for the sake of coverage; a priority that is not named has no such limit.
+    ``tie_s``: how many seconds a unit's workload, and its shift's end, may weigh at most."""
+
+    weights: Mapping[str, float]
+    width_s: int
+    per_minute: float
+    first_due: float
+    unit_worth_s: int
+    coverage: float
+    away_s: int
+    delta_s: Mapping[str, int]
+    tie_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class UnitType:
     """``crew_min``: fewest people for its capabilities to count. ``turnout_s``: from order to wheels rolling.
     ``lights``: may drive with priority signals. ``shares_crew``: types often manned by the same people.
@@ -213,6 +237,7 @@ class Pack:
     response_targets: tuple[ResponseTarget, ...]
     unit_types: Mapping[str, UnitType]
     incident_types: Mapping[str, IncidentType]
+    optimiser: Optimiser
 
     def needs(self, type: str, priority: str, alarm_level: int = 1) -> dict[str, int]:
         """Capability -> how many units must have it.
@@ -273,6 +298,7 @@ class Pack:
             "languages": list(self.languages),
             **{section: [_plain(entry) for entry in entries.values()] for section, entries in listed.items()},
             "response_targets": _plain(self.response_targets),
+            "optimiser": _plain(self.optimiser),
         }
 
 
@@ -347,6 +373,10 @@ class _Entry:
 
     def optional_whole(self, key: str, least: int, most: int) -> int | None:
         return self.whole(key, least, most, None) if self.raw.get(key) is not None else self.get(key, None)
+
+    def number(self, key: str, least: float, most: float, default: object = _REQUIRED) -> float:
+        value = self.get(key, default)
+        return self.reader.number(f"{self.path}.{key}", value, least, most) if value is not None else least
 
     def yes(self, key: str, default: object = False) -> bool:
         value = self.get(key, default)
@@ -457,6 +487,12 @@ class _Reader:
             self.fault(path, f"is {value}; it must be from {least} to {most}")
             return least
         return value
+
+    def number(self, path: str, value: object, least: float, most: float) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+            self.fault(path, f"must be a number from {least:g} to {most:g}, not {_show(value)}")
+            return least
+        return float(value)
 
     def known_code(self, path: str, value: object, allowed: Collection[str], what: str) -> str:
         if isinstance(value, str) and value in allowed:
@@ -573,10 +609,12 @@ class _Reader:
                 overlays,
             ),
         )
+        optimiser = self.optimiser(top)
         top.done()
         return Pack(
             name, names, str(version), self.languages, agencies, partners, capabilities, priorities,
             medical_codes, statuses, flags, alarm_levels, overlays, targets, unit_types, incident_types,
+            optimiser,
         )  # fmt: skip
 
     def read_languages(self, top: _Entry) -> None:
@@ -688,6 +726,39 @@ class _Reader:
             )
             entry.done()
         return tuple(targets)
+
+    def optimiser(self, top: _Entry) -> Optimiser:
+        """The section may be left out, and so may each of its keys."""
+        value = top.get("optimiser", None)
+        raw = {} if value is None else self.mapping("optimiser", value)
+        entry = _Entry(self, "optimiser", raw)
+        weights, delta_s = dict(OPTIMISER_WEIGHTS), dict(OPTIMISER_DELTA_S)
+        if "weights" in entry.raw:
+            for priority, value in entry.mapping("weights").items():
+                path = f"{entry.path}.weights.{priority}"
+                if known := self.known_code(path, priority, PRIORITIES, "priority"):
+                    weights[known] = self.number(path, value, 0.001, 1000)
+        if "delta_s" in entry.raw:
+            delta_s = {}
+            for priority, value in entry.mapping("delta_s").items():
+                path = f"{entry.path}.delta_s.{priority}"
+                known = self.known_code(path, priority, PRIORITIES, "priority")
+                if known and value is not None:
+                    delta_s[known] = self.whole(path, value, 0, 86400)
+        entry.known |= {"weights", "delta_s"}
+        read = Optimiser(
+            weights=MappingProxyType(weights),
+            width_s=entry.whole("width_s", 1, 3600, 60),
+            per_minute=entry.number("per_minute", 0.0001, 10, 0.02),
+            first_due=entry.number("first_due", 0, 100, 1.0),
+            unit_worth_s=entry.whole("unit_worth_s", 0, 3600, 60),
+            coverage=entry.number("coverage", 0, 1000, 1.0),
+            away_s=entry.whole("away_s", 60, 86400, 3600),
+            delta_s=MappingProxyType(delta_s),
+            tie_s=entry.whole("tie_s", 0, 600, 5),
+        )
+        entry.done()
+        return read
 
     def listed(self, top: _Entry, key: str, required: bool) -> Iterator[_Entry]:
         value = top.get(key, _REQUIRED if required else None)

@@ -215,18 +215,42 @@ class Units(RootModel[list[UnitShape]]):
     pass
 
 
+class UncoversShape(Shape):
+    """What a departure leaves without: for about `minutes`, `share_pct` % of the zone's calls would find
+    nobody of that capability in reach of the standard."""
+
+    capability: str
+    zone: str
+    zone_name: str
+    minutes: int
+    share_pct: int
+
+
+class CostShape(Shape):
+    """In late calls: docs/optimiser.md. The total also holds a flat price a unit."""
+
+    late: float
+    uncovered: float
+    total: float
+
+
 class PickShape(Shape):
     unit: str
     type: str
     command: Literal["owned", "requested"]
     chosen: bool
     eta_s: int
+    eta_low_s: int | None = Field(description="The band in which 8 of 10 arrivals fall; null = not known.")
+    eta_high_s: int | None
     drive_s: int
     turnout_s: int
     distance_m: int | None
     travel: Literal["road", "straight"]
     fix_age_s: float | None
     fills: list[str]
+    staging: bool = Field(description="Its way ends at the staging point.")
+    uncovers: list[UncoversShape]
+    cost: CostShape
     why: list[str]
     reasons: list[dict[str, Any]]
 
@@ -235,6 +259,10 @@ class WhyNotShape(Shape):
     unit: str
     type: str
     eta_s: int | None
+    eta_low_s: int | None
+    eta_high_s: int | None
+    uncovers: list[UncoversShape]
+    cost: CostShape | None
     why: list[str]
     reasons: list[dict[str, Any]]
 
@@ -248,7 +276,9 @@ class RecommendationShape(Shape):
     computed_ms: float
     complete: bool
     missing: dict[str, int]
+    nobody: list[str] = Field(description="What is missing and no unit gives at all.")
     waiting_for: list[str]
+    cost: CostShape
     units: list[PickShape]
     not_chosen: list[WhyNotShape]
 

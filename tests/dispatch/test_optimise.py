@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from dispatch.optimise import (
-    FIRST_DUE_WEIGHT,
     OVERDUE_S,
-    UNIT_WEIGHT_S,
+    PLAIN,
     Candidates,
     Pick,
     Plan,
@@ -115,7 +114,7 @@ def value(subset: Sequence[Mapping[str, Any]], needs: Mapping[str, int]) -> tupl
         + (max(0.0, row["ready_in_s"]) if row["sendable"] == "soon" else 0)
         for row in subset
     ]
-    seconds = sum(etas) + FIRST_DUE_WEIGHT * min(etas, default=0.0) + UNIT_WEIGHT_S * len(etas)
+    seconds = sum(etas) + PLAIN.first_due * min(etas, default=0.0) + PLAIN.unit_worth_s * len(etas)
     return shortfall, old, round(seconds, 6)
 
 
@@ -277,7 +276,7 @@ def test_what_is_missing_is_explained_even_by_units_farther_than_the_slowest_sen
 
 def test_no_units_at_all_gives_an_empty_plan_with_everything_missing() -> None:
     plan = recommend(candidates(), {"doctor": 1, "officer": 2})
-    assert plan == Plan((), (), (), {"doctor": 1, "officer": 2}, False)
+    assert plan == Plan((), (), (), {"doctor": 1, "officer": 2}, False, nobody=("doctor", "officer"))
 
 
 def test_no_needs_at_all_is_a_complete_plan_that_sends_nobody() -> None:

@@ -28,6 +28,11 @@ reason-beyond-needs = all needs are covered without it
 reason-divert = is on its way to { $incident }
 reason-confirm = only a person may choose it
 reason-faster-alternative = { $gain_s } sooner than { $unit }, which covers more
+reason-uncovers = leaves { $zone } without { $capability } for about { $minutes } min ({ $share_pct } % of its calls)
+reason-spares = sent { $delay_s } later so that { $unit } keeps its part of the city covered
+reason-delta-cap = would leave more covered, but comes over { $delta_s } after the soonest
+reason-staging = waits at the staging point
+reason-weakens-cover = its absence would cost elsewhere more than it gains here
 
 # --- why not that unit
 reason-not-needed = brings nothing that is still missing
