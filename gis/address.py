@@ -507,6 +507,16 @@ class AddressBook:
                 return replace(look.landmark(row[0]), distance_m=round(row[2], 1))
         return None
 
+    def named_areas(self) -> list[tuple[str, str, float, float]]:
+        """(name, kind, lon, lat) of the towns, villages, suburbs, quarters ... on the map, by name."""
+        with self._connection() as db:
+            rows = db.execute(
+                "SELECT name, sort, lon_e7 / 1e7, lat_e7 / 1e7 FROM landmark"
+                " WHERE sort IN (SELECT value FROM json_each(?)) ORDER BY name, id",
+                (json.dumps(sorted(_AREAS)),),
+            )
+            return [(name, sort, lon, lat) for name, sort, lon, lat in rows]
+
     def _coordinates(self, lon: float, lat: float) -> list[Place]:
         def at(lon: float, lat: float, match: Match, note: str) -> Place:
             return Place(f"{lat:.6f}, {lon:.6f}", "coordinates", lon, lat, {}, match, note)

@@ -8,6 +8,7 @@ A city is one folder:
     addresses.sqlite     the address book (`gis.address`)
     tiles.pmtiles        the base map (`gis.tiles`)
     layers.geojsonl      the reference layers (`gis.osm_layers`), from where they go into the database
+    demand/              where people are, for coverage (`gis.coverage`)
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from osmium.filter import EmptyTagFilter
 
 from gis import FORMAT_VERSION, osm_layers
 from gis.address import AddressBook, BookBuilder
+from gis.coverage import BuildingCount
 from gis.geometry import Box, box_of
 from gis.roads import RoadBuilder
 from gis.tiles import TILES_FILE, Tiles, TilesError, build_tiles, check_tiles, open_tiles, take_tiles
@@ -304,10 +306,10 @@ class _About:
 
 def _build(about: _About, building: Path, progress: Progress) -> CityInfo:
     source, kind, name, tiles = about.source, about.kind, about.name, about.tiles
-    roads, book = RoadBuilder(), BookBuilder()
+    roads, book, buildings = RoadBuilder(), BookBuilder(), BuildingCount()
     again = "Download the extract again, or take another one."
     try:
-        header_box = _read(source, kind, roads, book, progress)
+        header_box = _read(source, kind, roads, book, buildings, progress)
     except (RuntimeError, ValueError, UnicodeDecodeError, EOFError) as error:
         if (cause := _os_cause(error)) is not None:
             raise cause from error
@@ -323,6 +325,7 @@ def _build(about: _About, building: Path, progress: Progress) -> CityInfo:
     progress("addresses", 0.7)
     bbox = _box(building, header_box, about.called)
     counts = book.save(building, bbox)
+    counts["lived_in_buildings"] = buildings.save(building)
     counts.update(osm_layers.extract_layers(source, kind, building, bbox, _within(progress, 0.75, 0.76)))
     try:
         if tiles is None:
@@ -364,6 +367,7 @@ def _read(
     kind: str,
     roads: RoadBuilder,
     book: BookBuilder,
+    buildings: BuildingCount,
     progress: Progress,
 ) -> Box | None:
     """One pass over the extract; each part keeps what it needs. Returns the box that the file states."""
@@ -404,6 +408,8 @@ def _read(
             ]
             if rings:
                 book.add_area(thing.orig_id(), thing.from_way(), tags, rings)
+                for outer, _ in rings:
+                    buildings.add_area(tags, outer)
     box = reading.header.box()
     if not box.valid():
         return None
