@@ -99,6 +99,15 @@ PERMISSIONS: Mapping[str, Mapping[Role, Scope]] = MappingProxyType(
         "unit.trail": _grants(_DISTRICT, _ROOM, field=_OWN, system=_CITY),
         "position.report": _grants(_DISTRICT, f"{_ROOM} gateway", field=_OWN, system=_CITY),
         "custody.grant": _grants(_DISTRICT, "admin supervisor"),
+        # what is in the way: everybody drives by it; who may close a road is docs/closures.md
+        "closure.read": _grants(_CITY, f"{_ROOM} {_WATCHERS} field gateway system"),
+        "closure.report": _grants(_DISTRICT, f"{_ROOM} gateway", field=_OWN, system=_CITY),
+        "closure.edit": _grants(_DISTRICT, _ROOM),
+        "closure.confirm": _grants(_DISTRICT, _ROOM, field=_OWN),
+        "closure.order": _grants(_DISTRICT, "admin supervisor", field=_OWN),
+        "closure.withdraw": _grants(_DISTRICT, _ROOM, field=_OWN),
+        "closure.expire": _grants(_CITY, "system"),
+        "unit.eta": _grants(_CITY, "system"),
         # what everybody needs to understand the screen
         "catalogue.read": _grants(_CITY, f"{_ROOM} {_WATCHERS} field gateway system"),
         "address.search": _grants(_CITY, f"{_ROOM} {_WATCHERS} field system"),

@@ -338,7 +338,7 @@ class Transaction:
     def _keep(self, envelope: Envelope, rec: e.Recorded) -> None:
         self._events.append(envelope.as_row())
         self._subjects += [{"subject": s, "position": envelope.position} for s in dict.fromkeys(rec.subjects)]
-        if isinstance(rec.event, e.PersonalDataErased):
+        if isinstance(rec.event, e.ERASING):
             self._erased += rec.event.ids
 
     def merge(self, envelopes: Sequence[Envelope], blobs: Sequence[Blob]) -> Merged:
@@ -845,7 +845,7 @@ class Log:
             )
         facts = [x.recorded() for x in envelopes]
         for rec in facts:
-            if isinstance(rec.event, e.PersonalDataErased):
+            if isinstance(rec.event, e.ERASING):
                 self.vault.forget(rec.event.ids)
         self._follower.fold(facts, self.origin, connection)
 

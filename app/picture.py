@@ -20,6 +20,7 @@ from app.native import original
 from app.ports import Clock
 from app.tables import event, incident_index
 from dispatch import events as e
+from dispatch.closure import Closure
 from dispatch.incident import Incident
 from dispatch.state import Entity, MemorySlots, State, apply, fold
 from dispatch.unit import Unit
@@ -58,9 +59,9 @@ class Picture:
     # ---- the log's follower
 
     def load(self, connection: Connection) -> None:
-        """Fold all units and stations, and the incidents that are open or were until lately."""
+        """Fold all units and stations, and the incidents and closures that go on or did until lately."""
         gathered: dict[str, list[e.Recorded]] = {}
-        for lower, upper in (("station:", "station;"), ("unit:", "unit;")):
+        for lower, upper in (("station:", "station;"), ("unit:", "unit;"), ("closure:", "closure;")):
             for subject, rec in stream_facts(connection, lower, upper):
                 gathered.setdefault(subject, []).append(rec)
         if connection.scalar(select(incident_index.c.id).limit(1)) is None:
@@ -75,7 +76,9 @@ class Picture:
         for incident_id in wanted:
             gathered[f"incident:{incident_id}"] = subject_facts(connection, f"incident:{incident_id}")
         for subject, facts in gathered.items():
-            self._set(subject, fold(subject, facts), max(f.key for f in facts))
+            entity = fold(subject, facts)
+            if not _is_over(entity, recent):
+                self._set(subject, entity, max(f.key for f in facts))
         self._pending.clear()
 
     def fold(self, facts: Sequence[e.Recorded], own_origin: str, connection: Connection) -> None:
@@ -198,14 +201,11 @@ class Picture:
             return self.position, found
 
     def evict(self) -> int:
-        """Let go of incidents closed for more than a day; they come back by subject. Returns how many."""
+        """Let go of incidents and closures over for more than a day; they come back by subject. Returns how
+        many."""
         recent = self._clock.now_us() - KEEP_CLOSED_US
         with self._lock:
-            gone = [
-                subject
-                for subject, entity in self._published.items()
-                if isinstance(entity, Incident) and not entity.open and (entity.closed_us or 0) < recent
-            ]
+            gone = [subject for subject, entity in self._published.items() if _is_over(entity, recent)]
             for subject in gone:
                 del self._published[subject]
                 self._keys.pop(subject, None)
@@ -269,6 +269,16 @@ class _Working:
         for subject, entity in list(self._picture._published.items()):
             if subject.startswith(prefix) and subject not in seen:
                 yield entity
+
+
+def _is_over(entity: Entity | None, recent_us: int) -> bool:
+    """Whether it was over before `recent_us`."""
+    if isinstance(entity, Incident):
+        return not entity.open and (entity.closed_us or 0) < recent_us
+    if isinstance(entity, Closure):
+        ends = [us for us in (entity.withdrawn_us, entity.ends_us) if us is not None]
+        return entity.reported and min(ends, default=recent_us) < recent_us
+    return False
 
 
 def _index_row(incident: Incident) -> dict[str, object]:

@@ -48,6 +48,14 @@ ACTIONS: Mapping[type[c.Command], str] = {
     c.ReportStatus: "unit.status",
     c.SetFlag: "unit.flag",
     c.GrantCustody: "custody.grant",
+    c.ReportClosure: "closure.report",
+    c.ChangeClosure: "closure.edit",
+    c.ConfirmClosure: "closure.confirm",
+    c.OrderClosure: "closure.order",
+    c.WithdrawClosure: "closure.withdraw",
+    c.ExpireClosure: "closure.expire",
+    c.EraseClosure: "personal.erase",
+    c.RecordEta: "unit.eta",
 }
 """What each command needs permission for."""
 
@@ -140,7 +148,8 @@ class Door:
 
 def _named(command: c.Command) -> list[str]:
     """Every id that the command gives: its own, and those of what it is about."""
-    found = [command.id, *(getattr(command, name, "") for name in ("incident", "unit", "subject"))]
+    about = ("incident", "unit", "subject", "closure")
+    found = [command.id, *(getattr(command, name, "") or "" for name in about)]
     if isinstance(command, c.AssignUnits):
         found += command.units
     return found
@@ -152,6 +161,10 @@ def _unkeepable(error: Exception) -> Refused:
 
 def authorise(state: State, command: c.Command, actor: Actor, district: str) -> None:
     """Refused (kind "forbidden") unless the actor's role and districts allow the command."""
+    closure_id = getattr(command, "closure", None)
+    if closure_id is not None:
+        _authorise_closure(state, command, closure_id, actor, district)
+        return
     action = ACTIONS[type(command)]
     incident_id = getattr(command, "incident", None)
     unit_id = getattr(command, "unit", None)
@@ -175,6 +188,29 @@ def authorise(state: State, command: c.Command, actor: Actor, district: str) -> 
         if not may(actor, action, district=reached, unit=unit_id):
             why = explain(actor, action, district=reached, unit=unit_id)
             raise Refused("forbidden", why, kind="forbidden", action=action)
+
+
+def _authorise_closure(
+    state: State, command: c.Command, closure_id: str, actor: Actor, district: str
+) -> None:
+    """What is ordered is changed and withdrawn by those who may order; a crew speaks for itself alone."""
+    found = state.closure(closure_id)
+    is_known = found is not None and found.reported
+    actions = [ACTIONS[type(command)]]
+    if isinstance(command, c.ReportClosure):
+        actions += [f"closure.{then}" for then in REPORTED_AS.get(command.state, ())]
+    elif isinstance(command, (c.ChangeClosure, c.WithdrawClosure)) and found and found.ordered_us is not None:
+        actions = ["closure.order"]
+    unit = (getattr(command, "unit", None) or actor.unit) if actor.role == "field" else None
+    where = found.district if found is not None and is_known else district
+    for action in actions:
+        if not may(actor, action, district=where, unit=unit):
+            why = explain(actor, action, district=where, unit=unit)
+            raise Refused("forbidden", why, kind="forbidden", action=action)
+
+
+REPORTED_AS = {"confirmed": ("confirm",), "ordered": ("order",)}
+"""What somebody must be allowed beside reporting, to report a closure in such a state."""
 
 
 def _epochs(state: State) -> Callable[[e.Event], int]:

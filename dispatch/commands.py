@@ -184,8 +184,8 @@ class ErasePersonalData(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolveConflict(Command):
-    """A person's word on a contradiction that a merge brought to light. `subject` is "incident:ID" or
-    "unit:ID", `conflict` the conflict's id."""
+    """A person's word on a contradiction that a merge brought to light. `subject` is "incident:ID",
+    "unit:ID" or "closure:ID", `conflict` the conflict's id."""
 
     subject: str
     conflict: str
@@ -287,3 +287,94 @@ class GrantCustody(Command):
 
     unit: str
     to: str
+
+
+# ---- what is in the way
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportClosure(Command):
+    """Something is in the way. `closure` is the UUID its first reporter made. `kind` is one of
+    `dispatch.closure.KINDS`; `geometry` a GeoJSON Point (with `radius_m`), LineString or Polygon in WGS 84.
+    `classes` are base travel profiles (see `dispatch.closure.Closure`). `from_us` None: at once; `until_us`
+    None: until somebody withdraws it. `unit` is the crew that saw it. With `state` "confirmed" or "ordered"
+    it is that at once, under the rules of ConfirmClosure and OrderClosure."""
+
+    closure: str
+    kind: str
+    geometry: Mapping[str, Any]
+    classes: tuple[str, ...] = ()
+    from_us: int | None = None
+    until_us: int | None = None
+    speed_share: float | None = None
+    entry: tuple[str, ...] = ()
+    staging: tuple[float, float] | None = None
+    reason: str = ""
+    unit: str | None = None
+    state: str = "reported"
+    authority: str = ""
+    ordered_by: str = ""
+    agreed_by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeClosure(Command):
+    """Set only the fields named in `changes`: geometry, classes, from_us, until_us, speed_share, entry,
+    staging, reason."""
+
+    closure: str
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmClosure(Command):
+    """The crew of `unit` has seen it with its own eyes."""
+
+    closure: str
+    unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderClosure(Command):
+    """Somebody with the power to close a road has done so: `authority` is "road_administrator", with the
+    police's agreement by `agreed_by`, or "police" on the spot; `ordered_by` is who, by name."""
+
+    closure: str
+    authority: str
+    ordered_by: str
+    agreed_by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawClosure(Command):
+    """It is over, or never was."""
+
+    closure: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpireClosure(Command):
+    """Its time has passed; the keeper says so, derived from the log."""
+
+    closure: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EraseClosure(Command):
+    """Destroy the free text of a closure for good."""
+
+    closure: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordEta(Command):
+    """A crew on its way will come later or sooner than it would have, because of `because` (closures).
+    Seconds on the way from where it is now; None: no way is left."""
+
+    incident: str
+    unit: str
+    before_s: int | None
+    after_s: int | None
+    because: tuple[str, ...]

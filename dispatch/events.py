@@ -333,6 +333,100 @@ class CustodyGranted(_UnitEvent):
     epoch: int
 
 
+# ---- what is in the way
+
+
+class _ClosureEvent(Event):
+    __slots__ = ()
+    closure: str
+
+    def subjects(self) -> tuple[str, ...]:
+        return (f"closure:{self.closure}",)
+
+
+@dataclass(frozen=True, slots=True)
+class ClosureReported(_ClosureEvent):
+    """Something is in the way; the fields are those of `commands.ReportClosure`. It only warns until a crew
+    has confirmed it or somebody has ordered it."""
+
+    closure: str
+    station: str
+    district: str
+    kind: str
+    geometry: Mapping[str, Any]
+    classes: tuple[str, ...]
+    from_us: int | None
+    until_us: int | None
+    speed_share: float | None
+    entry: tuple[str, ...]
+    staging: tuple[float, float] | None
+    reason: Secret
+    unit: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClosureChanged(_ClosureEvent):
+    """Only the fields in `changes` are other than before."""
+
+    closure: str
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ClosureConfirmed(_ClosureEvent):
+    """The crew of `unit` has seen it."""
+
+    closure: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClosureOrdered(_ClosureEvent):
+    """`ordered_by` closed it for `authority` ("road_administrator", "police"); `agreed_by` for the police."""
+
+    closure: str
+    authority: str
+    ordered_by: str
+    agreed_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClosureWithdrawn(_ClosureEvent):
+    """It is over, or never was."""
+
+    closure: str
+    reason: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class ClosureExpired(_ClosureEvent):
+    """Its end, `until_us`, has passed. It counts only while that is still its end."""
+
+    closure: str
+    until_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClosureErased(_ClosureEvent):
+    """The free text `ids` were destroyed."""
+
+    closure: str
+    ids: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EtaChanged(_SendingEvent):
+    """The closures `because` came or went, and the crew on its way now needs `after_s` instead of
+    `before_s` seconds from where it was at that moment; None: no way by road."""
+
+    incident: str
+    unit: str
+    before_s: int | None
+    after_s: int | None
+    because: tuple[str, ...]
+
+
 # ---- the log's form
 
 TYPES: dict[str, type[Event]] = {
@@ -358,8 +452,19 @@ TYPES: dict[str, type[Event]] = {
         UnitStatusReported,
         UnitFlagSet,
         CustodyGranted,
+        ClosureReported,
+        ClosureChanged,
+        ClosureConfirmed,
+        ClosureOrdered,
+        ClosureWithdrawn,
+        ClosureExpired,
+        ClosureErased,
+        EtaChanged,
     )
 }
+
+ERASING = (PersonalDataErased, ClosureErased)
+"""Facts whose `ids` are of sealed values to be destroyed."""
 
 UPCASTS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """(type, old version) -> the data lifted by one version. Empty while every type is at its first."""

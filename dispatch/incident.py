@@ -51,8 +51,20 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True)
+class EtaChange:
+    """What came or went in a crew's way, and how long it then had still to drive before and after, in
+    seconds; None: no way by road."""
+
+    at_us: int
+    before_s: int | None
+    after_s: int | None
+    because: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
-    """One unit on the incident. `status` repeats the unit's own; `ended_us` is set when it left."""
+    """One unit on the incident. `status` repeats the unit's own; `ended_us` is set when it left. `eta_change`
+    is the newest one while it was on its way."""
 
     unit: str
     status: str
@@ -62,6 +74,7 @@ class Assignment:
     times: Mapping[str, int] = field(default_factory=dict)
     ended_us: int | None = None
     ended_by: str = ""
+    eta_change: EtaChange | None = None
 
     def lasted(self, at_us: int) -> bool:
         """Whether the unit was on the incident at that time."""
@@ -323,6 +336,17 @@ def _status(was: Incident, rec: e.Recorded, f: e.UnitStatusReported) -> Incident
     )
 
 
+def _eta_changed(was: Incident, rec: e.Recorded, f: e.EtaChanged) -> Incident:
+    change = EtaChange(rec.observed_us, f.before_s, f.after_s, f.because)
+    return replace(
+        was,
+        assignments=tuple(
+            replace(a, eta_change=change) if a.unit == f.unit and a.ended_us is None else a
+            for a in was.assignments
+        ),
+    )
+
+
 def _requested(was: Incident, rec: e.Recorded, f: e.UnitRequested) -> Incident:
     diverts = f.override_reason is not None
     new = Request(f.unit, "asked", rec.observed_us, rec.actor, f.answer_by_us, diverts=diverts)
@@ -369,6 +393,7 @@ _APPLY: dict[type[Any], Callable[[Incident, e.Recorded, Any], Incident]] = {
     e.UnitRequested: _requested,
     e.RequestAnswered: _answered,
     e.RequestLapsed: _lapsed,
+    e.EtaChanged: _eta_changed,
 }
 
 LEAVING = frozenset({"available", "returning", "recovering", "off_duty", "out_of_service"})

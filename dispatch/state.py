@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from dispatch import closure, incident, unit
 from dispatch import commands as c
 from dispatch import events as e
-from dispatch import incident, unit
+from dispatch.closure import Closure
 from dispatch.commands import Context, Refused
 from dispatch.incident import Incident
 from dispatch.unit import Unit
@@ -27,7 +28,7 @@ class Station:
     position: int = 0
 
 
-Entity = Incident | Unit | Station
+Entity = Incident | Unit | Station | Closure
 
 
 def _apply_station(was: Station | None, rec: e.Recorded, subject_id: str) -> Station:
@@ -45,6 +46,8 @@ def apply(subject: str, was: Any, rec: e.Recorded) -> Entity | None:
         return incident.apply(was, rec, subject_id)
     if kind == "unit":
         return unit.apply(was, rec, subject_id)
+    if kind == "closure":
+        return closure.apply(was, rec, subject_id)
     if kind == "station":
         return _apply_station(was, rec, subject_id)
     return None
@@ -85,6 +88,14 @@ class State:
         found = self._slots.get(f"unit:{unit_id}")
         return found if isinstance(found, Unit) else None
 
+    def closure(self, closure_id: str) -> Closure | None:
+        found = self._slots.get(f"closure:{closure_id}")
+        return found if isinstance(found, Closure) else None
+
+    def closures(self) -> Iterator[Closure]:
+        """Those in memory: all that have not ended and those that did lately."""
+        return (x for x in self._slots.of_kind("closure") if isinstance(x, Closure) and x.reported)
+
     def station(self, station_id: str) -> Station:
         found = self._slots.get(f"station:{station_id}")
         return found if isinstance(found, Station) else Station(station_id)
@@ -121,8 +132,11 @@ class MemorySlots:
 
 def _resolve(state: State, cmd: c.ResolveConflict, ctx: Context) -> tuple[e.Event, ...]:
     kind, _, subject_id = cmd.subject.partition(":")
-    entity: Incident | Unit | None
-    entity = state.incident(subject_id) if kind == "incident" else state.unit(subject_id)
+    entity: Incident | Unit | Closure | None
+    if kind == "closure":
+        entity = state.closure(subject_id)
+    else:
+        entity = state.incident(subject_id) if kind == "incident" else state.unit(subject_id)
     found = next((k for k in entity.conflicts if k.id == cmd.conflict), None) if entity else None
     if found is None:
         raise Refused("unknown-conflict", f"{cmd.subject} has no conflict {cmd.conflict}.", kind="missing")
@@ -153,6 +167,14 @@ DECIDE: dict[type[c.Command], Callable[[State, Any, Context], tuple[e.Event, ...
     c.ReportStatus: unit.report_status,
     c.SetFlag: unit.set_flag,
     c.GrantCustody: unit.grant,
+    c.ReportClosure: closure.report,
+    c.ChangeClosure: closure.change,
+    c.ConfirmClosure: closure.confirm,
+    c.OrderClosure: closure.order,
+    c.WithdrawClosure: closure.withdraw,
+    c.ExpireClosure: closure.expire,
+    c.EraseClosure: closure.erase,
+    c.RecordEta: closure.record_eta,
 }
 
 
