@@ -438,7 +438,7 @@ def _order(
     ordered_by = text_of(ordered_by, "ordered_by", longest=NAME_MAX)
     agreed_by = text_of(agreed_by, "agreed_by", longest=NAME_MAX)
     if not ordered_by:
-        raise Refused("name-needed", "Say by name who ordered it.", field="ordered_by")
+        raise Refused("order-name-needed", "Say by name who ordered it.", field="ordered_by")
     if authority == "road_administrator" and not agreed_by:
         raise Refused(
             "agreement-needed",
@@ -480,10 +480,10 @@ def _checked(kind: str, given: Mapping[str, Any], ctx: Context) -> dict[str, Any
         )
     from_us, until_us = given["from_us"], given["until_us"]
     if from_us is not None and from_us > ctx.now_us + AHEAD_MAX_US:
-        raise Refused("time-too-far", "It begins more than two years ahead.", field="from")
+        raise Refused("closure-too-far", "It begins more than two years ahead.", field="from")
     if until_us is not None:
         if until_us > ctx.now_us + AHEAD_MAX_US:
-            raise Refused("time-too-far", "It ends more than two years ahead.", field="until")
+            raise Refused("closure-too-far", "It ends more than two years ahead.", field="until")
         if until_us <= max(ctx.now_us, from_us or 0):
             raise Refused("ends-too-soon", "It must end after now and after it begins.", field="until")
     staging = given["staging"]

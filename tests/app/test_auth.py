@@ -524,6 +524,14 @@ unit.flag                D D D O D - - C
 unit.trail               D D D O - - - C
 position.report          D D D O D - - C
 custody.grant            D D - - - - - -
+closure.read             C C C C C C C C
+closure.report           D D D O D - - C
+closure.edit             D D D - - - - -
+closure.confirm          D D D O - - - -
+closure.order            D D - O - - - -
+closure.withdraw         D D D O - - - -
+closure.expire           - - - - - - - C
+unit.eta                 - - - - - - - C
 catalogue.read           C C C C C C C C
 address.search           C C C C - C C C
 live.listen              C C C C - C C -

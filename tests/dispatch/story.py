@@ -58,7 +58,7 @@ class Story:
 
     # ---- when
 
-    def when(self, kind: type[c.Command], by: Actor = ANA, **fields: Any) -> tuple[e.Event, ...]:
+    def when(self, kind: type[c.Command], /, by: Actor = ANA, **fields: Any) -> tuple[e.Event, ...]:
         """Somebody asks; the facts that follow, now part of the story."""
         command = self._command(kind, fields)
         facts = decide(self.state, command, self._context(by))
@@ -74,7 +74,7 @@ class Story:
             )
         return kept
 
-    def refuses(self, kind: type[c.Command], by: Actor = ANA, **fields: Any) -> Refused:
+    def refuses(self, kind: type[c.Command], /, by: Actor = ANA, **fields: Any) -> Refused:
         """Somebody asks for what a rule forbids; the refusal."""
         before = dict(self.slots.entities)
         with pytest.raises(Refused) as caught:

@@ -47,6 +47,10 @@ CHANGES = st.fixed_dictionaries(
     },
 )
 FIXES = st.dictionaries(UNITS, st.tuples(st.floats(-180, 180), st.floats(-90, 90), TIMES), max_size=2)
+CLOSURES = st.sampled_from(["K1", "K2"])
+SHAPES = st.fixed_dictionaries(
+    {"type": st.just("LineString"), "coordinates": st.lists(POINTS, min_size=2, max_size=3).map(tuple)}
+)
 CONFLICTS = st.sampled_from(["A#1/1", "A#1/2", "B#1/1", "B#1/2"])
 
 FACTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
@@ -87,7 +91,10 @@ FACTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
     ),
     e.ConflictResolved: st.builds(
         e.ConflictResolved,
-        INCIDENTS.map("incident:{}".format) | UNITS.map("unit:{}".format) | st.just("siren:1"),
+        INCIDENTS.map("incident:{}".format)
+        | UNITS.map("unit:{}".format)
+        | CLOSURES.map("closure:{}".format)
+        | st.just("siren:1"),
         CONFLICTS,
         WORDS,
     ),
@@ -138,6 +145,49 @@ FACTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
     ),
     e.UnitFlagSet: st.builds(e.UnitFlagSet, UNITS, st.sampled_from(["emergency", "x"]), st.booleans()),
     e.CustodyGranted: st.builds(e.CustodyGranted, UNITS, STATIONS, st.integers(1, 4)),
+    e.ClosureReported: st.builds(
+        e.ClosureReported,
+        closure=CLOSURES,
+        station=STATIONS,
+        district=WORDS,
+        kind=st.sampled_from(["closure", "hazard", "slow", "flood", "from_a_later_version"]),
+        geometry=SHAPES,
+        classes=st.lists(WORDS, max_size=2).map(tuple),
+        from_us=st.none() | TIMES,
+        until_us=st.none() | TIMES,
+        speed_share=st.none() | st.floats(0.05, 0.95),
+        entry=st.lists(WORDS, max_size=2).map(tuple),
+        staging=st.none() | POINTS,
+        reason=SECRETS,
+        unit=st.none() | UNITS,
+    ),
+    e.ClosureChanged: st.builds(
+        e.ClosureChanged,
+        CLOSURES,
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "geometry": SHAPES,
+                "from_us": st.none() | TIMES,
+                "until_us": st.none() | TIMES,
+                "reason": SECRETS,
+                "from_a_later_version": WORDS,
+            },
+        ),
+    ),
+    e.ClosureConfirmed: st.builds(e.ClosureConfirmed, CLOSURES, UNITS),
+    e.ClosureOrdered: st.builds(e.ClosureOrdered, CLOSURES, WORDS, WORDS, WORDS),
+    e.ClosureWithdrawn: st.builds(e.ClosureWithdrawn, CLOSURES, SECRETS),
+    e.ClosureExpired: st.builds(e.ClosureExpired, CLOSURES, TIMES),
+    e.ClosureErased: st.builds(e.ClosureErased, CLOSURES, st.lists(WORDS, max_size=2).map(tuple), WORDS),
+    e.EtaChanged: st.builds(
+        e.EtaChanged,
+        INCIDENTS,
+        UNITS,
+        st.none() | st.integers(0, 999),
+        st.none() | st.integers(0, 999),
+        st.lists(CLOSURES, max_size=2).map(tuple),
+    ),
 }
 ANY_FACT = st.one_of(*FACTS.values())
 
@@ -277,6 +327,11 @@ def test_nothing_can_upset_the_fold(records: list[e.Recorded], rng: random.Rando
         assert {a.unit for a in incident.active()} <= {"F1", "F2"}
     for unit in state.units():
         assert unit.registered
+    for closure in state.closures():
+        assert closure.state in ("reported", "confirmed", "ordered", "withdrawn", "expired")
+        for at_us in (0, 2**49, closure.ends_us or 0):
+            assert closure.holds(at_us) or not closure.in_force(at_us)
+            assert (closure.turns_at(at_us) or at_us + 1) > at_us
 
 
 @given(recordings(), st.randoms(use_true_random=False))
@@ -361,6 +416,9 @@ def test_two_stations_that_work_apart_and_meet_now_and_then_end_with_one_picture
         )
 
 
+BARRIER = {"type": "LineString", "coordinates": ((26.1, 44.4), (26.11, 44.4))}
+
+
 def a_command(rng: random.Random, node: Story) -> tuple[type[c.Command], dict[str, Any]]:
     incident = rng.choice(["I1", "I2"])
     unit = rng.choice([f"PL1-{node.station}", f"SV1-{node.station}", "PL-shared", f"ASAS-{node.station}"])
@@ -390,6 +448,9 @@ def a_command(rng: random.Random, node: Story) -> tuple[type[c.Command], dict[st
             (c.CloseIncident, {"incident": incident, "outcome": "gata"}),
             (c.ReopenIncident, {"incident": incident, "reason": "iar"}),
             (c.SetFlag, {"unit": unit, "flag": "emergency", "on": rng.random() < 0.5}),
+            (c.ReportClosure, {"closure": "K1", "kind": "closure", "geometry": BARRIER}),
+            (c.ConfirmClosure, {"closure": "K1", "unit": unit}),
+            (c.WithdrawClosure, {"closure": "K1", "reason": "liber"}),
         ]
     )
 

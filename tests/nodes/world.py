@@ -113,7 +113,7 @@ class Node:
 
     # ---- what people do
 
-    def submit(self, kind: type[c.Command], by: Actor = ADMIN, **fields: Any) -> Answer:
+    def submit(self, kind: type[c.Command], /, by: Actor = ADMIN, **fields: Any) -> Answer:
         """A command through the door; `id` is made up unless given."""
         return self.door.submit(kind(**{"id": self.random.uuid(), **fields}), by)
 
