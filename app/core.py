@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from app.vault import Vault
 from config import ROOT, Config, ConfigError
 from dispatch.plans import Pack, PackError, load_pack
 from gis.city import City, CityError, city_named, open_city
+from gis.roads import Driving
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,9 @@ class CityInUse:
     or the same one imported again, and opens it; who holds the old one goes on with it. A city that cannot be
     opened never takes the place of one that is."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, driving: Driving | None = None) -> None:
         self._config = config
+        self._driving = driving
         self._mark: tuple[object, ...] | None = None
         self._city: City | None = None
         self._looked_at = -math.inf
@@ -159,7 +161,7 @@ class CityInUse:
     def _open(self, folder: Path) -> None:
         journal = logging.getLogger("straja")
         try:
-            self._city = open_city(folder)
+            self._city = open_city(folder, self._driving)
         except CityError as error:
             journal.error("the city %s cannot be used: %s", folder.name, error)
         else:
@@ -213,7 +215,7 @@ def open_core(config: Config, world: World | None = None, *, listen: bool = True
         known_unit=lambda unit_id: picture.now.unit(unit_id) is not None,
         on_incident=on_incident,
     )
-    city = CityInUse(config)
+    city = CityInUse(config, Driving(**asdict(pack.driving)))
     if listen:
         if (opened := city.now()) is not None:
             layers.load_if_newer(engine, world.clock, opened.folder, opened.info)

@@ -22,7 +22,7 @@ from dispatch.incident import Incident
 from dispatch.optimise import Candidates, Cost, Pick, Plan, Reason, WhyNot, recommend
 from dispatch.plans import Pack
 from dispatch.unit import Unit, crew_mate_asked, crew_mate_out, is_asked
-from gis.travel import THERE_M, straight_line
+from gis.travel import THERE_M, mode, straight_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,9 @@ def _candidates(
         elif unit.base is not None:
             # Without a fix the best guess is its station; the plan still says that there is no fix.
             lons[row], lats[row] = unit.base
-    drive_s, distance_m, road, travel = _travel(core, lon, lat, lons, lats, [u.profile for u in units])
+    drive_s, distance_m, road, travel = _travel(
+        core, lon, lat, lons, lats, [_mode(core, incident, unit) for unit in units]
+    )
     names = tuple(core.pack.capabilities)
     numbers = {u.id: state.incident(u.incident) for u in units if u.incident is not None}
     columns = Candidates(
@@ -130,6 +132,10 @@ def _candidates(
         already=np.array([u.incident == incident.id for u in units], dtype=bool),
     )
     return columns, travel, fixes
+
+
+def _mode(core: Core, incident: Incident, unit: Unit) -> str:
+    return mode(unit.profile, core.pack.drives_with_priority(unit.lights, incident.priority))
 
 
 def _travel(

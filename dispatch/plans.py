@@ -34,6 +34,7 @@ AREAS = ("urban", "rural")
 REQUIRED_LANGUAGES = ("ro", "en")
 OPTIMISER_WEIGHTS: Mapping[str, float] = MappingProxyType({"P1": 8.0, "P2": 4.0, "P3": 2.0, "P4": 1.0})
 OPTIMISER_DELTA_S: Mapping[str, int] = MappingProxyType({"P1": 60, "P2": 120, "P3": 300})
+LIGHTS_DEFAULT = frozenset({"P1", "P2"})
 TARGET_S_DEFAULT: Mapping[str, int | None] = MappingProxyType({"P1": 480, "P2": 900, "P3": 1800, "P4": None})
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
@@ -82,13 +83,15 @@ class Capability:
 @dataclass(frozen=True, slots=True)
 class Priority:
     """``rank`` 1 is the most urgent. ``target_s``: wanted time from report to first arrival, None = none.
-    ``medical_code`` is the medical dispatcher's separate code that usually goes with it, None = none."""
+    ``medical_code`` is the medical dispatcher's separate code that usually goes with it, None = none.
+    ``lights``: units whose type may drive with priority signals do so to an incident of this priority."""
 
     code: str
     names: Names
     medical_code: str | None
     rank: int
     target_s: int | None
+    lights: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,17 @@ class Optimiser:
 
 
 @dataclass(frozen=True, slots=True)
+class Driving:
+    """What driving with priority signals allows here: by how many per cent it is faster than without; whether
+    ways for buses are open to it; whether it goes against one-way streets, and then at most how fast."""
+
+    faster_pct: int
+    bus_lanes: bool
+    contra_flow: bool
+    contra_flow_kmh: int
+
+
+@dataclass(frozen=True, slots=True)
 class UnitType:
     """``crew_min``: fewest people for its capabilities to count. ``turnout_s``: from order to wheels rolling.
     ``lights``: may drive with priority signals. ``shares_crew``: types often manned by the same people.
@@ -235,6 +249,7 @@ class Pack:
     alarm_levels: Mapping[int, AlarmLevel]
     overlays: Mapping[str, Overlay]
     response_targets: tuple[ResponseTarget, ...]
+    driving: Driving
     unit_types: Mapping[str, UnitType]
     incident_types: Mapping[str, IncidentType]
     optimiser: Optimiser
@@ -271,6 +286,11 @@ class Pack:
         """The statuses that normally follow; none after one that a newer program wrote."""
         return self.statuses[status].next if status in self.statuses else ()
 
+    def drives_with_priority(self, lights: bool, priority: str) -> bool:
+        """Whether a unit that may use priority signals (its type's ``lights``) does so to an incident of this
+        priority."""
+        return lights and priority in self.priorities and self.priorities[priority].lights
+
     def command(self, unit_type: str) -> str:
         """owned | requested: whether the city orders units of this type or asks their agency for them."""
         return self.agencies[self.unit_types[unit_type].agency].command
@@ -299,6 +319,7 @@ class Pack:
             **{section: [_plain(entry) for entry in entries.values()] for section, entries in listed.items()},
             "response_targets": _plain(self.response_targets),
             "optimiser": _plain(self.optimiser),
+            "driving": _plain(self.driving),
         }
 
 
@@ -588,6 +609,7 @@ class _Reader:
         alarm_levels = self.alarm_levels(top)
         overlays = self.section(top, "overlays", named(Overlay), False)
         targets = self.response_targets(top, capabilities)
+        driving = self.driving(top)
         raw_unit_types = raw.get("unit_types")
         type_codes = [str(code) for code in raw_unit_types] if isinstance(raw_unit_types, Mapping) else []
         unit_types = self.section(
@@ -613,8 +635,8 @@ class _Reader:
         top.done()
         return Pack(
             name, names, str(version), self.languages, agencies, partners, capabilities, priorities,
-            medical_codes, statuses, flags, alarm_levels, overlays, targets, unit_types, incident_types,
-            optimiser,
+            medical_codes, statuses, flags, alarm_levels, overlays, targets, driving, unit_types,
+            incident_types, optimiser,
         )  # fmt: skip
 
     def read_languages(self, top: _Entry) -> None:
@@ -666,7 +688,19 @@ class _Reader:
         target_s = entry.optional_whole("target_s", 1, 7 * 86400) if "target_s" in entry.raw else default
         entry.known.add("target_s")
         medical_code = entry.optional_one_of("medical_code", medical_codes, "medical code")
-        return Priority(code, entry.names(self.languages), medical_code, rank, target_s)
+        lights = entry.yes("lights", code in LIGHTS_DEFAULT)
+        return Priority(code, entry.names(self.languages), medical_code, rank, target_s, lights)
+
+    def driving(self, top: _Entry) -> Driving:
+        entry = _Entry(self, "driving", top.mapping("driving"))
+        read = Driving(
+            faster_pct=entry.whole("faster_pct", 0, 50, 10),
+            bus_lanes=entry.yes("bus_lanes"),
+            contra_flow=entry.yes("contra_flow"),
+            contra_flow_kmh=entry.whole("contra_flow_kmh", 5, 50, 20),
+        )
+        entry.done()
+        return read
 
     def status(self, code: str, entry: _Entry) -> Status:
         return Status(

@@ -38,7 +38,7 @@ from gis import FORMAT_VERSION, osm_layers
 from gis.address import AddressBook, BookBuilder
 from gis.coverage import BuildingCount
 from gis.geometry import Box, box_of
-from gis.roads import RoadBuilder
+from gis.roads import Driving, RoadBuilder
 from gis.tiles import TILES_FILE, Tiles, TilesError, build_tiles, check_tiles, open_tiles, take_tiles
 from gis.travel import RoadGraph
 
@@ -225,8 +225,9 @@ def size_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def open_city(folder: Path) -> City:
-    """Open an imported city. Raises CityError when there is none, or one of another format version."""
+def open_city(folder: Path, driving: Driving | None = None) -> City:
+    """Open an imported city; `driving` is what priority signals allow there. Raises CityError when there is
+    none, or one of another format version."""
     stored = _stored(folder)
     if stored.get("format_version") != FORMAT_VERSION:
         raise CityError(
@@ -236,7 +237,9 @@ def open_city(folder: Path) -> City:
         )
     try:
         info = CityInfo(**{f.name: _tupled(stored[f.name]) for f in fields(CityInfo)})
-        return City(folder, info, RoadGraph.open(folder), AddressBook.open(folder), open_tiles(folder))
+        return City(
+            folder, info, RoadGraph.open(folder, driving), AddressBook.open(folder), open_tiles(folder)
+        )
     except (OSError, ValueError, KeyError, sqlite3.Error) as error:
         raise CityError(f"The city in {folder} is damaged ({error}).", "Import the extract again.") from error
 

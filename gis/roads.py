@@ -2,13 +2,15 @@
 
 Two networks are built, each complete in itself: `drive` for the profiles car, ambulance, fire_engine and bus,
 and `foot`. A junction of two footpaths is no junction for an engine, so each network is cut at its own
-junctions only.
+junctions only. A drive profile has two ways of driving, its *modes*: the bare profile drives like anybody,
+`PROFILE_priority` with priority signals, as far as `Driving` goes.
 
 An *edge* is a piece of one way between two junctions, with its polyline, street name and class. Each edge has
-two *arcs*: arc `2 * edge` runs along the polyline, arc `2 * edge + 1` against it. A profile is one vector of
-milliseconds, one an arc, `IMPASSABLE` where it may not go. Closing a road is writing `IMPASSABLE` into that
-vector. A junction with turn restrictions has copies (see `gis.turns`): nodes from which not every arc may be
-taken, where whoever has driven a restricted arc arrives.
+two *arcs*: arc `2 * edge` runs along the polyline, arc `2 * edge + 1` against it. What is stored of an arc is
+its ordinary speed and who may drive it on what ground; `mode_ms` makes of that, when a city is opened, one
+vector of milliseconds a mode, `IMPASSABLE` where it may not go. So what the operator allows needs no new
+import, and closing a road is another vector. A junction with turn restrictions has copies (see `gis.turns`):
+nodes from which not every arc may be taken, where whoever has driven a restricted arc arrives.
 
 Arrays of a network (E edges, J junctions, N nodes: junctions first, then copies, P polyline points, A = 2 E
 arcs, I >= A entries of the search):
@@ -24,12 +26,15 @@ arcs, I >= A entries of the search):
     point_m                float32[P]  metres from the start of the edge
     in_first               int32[N+1]  the entries of node n are rows in_first[n] .. in_first[n+1]-1
     in_arc, in_tail        int32[I]    the arc that leads there, and the node it comes from
-    in_bars                uint8[I]    bit i set: not for DRIVE_PROFILES[i], by a turn restriction
+    in_bars                uint8[I]    bit i set: not for MODES[i], by a turn restriction
     arc_head               int32[A]    the node where a vehicle arrives that sets out on the arc
     copy_next              int32[N]    the next copy of the same junction, -1 after the last
-    ms_PROFILE             uint32[A]   milliseconds, by arc
-    leave_PROFILE          uint16[E]   metres by which snapping a unit sets an edge aside (see `_set_aside`)
-    arrive_PROFILE         uint16[E]   the same when snapping an incident
+    arc_kmh                float32[A]  free-flow speed of an ordinary car there, 0 where nothing ever drives
+    arc_open               uint16[A]   who may drive it on what ground, see `opened`
+    node_point             int32[N]    a polyline point where the node lies
+    leave_MODE             uint16[V,E] metres by which snapping a unit sets an edge aside (see `_set_aside`),
+                                       in the V variants of what may be allowed (see `Driving.variant`)
+    arrive_MODE            uint16[V,E] the same when snapping an incident
     grid_first, grid_point int32       square cells over the city: the segments (first points) in each
 """
 
@@ -57,11 +62,14 @@ UNKNOWN_E7: Final = 2**31 - 1
 
 DRIVE_PROFILES: Final = ("car", "ambulance", "fire_engine", "bus")
 FOOT_PROFILES: Final = ("foot",)
+PRIORITY: Final = "_priority"
+MODES: Final = (*DRIVE_PROFILES, *(profile + PRIORITY for profile in DRIVE_PROFILES))
 NETWORK_OF: Final[Mapping[str, str]] = {
-    **dict.fromkeys(DRIVE_PROFILES, "drive"),
+    **dict.fromkeys(MODES, "drive"),
     **dict.fromkeys(FOOT_PROFILES, "foot"),
 }
-EMERGENCY: Final = frozenset({"ambulance", "fire_engine"})
+_PRIVILEGED: Final = len(DRIVE_PROFILES)
+_EVERYBODY: Final = (1 << 4 * len(DRIVE_PROFILES)) - 1
 
 CELL_M: Final = 150.0
 CELLS_MAX: Final = 4_000_000
@@ -99,28 +107,62 @@ LIMIT_SHARE: Final = 0.85
 
 
 @dataclass(frozen=True)
+class Driving:
+    """What driving with priority signals allows, as the operator sets it: by how many per cent it is faster
+    than the same vehicle without; whether ways and lanes for buses are open to it; whether it may drive
+    against a one-way street (never on motorways, trunk roads and roundabouts), and then at most how fast."""
+
+    faster_pct: int = 10
+    bus_lanes: bool = False
+    contra_flow: bool = False
+    contra_flow_kmh: int = 20
+
+    @property
+    def variant(self) -> int:
+        """The row of `leave_MODE` and `arrive_MODE` of a mode with priority; the bare modes have one row."""
+        return self.bus_lanes + 2 * self.contra_flow
+
+
+_VARIANTS: Final = tuple(
+    Driving(bus_lanes=bus, contra_flow=contra) for contra in (False, True) for bus in (False, True)
+)
+
+
+@dataclass(frozen=True)
 class Vehicle:
     """What a drive profile may do. Figures are stated assumptions, not calibrated on any service's
     records."""
 
     faster: float  # multiplies a car's speed
     kmh_max: float
+    priority_kmh_max: float
     height_m: float
     width_m: float
     mass_t: float
     keys: tuple[str, ...]  # access tags, the most particular first
 
 
+_ANY_KEYS: Final = ("motor_vehicle", "vehicle", "access")
+_BUS_KEYS: Final = ("bus", "psv")
+# A gate or lane for emergencies opens to the vehicle, whether its signals are on or not.
 VEHICLES: Final[Mapping[str, Vehicle]] = {
-    "car": Vehicle(1.0, 130, 1.9, 2.0, 3.0, ("motorcar", "motor_vehicle", "vehicle", "access")),
-    "ambulance": Vehicle(
-        1.15, 120, 2.9, 2.3, 5.0, ("emergency", "bus", "psv", "motor_vehicle", "vehicle", "access")
-    ),
-    "fire_engine": Vehicle(
-        1.0, 85, 3.5, 2.55, 18.0, ("emergency", "bus", "psv", "motor_vehicle", "vehicle", "access")
-    ),
-    "bus": Vehicle(0.8, 80, 3.3, 2.55, 18.0, ("bus", "psv", "motor_vehicle", "vehicle", "access")),
+    "car": Vehicle(1.0, 130, 130, 1.9, 2.0, 3.0, ("motorcar", *_ANY_KEYS)),
+    "ambulance": Vehicle(1.0, 110, 120, 2.9, 2.3, 5.0, ("emergency", *_ANY_KEYS)),
+    "fire_engine": Vehicle(0.9, 80, 90, 3.5, 2.55, 18.0, ("emergency", *_ANY_KEYS)),
+    "bus": Vehicle(0.8, 80, 80, 3.3, 2.55, 18.0, (*_BUS_KEYS, *_ANY_KEYS)),
 }
+TURN_KEYS: Final = (
+    *(tuple(key for key in VEHICLES[profile].keys if key != "emergency") for profile in DRIVE_PROFILES),
+    *(
+        (
+            "emergency",
+            *_BUS_KEYS,
+            *(key for key in VEHICLES[profile].keys if key not in ("emergency", *_BUS_KEYS)),
+        )
+        for profile in DRIVE_PROFILES
+    ),
+)
+"""Whose turn restrictions bind each of MODES, and whose exemptions free it."""
 
 _YES: Final = frozenset(
     {"yes", "permissive", "designated", "official", "destination", "customers", "delivery", "public"}
@@ -259,14 +301,15 @@ def _allowed(tags: Mapping[str, str], keys: Sequence[str]) -> bool | None:
 
 
 def _directions(tags: Mapping[str, str], profile: str) -> tuple[bool, bool]:
-    """Whether the way is open along and against its direction, as far as one-way rules go."""
+    """Whether the way is open along and against its direction, as far as one-way rules go. For a drive
+    profile, "emergency" for the exemption of emergency vehicles, or "foot"."""
     highway, oneway = tags.get("highway", ""), tags.get("oneway", "")
     if profile == "foot":
         oneway = tags.get("oneway:foot", "no")
     else:
         if not oneway and (highway == "motorway" or tags.get("junction") in ("roundabout", "circular")):
             oneway = "yes"
-        if profile in EMERGENCY:
+        if profile == "emergency":
             oneway = tags.get("oneway:emergency", oneway)
         if profile == "bus":
             if tags.get("busway") == "opposite_lane":
@@ -281,35 +324,69 @@ def _directions(tags: Mapping[str, str], profile: str) -> tuple[bool, bool]:
     return True, True
 
 
-def _drive_kmh(tags: Mapping[str, str], profile: str) -> tuple[float, float]:
+_ONE_WAY_FOR_ALL: Final = frozenset({"motorway", "motorway_link", "trunk", "trunk_link"})
+
+
+def _may_drive(tags: Mapping[str, str], keys: Sequence[str]) -> bool:
+    """Whether a vehicle with these access keys may use the way, one-way rules apart."""
     highway = tags.get("highway", "")
-    vehicle = VEHICLES[profile]
-    if highway not in _CLASS_KMH and highway not in _BY_PERMISSION:
-        return 0.0, 0.0
-    allowed = _allowed(tags, vehicle.keys)
+    is_emergency, is_bus = keys[0] == "emergency", "bus" in keys
+    allowed = _allowed(tags, keys)
     if highway in _BY_PERMISSION:
-        particular = vehicle.keys[:-1]  # `access=yes` on a footpath speaks of people on foot
-        if highway in ("busway", "bus_guideway") and profile != "car" and _allowed(tags, particular) is None:
-            allowed = highway == "busway" or profile == "bus"
-        elif highway == "emergency_access" and profile in EMERGENCY:
+        particular = keys[:-1]  # `access=yes` on a footpath speaks of people on foot
+        if highway in ("busway", "bus_guideway") and is_bus and _allowed(tags, particular) is None:
+            allowed = highway == "busway" or not is_emergency
+        elif highway == "emergency_access" and is_emergency:
             allowed = allowed is not False or tags.get("access") in ("no", "private")
         elif _allowed(tags, particular) is not True:
-            return 0.0, 0.0
+            return False
     if tags.get("service") == "emergency_access":
-        allowed = profile in EMERGENCY
-    if allowed is False or tags.get("impassable") == "yes" or _too_big(tags, vehicle):
-        return 0.0, 0.0
+        return is_emergency
+    return allowed is not False
+
+
+def _by_level(profile: str) -> tuple[tuple[str, ...], ...]:
+    """The access keys of a profile as anybody, with priority signals, and with them on ways for buses."""
+    own = VEHICLES[profile].keys
+    rest = tuple(key for key in own if key != "emergency")
+    signals = ("emergency", *rest)
+    return own, signals, ("emergency", *_BUS_KEYS, *(key for key in rest if key not in _BUS_KEYS))
+
+
+def _drive_rules(tags: Mapping[str, str]) -> tuple[float, float, int, int]:
+    """An ordinary car's km/h along and against, and the bits of `arc_open` along and against."""
+    highway = tags.get("highway", "")
+    if (highway not in _CLASS_KMH and highway not in _BY_PERMISSION) or tags.get("impassable") == "yes":
+        return 0.0, 0.0, 0, 0
+    with_signals = _directions(tags, "emergency")
+    as_bus = tuple(map(max, with_signals, _directions(tags, "bus")))
+    contra = highway not in _ONE_WAY_FOR_ALL and tags.get("oneway") != "reversible"
+    contra = contra and tags.get("junction") not in ("roundabout", "circular")
+    bits = [0, 0]
+    for i, profile in enumerate(DRIVE_PROFILES):
+        if _too_big(tags, VEHICLES[profile]):
+            continue
+        anybody, signals, buses = (_may_drive(tags, keys) for keys in _by_level(profile))
+        ways = _directions(tags, profile)
+        for against in (0, 1):
+            ordinary = anybody and ways[against]
+            privileged = ordinary or (signals and with_signals[against])
+            grounds = (ordinary, privileged, buses and as_bus[against], contra and (anybody or signals))
+            for level, given in enumerate(grounds):
+                bits[against] |= int(given) << (level * _PRIVILEGED + i)
+    if not any(bits):
+        return 0.0, 0.0, 0, 0
     class_kmh = _CLASS_KMH.get(highway, 40.0 if highway.startswith("bus") else _PERMITTED_KMH)
     speeds = []
-    for is_open, direction in zip(_directions(tags, profile), ("forward", "backward"), strict=True):
+    for direction in ("forward", "backward"):
         limit = limit_kmh(tags, direction)
         kmh = class_kmh
         if limit is not None:
             driven = limit * LIMIT_SHARE
             narrow = highway in _NARROW or highway in _BY_PERMISSION or limit == float("inf")
             kmh = min(class_kmh, driven) if narrow else driven
-        speeds.append(min(kmh * vehicle.faster, vehicle.kmh_max) if is_open else 0.0)
-    return speeds[0], speeds[1]
+        speeds.append(kmh)
+    return speeds[0], speeds[1], bits[0], bits[1]
 
 
 def _walk_kmh(tags: Mapping[str, str]) -> tuple[float, float]:
@@ -326,35 +403,99 @@ def _walk_kmh(tags: Mapping[str, str]) -> tuple[float, float]:
     return kmh * forward, kmh * backward
 
 
+Rules = tuple[float, float, int, int]
+
+
 @lru_cache(maxsize=65_536)
-def _rules(items: frozenset[tuple[str, str]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _rules(items: frozenset[tuple[str, str]]) -> tuple[Rules, Rules]:
+    """Of the networks `drive` and `foot`: km/h along and against, bits of `arc_open` along and against."""
     tags = dict(items)
-    drive = tuple(kmh for profile in DRIVE_PROFILES for kmh in _drive_kmh(tags, profile))
-    return drive, _walk_kmh(tags)
+    walk = _walk_kmh(tags)
+    return _drive_rules(tags), (*walk, int(walk[0] > 0), int(walk[1] > 0))
 
 
-def speeds_kmh(tags: Mapping[str, str]) -> dict[str, tuple[float, float]]:
-    """Speed of every road profile along and against a way with these tags, km/h; 0 where it may not go."""
+def opened(
+    arc_open: NDArray[np.uint16], mode: str, driving: Driving
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(which arcs the mode may drive, which of them against a one-way street).
+
+    For the i-th profile bit i of `arc_open` says that it may as anybody, bit 4 + i with priority signals, bit
+    8 + i with them where bus lanes are allowed, bit 12 + i with them where one-way streets may be driven
+    against.
+    """
+    if NETWORK_OF[mode] == "foot":
+        return arc_open != 0, np.zeros(len(arc_open), dtype=bool)
+    profile = mode.removesuffix(PRIORITY)
+    bit = DRIVE_PROFILES.index(profile)
+    if mode == profile:
+        return (arc_open >> bit) & 1 == 1, np.zeros(len(arc_open), dtype=bool)
+    grounds = 1 << _PRIVILEGED + bit | driving.bus_lanes << 2 * _PRIVILEGED + bit
+    with_it = (arc_open & grounds) != 0
+    against = ~with_it & ((arc_open >> (3 * _PRIVILEGED + bit)) & 1 == 1) & driving.contra_flow
+    return with_it | against, against
+
+
+def mode_ms(
+    edge_m: NDArray[np.float32],
+    arc_kmh: NDArray[np.float32],
+    arc_open: NDArray[np.uint16],
+    mode: str,
+    driving: Driving,
+) -> NDArray[np.uint32]:
+    """Milliseconds of every arc in free flow, uint32[A]; `IMPASSABLE` where the mode may not go."""
+    is_open, against = opened(arc_open, mode, driving)
+    is_open &= arc_kmh > 0
+    kmh = arc_kmh.astype(np.float64)
+    if NETWORK_OF[mode] != "foot":
+        vehicle = VEHICLES[mode.removesuffix(PRIORITY)]
+        if mode.endswith(PRIORITY):
+            kmh = np.minimum(
+                kmh * (vehicle.faster * (1 + driving.faster_pct / 100)), vehicle.priority_kmh_max
+            )
+            kmh[against] = np.minimum(kmh[against], driving.contra_flow_kmh)
+        else:
+            kmh = np.minimum(kmh * vehicle.faster, vehicle.kmh_max)
+    ms = np.full(len(arc_kmh), IMPASSABLE, dtype=np.uint32)
+    metres = np.repeat(edge_m.astype(np.float64), 2)[is_open]
+    ms[is_open] = np.maximum(1, np.ceil(metres * 3600 / kmh[is_open]))
+    return ms
+
+
+def speeds_kmh(tags: Mapping[str, str], driving: Driving | None = None) -> dict[str, tuple[float, float]]:
+    """Speed of every mode along and against a way with these tags, km/h; 0 where it may not go."""
+    driving = driving or Driving()
     drive, foot = _rules(frozenset((key, tags[key]) for key in _RULE_KEYS & tags.keys()))
-    found = {profile: (drive[2 * i], drive[2 * i + 1]) for i, profile in enumerate(DRIVE_PROFILES)}
-    return {**found, "foot": (foot[0], foot[1])}
+    found = {}
+    for mode, network in NETWORK_OF.items():
+        along, against, *bits = drive if network == "drive" else foot
+        # An edge of 1,000 km takes 3.6e9 / kmh milliseconds, whose rounding is far below any digit shown.
+        ms = mode_ms(
+            np.array([1e6], dtype=np.float32), np.array([along, against], dtype=np.float32),
+            np.array(bits, dtype=np.uint16), mode, driving,
+        )  # fmt: skip
+        one, other = (0.0 if t == IMPASSABLE else 3.6e9 / t for t in ms.tolist())
+        found[mode] = (one, other)
+    return found
 
 
 def barrier_passes(tags: Mapping[str, str]) -> int:
-    """Which drive profiles pass a barrier node: bit i for DRIVE_PROFILES[i]. All ones means no barrier at
-    all."""
+    """Who passes a barrier node: bits as in `arc_open` (see `opened`). All ones means no barrier at all."""
     barrier = tags.get("barrier", "")
     passes = 0
-    for bit, profile in enumerate(DRIVE_PROFILES):
-        allowed = _allowed(tags, VEHICLES[profile].keys)
+    for i, profile in enumerate(DRIVE_PROFILES):
+        if _too_big(tags, VEHICLES[profile]):
+            continue
         if barrier == "bollard" and tags.get("bollard") == "rising":
             open_by_default = profile != "car"
         elif barrier in _BLOCKS_ALL:
             open_by_default = False
         else:
             open_by_default = not (barrier in _OPENS and tags.get("locked") == "yes")
-        if (open_by_default if allowed is None else allowed) and not _too_big(tags, VEHICLES[profile]):
-            passes |= 1 << bit
+        said = [_allowed(tags, keys) for keys in _by_level(profile)]
+        anybody, signals, buses = (open_by_default if allowed is None else allowed for allowed in said)
+        grounds = (anybody, anybody or signals, buses, anybody or signals)
+        for level, given in enumerate(grounds):
+            passes |= int(given) << (level * _PRIVILEGED + i)
     return passes
 
 
@@ -370,18 +511,18 @@ class _Ways:
     names: array[int] = field(default_factory=lambda: array("i"))
     classes: array[int] = field(default_factory=lambda: array("B"))
     ways: array[int] = field(default_factory=lambda: array("q"))
-    kmh: dict[tuple[float, ...], int] = field(default_factory=dict)
-    """Every distinct set of speeds; `speeds` are its numbers."""
+    rules: dict[Rules, int] = field(default_factory=dict)
+    """Every distinct set of speeds and permissions; `speeds` are its numbers."""
 
     def add(
         self, way: int, refs: Sequence[int], lon_e7: Sequence[int], lat_e7: Sequence[int],
-        kmh: tuple[float, ...], name: int, road_class: int,
+        rules: Rules, name: int, road_class: int,
     ) -> None:  # fmt: skip
         self.refs.extend(refs)
         self.lon_e7.extend(lon_e7)
         self.lat_e7.extend(lat_e7)
         self.sizes.append(len(refs))
-        self.speeds.append(self.kmh.setdefault(kmh, len(self.kmh)))
+        self.speeds.append(self.rules.setdefault(rules, len(self.rules)))
         self.names.append(name)
         self.classes.append(road_class)
         self.ways.append(way)
@@ -397,12 +538,12 @@ class RoadBuilder:
         self._barriers: dict[int, int] = {}
         self._copies: dict[int, int] = {}
         self._names: dict[str, int] = {}
-        self._restrictions = Restrictions([VEHICLES[profile].keys for profile in DRIVE_PROFILES])
+        self._restrictions = Restrictions(TURN_KEYS)
 
     def add_barrier(self, ref: int, tags: Mapping[str, str]) -> None:
         """Take a node with a `barrier` tag; those that every vehicle passes are forgotten."""
         passes = barrier_passes(tags)
-        if passes != (1 << len(DRIVE_PROFILES)) - 1:
+        if passes != _EVERYBODY:
             self._barriers[ref] = passes
 
     def add_way(
@@ -417,10 +558,10 @@ class RoadBuilder:
         drive, foot = _rules(frozenset((key, tags[key]) for key in _RULE_KEYS & tags.keys()))
         name = self._name(tags.get("name") or tags.get("ref") or "")
         road_class = _CLASS_INDEX.get(tags.get("highway", ""), _CLASS_INDEX["other"])
-        if any(drive):
+        if any(drive[2:]):
             split = self._with_barriers(refs, lon_e7, lat_e7) if self._barriers else (refs, lon_e7, lat_e7)
             self._drive.add(way, *split, drive, name, road_class)
-        if any(foot):
+        if any(foot[2:]):
             self._foot.add(way, refs, lon_e7, lat_e7, foot, name, road_class)
 
     def add_restriction(self, relation: int, tags: Mapping[str, str], members: Sequence[Member]) -> None:
@@ -431,7 +572,7 @@ class RoadBuilder:
         """Write `into` (made here) and return counts by network. Raises ValueError when no vehicle finds a
         road."""
         into.mkdir()
-        drive = _arrays(self._drive, DRIVE_PROFILES, self._barriers, self._copies, self._restrictions)
+        drive = _arrays(self._drive, MODES, self._barriers, self._copies, self._restrictions)
         if drive is None:
             raise ValueError("no roads")
         counts = {"drive": _save(into / "drive", drive) | self._restrictions.counts()}
@@ -477,7 +618,7 @@ _ARRAYS: Final = frozenset(
     {
         "edge_tail", "edge_head", "edge_m", "edge_name", "edge_class", "edge_way", "point_first",
         "point_lon_e7", "point_lat_e7", "point_edge", "point_m", "in_first", "in_arc", "in_tail", "in_bars",
-        "arc_head", "copy_next",
+        "arc_head", "arc_kmh", "arc_open", "copy_next", "node_point",
         "grid_first", "grid_point", "grid_shape",
     }
 )  # fmt: skip
@@ -485,7 +626,7 @@ _ARRAYS: Final = frozenset(
 
 def _arrays(
     ways: _Ways,
-    profiles: Sequence[str],
+    modes: Sequence[str],
     barriers: Mapping[int, int],
     copies: Mapping[int, int],
     restrictions: Restrictions,
@@ -543,8 +684,8 @@ def _arrays(
     edge_m = point_m[point_first[1:] - 1]
 
     way_of_edge = way[start]
-    kmh = np.array(list(ways.kmh), dtype=np.float64)[np.asarray(ways.speeds)[way_of_edge]]
-    passes = np.full(len(start), (1 << len(profiles)) - 1, dtype=np.int64)
+    rule = np.array(list(ways.rules), dtype=np.float64)[np.asarray(ways.speeds)[way_of_edge]]
+    passes = np.full(len(start), _EVERYBODY, dtype=np.uint16)
     if copies:
         # The edge of no length between a barrier and its copy carries the barrier's permissions.
         original = np.array([copies[-1 - i] for i in range(len(copies))], dtype=np.int64)
@@ -567,16 +708,11 @@ def _arrays(
         "point_edge": point_edge.astype(np.int32),
         "point_m": point_m.astype(np.float32),
     }
-    vectors = {}
+    arrays["arc_kmh"] = rule[:, :2].astype(np.float32).ravel()
+    arrays["arc_open"] = arc_open = rule[:, 2:].astype(np.uint16).ravel() & np.repeat(passes, 2)
     opens = np.zeros(2 * len(start), dtype=np.int64)
-    for bit, profile in enumerate(profiles):
-        ms = np.full(2 * len(start), IMPASSABLE, dtype=np.uint32)
-        for direction in (0, 1):
-            speed = kmh[:, 2 * bit + direction] * ((passes >> bit) & 1)
-            is_open = speed > 0
-            ms[direction::2][is_open] = np.maximum(1, np.ceil(edge_m[is_open] * 3600 / speed[is_open]))
-        vectors[profile] = ms
-        opens |= (ms != IMPASSABLE).astype(np.int64) << bit
+    for bit, mode in enumerate(modes):
+        opens |= opened(arc_open, mode, Driving(bus_lanes=True))[0].astype(np.int64) << bit
 
     def node_of(ref: int) -> int | None:
         at = int(np.searchsorted(node_ref, ref))
@@ -599,25 +735,37 @@ def _arrays(
     arrays["in_first"] = np.concatenate(([0], np.cumsum(sizes))).astype(np.int32)
     arrays["arc_head"] = turns.arc_head.astype(np.int32)
     arrays["copy_next"] = turns.copy_next.astype(np.int32)
-    for bit, profile in enumerate(profiles):
-        arrays[f"ms_{profile}"] = vectors[profile]
-        leave, arrive = _set_aside(turns, bit, edge_m, vectors[profile])
-        arrays[f"leave_{profile}"], arrays[f"arrive_{profile}"] = leave, arrive
+    node_point = np.zeros(len(turns.copy_next), dtype=np.int32)
+    node_point[head] = point_first[1:] - 1
+    node_point[tail] = point_first[:-1]
+    copied = np.flatnonzero(turns.copy_next[:nodes] >= 0)
+    copy = turns.copy_next[copied]
+    while len(copy):
+        node_point[copy] = node_point[copied]
+        copied, copy = copied[turns.copy_next[copy] >= 0], turns.copy_next[copy]
+        copy = copy[copy >= 0]
+    arrays["node_point"] = node_point
+    for bit, mode in enumerate(modes):
+        found = [
+            _set_aside(turns, bit, edge_m, opened(arc_open, mode, driving)[0])
+            for driving in (_VARIANTS if mode.endswith(PRIORITY) else _VARIANTS[:1])
+        ]
+        arrays[f"leave_{mode}"] = np.stack([leave for leave, _ in found])
+        arrays[f"arrive_{mode}"] = np.stack([arrive for _, arrive in found])
     arrays.update(_grid(arrays))
     return arrays
 
 
 def _set_aside(
-    turns: Turns, bit: int, edge_m: NDArray[np.float64], ms: NDArray[np.uint32]
+    turns: Turns, bit: int, edge_m: NDArray[np.float64], is_open: NDArray[np.bool_]
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     """By how many metres each edge is set aside when snapping a unit, and when snapping an incident.
 
     The measure is the largest strongly connected part of the network. A unit's edge is not set aside when
     that part can be reached from it, an incident's when it can be reached from that part. An island with
     streets of its own is set aside a little. Stubs and courtyards are set aside much, so that a unit standing
-    there is taken to the street it will in truth drive out to. `NEVER_ASIDE_M` where the profile may not
-    go."""
-    passable = (ms[turns.arc] != IMPASSABLE) & ((turns.bars >> bit) & 1 == 0)
+    there is taken to the street it will in truth drive out to. `NEVER_ASIDE_M` where the mode may not go."""
+    passable = is_open[turns.arc] & ((turns.bars >> bit) & 1 == 0)
     arc, from_node, to_node = turns.arc[passable], turns.tail[passable], turns.head[passable]
     edge, edges, nodes = arc >> 1, len(edge_m), len(turns.copy_next)
     ones = np.ones(len(arc), dtype=np.int8)
@@ -633,7 +781,7 @@ def _set_aside(
     whole = part_of_edge >= 0
     part_m = np.bincount(part_of_edge[whole], weights=edge_m[whole], minlength=parts)
     aside = np.full(edges, NEVER_ASIDE_M, dtype=np.uint16)
-    aside[(ms[0::2] != IMPASSABLE) | (ms[1::2] != IMPASSABLE)] = STUB_ASIDE_M
+    aside[is_open[0::2] | is_open[1::2]] = STUB_ASIDE_M
     islands = np.flatnonzero(whole)
     aside[islands[part_m[part_of_edge[islands]] >= ISLAND_KM_MIN * 1000]] = ISLAND_ASIDE_M
     leave, arrive = aside.copy(), aside
@@ -642,7 +790,7 @@ def _set_aside(
         reaches, is_reached = np.zeros(nodes, dtype=bool), np.zeros(nodes, dtype=bool)
         reaches[breadth_first_order(graph.T.tocsr(), inside, return_predecessors=False)] = True
         is_reached[breadth_first_order(graph, inside, return_predecessors=False)] = True
-        arcs = np.flatnonzero(ms != IMPASSABLE)
+        arcs = np.flatnonzero(is_open)
         leave[arcs[reaches[turns.arc_head[arcs]]] >> 1] = 0
         arrive[edge[is_reached[from_node]]] = 0
     return leave, arrive
@@ -707,18 +855,19 @@ def load_network(folder: Path) -> Arrays:
     for file in sorted(folder.glob("*.npy")):
         # numba compiles for plain arrays; a view drops the memmap subclass and keeps the mapping.
         arrays[file.stem] = np.load(file, mmap_mode="r", allow_pickle=False).view(np.ndarray)
-    profiles = [profile for profile, network in NETWORK_OF.items() if network == folder.name]
-    by_profile = {f"{kind}_{profile}" for profile in profiles for kind in ("ms", "leave", "arrive")}
-    if missing := sorted((_ARRAYS | by_profile) - arrays.keys()):
+    modes = [mode for mode, network in NETWORK_OF.items() if network == folder.name]
+    by_mode = {f"{kind}_{mode}" for mode in modes for kind in ("leave", "arrive")}
+    if missing := sorted((_ARRAYS | by_mode) - arrays.keys()):
         raise ValueError(f"{folder.name} has no {', '.join(missing)}")
     edges, points, nodes = len(arrays["edge_m"]), len(arrays["point_m"]), len(arrays["copy_next"])
     for name, values in arrays.items():
+        variants = len(_VARIANTS) if name.endswith(PRIORITY) else 1
         fits = {
             "edge": len(values) == edges,
-            "leave": len(values) == edges,
-            "arrive": len(values) == edges,
+            "leave": values.shape == (variants, edges),
+            "arrive": values.shape == (variants, edges),
             "point": len(values) == (edges + 1 if name == "point_first" else points),
-            "ms": len(values) == 2 * edges,
+            "node": len(values) == nodes,
             "arc": len(values) == 2 * edges,
             "in": len(values) == (nodes + 1 if name == "in_first" else len(arrays["in_arc"])),
         }

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
@@ -19,9 +20,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gis.geometry import FloatArray, haversine_m, is_position, metres_between
-from gis.roads import DRIVE_PROFILES, IMPASSABLE, NETWORK_OF, NEVER_ASIDE_M, Arrays, load_network
+from gis.roads import (
+    DRIVE_PROFILES,
+    IMPASSABLE,
+    MODES,
+    NETWORK_OF,
+    NEVER_ASIDE_M,
+    PRIORITY,
+    Arrays,
+    Driving,
+    load_network,
+    mode_ms,
+)
 
 PROFILES: Final = (*NETWORK_OF, "air")
+"""Every mode of travel: the bare profiles, the drive ones with priority signals, on foot and by air."""
 
 REACH_M: Final = 500.0
 """Farther than this from every road of its profile, a position is off the road."""
@@ -46,7 +59,9 @@ which flies straight, without the detour."""
 ROAD, STRAIGHT, UNREACHABLE, OFF_ROAD, NO_POSITION, NOT_SEARCHED = range(6)
 """How each row of a `Travel` came about (`Travel.how`)."""
 
-_BAR: Final = {profile: 1 << bit for bit, profile in enumerate(DRIVE_PROFILES)} | {"foot": 0}
+_BAR: Final = {mode: 1 << bit for bit, mode in enumerate(MODES)} | {"foot": 0}
+
+Milliseconds = NDArray[np.uint32]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -58,6 +73,25 @@ def _compiled(function: _F) -> _F:
     import numba
 
     return cast(_F, numba.njit(nogil=True, cache=True)(function))
+
+
+def mode(profile: str, priority: bool) -> str:
+    """How a vehicle of this profile travels: with priority signals or like anybody. Who walks or flies does
+    so either way."""
+    return profile + PRIORITY if priority and profile in DRIVE_PROFILES else profile
+
+
+def _one(snaps: Snaps, row: int) -> Snaps:
+    i = slice(row, row + 1)
+    return Snaps(snaps.lon[i], snaps.lat[i], snaps.edge[i], snaps.fraction[i], snaps.away_m[i])
+
+
+def _unit_mps(profile: str) -> float:
+    return SCENE_ACCESS_MPS if profile == "foot" else UNIT_ACCESS_MPS
+
+
+def _straight_kmh(profile: str) -> float:
+    return STRAIGHT_KMH[profile.removesuffix(PRIORITY)]
 
 
 @dataclass(frozen=True)
@@ -106,6 +140,28 @@ class Route:
     road: bool
     streets: list[tuple[str, float]]
     at_s: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Where one gets from a place within `limit_s`, or from where one gets there when `backward`.
+
+    `node_s` float32[N]: seconds to each node of the search (see `gis.roads`), inf beyond the limit; `edge`
+    int32[r]: the edges that are reached in part or whole, with `tail_s` and `head_s` float32[r] at the two
+    ends of their polylines. Access at the place is in all of them. `lon`, `lat`, `seconds` float64[q]: every
+    point of a polyline that is passed within the limit, and when.
+    """
+
+    profile: str
+    limit_s: float
+    backward: bool
+    node_s: NDArray[np.float32]
+    edge: NDArray[np.int32]
+    tail_s: NDArray[np.float32]
+    head_s: NDArray[np.float32]
+    lon: FloatArray
+    lat: FloatArray
+    seconds: FloatArray
 
 
 @_compiled
@@ -310,6 +366,68 @@ def _search(
     return steps
 
 
+@_compiled
+def _spread(
+    first: Any, node_of: Any, arc_of: Any, bars_of: Any, bar: int, ms: Any, start: Any, start_ms: Any,
+    limit_ms: float, cost: Any,
+) -> None:  # fmt: skip
+    """Settle every node within `limit_ms` of the starts, into `cost`, which comes filled with inf."""
+    done = np.zeros(len(cost), dtype=np.uint8)
+    heap_cost, heap_item = (
+        np.empty(len(arc_of) + len(start)),
+        np.empty(len(arc_of) + len(start), dtype=np.int32),
+    )
+    size = 0
+    for i in range(len(start)):
+        if start_ms[i] <= limit_ms and start_ms[i] < cost[start[i]]:
+            cost[start[i]] = start_ms[i]
+            size = _push(heap_cost, heap_item, size, start_ms[i], start[i])
+    while size > 0:
+        least, item = heap_cost[0], heap_item[0]
+        size = _pop(heap_cost, heap_item, size)
+        if done[item]:
+            continue
+        done[item] = 1
+        for j in range(first[item], first[item + 1]):
+            arc = arc_of[j]
+            if ms[arc] == IMPASSABLE or bars_of[j] & bar:
+                continue
+            total = least + ms[arc]
+            if total <= limit_ms and total < cost[node_of[j]]:
+                cost[node_of[j]] = total
+                size = _push(heap_cost, heap_item, size, total, node_of[j])
+
+
+@_compiled
+def _arrive(
+    in_first: Any, in_tail: Any, in_arc: Any, in_bars: Any, bar: int, ms: Any, copy_next: Any,
+    edge_tail: Any, edge_head: Any, own_edge: int, own_fraction: float, own_extra_ms: float,
+    edge: Any, fraction: Any, cost: Any, out_ms: Any,
+) -> None:  # fmt: skip
+    """Milliseconds to each of m places, given `cost` of every node; -1 edges are inf."""
+    for i in range(len(edge)):
+        out_ms[i] = np.inf
+        if edge[i] < 0:
+            continue
+        if edge[i] == own_edge:
+            ahead = fraction[i] - own_fraction
+            for direction in range(2):
+                arc = 2 * own_edge + direction
+                if ms[arc] != IMPASSABLE and (ahead >= 0.0 if direction == 0 else ahead <= 0.0):
+                    out_ms[i] = min(out_ms[i], abs(ahead) * ms[arc] + own_extra_ms)
+        for direction in range(2):
+            arc = 2 * edge[i] + direction
+            if ms[arc] == IMPASSABLE:
+                continue
+            last_ms = (fraction[i] if direction == 0 else 1.0 - fraction[i]) * ms[arc]
+            node = edge_head[edge[i]] if direction == 0 else edge_tail[edge[i]]
+            while node >= 0:
+                for j in range(in_first[node], in_first[node + 1]):
+                    if in_arc[j] == arc and not in_bars[j] & bar:
+                        out_ms[i] = min(out_ms[i], cost[in_tail[j]] + last_ms)
+                node = copy_next[node]
+
+
 class _Workspace:
     """Scratch arrays of one search at a time."""
 
@@ -334,9 +452,63 @@ class _Workspace:
 
 
 class _Network:
-    def __init__(self, arrays: Arrays) -> None:
+    """One network's arrays, and what is derived from them once for every view of the city."""
+
+    def __init__(self, arrays: Arrays, driving: Driving) -> None:
         self.arrays = arrays
+        self.driving = driving
         self._free: list[_Workspace] = []
+        self._ms: dict[str, Milliseconds] = {}
+        self._outward: tuple[NDArray[Any], ...] | None = None
+        self._junction_of: NDArray[np.int32] | None = None
+
+    def ms(self, profile: str) -> Milliseconds:
+        if (ms := self._ms.get(profile)) is None:
+            a = self.arrays
+            ms = mode_ms(a["edge_m"], a["arc_kmh"], a["arc_open"], profile, self.driving)
+            ms.flags.writeable = False
+            ms = self._ms.setdefault(profile, ms)
+        return ms
+
+    def aside(self, profile: str, arriving: bool) -> NDArray[np.uint16]:
+        variant = self.driving.variant if profile.endswith(PRIORITY) else 0
+        rows: NDArray[np.uint16] = self.arrays[f"{'arrive' if arriving else 'leave'}_{profile}"]
+        return rows[variant]
+
+    def inward(self) -> tuple[NDArray[Any], ...]:
+        """Entries by the node they lead to: (first, the node they come from, arc, bars)."""
+        a = self.arrays
+        return a["in_first"], a["in_tail"], a["in_arc"], a["in_bars"]
+
+    def outward(self) -> tuple[NDArray[Any], ...]:
+        """Entries by the node they come from: (first, the node they lead to, arc, bars)."""
+        if self._outward is None:
+            a = self.arrays
+            nodes = len(a["copy_next"])
+            head = np.repeat(np.arange(nodes, dtype=np.int32), np.diff(a["in_first"]))
+            order = np.argsort(a["in_tail"], kind="stable")
+            first = np.zeros(nodes + 1, dtype=np.int32)
+            np.cumsum(np.bincount(a["in_tail"], minlength=nodes), out=first[1:])
+            outward = (first, head[order], a["in_arc"][order], a["in_bars"][order])
+            for array in outward:
+                array.flags.writeable = False
+            self._outward = outward
+        return self._outward
+
+    def junction_of(self) -> NDArray[np.int32]:
+        """The junction of every node: itself, or the one that a copy was made of; int32[N]."""
+        if self._junction_of is None:
+            copies = self.arrays["copy_next"]
+            found = np.arange(len(copies), dtype=np.int32)
+            junctions = int(max(self.arrays["edge_tail"].max(), self.arrays["edge_head"].max())) + 1
+            origin = np.flatnonzero(copies[:junctions] >= 0)
+            node = copies[origin]
+            while len(node):
+                found[node] = origin
+                origin, node = origin[copies[node] >= 0], copies[node]
+                node = node[node >= 0]
+            self._junction_of = found
+        return self._junction_of
 
     def borrow(self, units: int) -> _Workspace:
         try:
@@ -351,29 +523,54 @@ class _Network:
 
 
 class RoadGraph:
-    """The road graph of an imported city. Reading only; safe to use from several OS threads at once."""
+    """The road graph of an imported city, or a view of it with other times on some arcs (`with_ms`). Reading
+    only; safe to use from several OS threads at once. `version` tells views apart."""
 
-    def __init__(self, networks: dict[str, Arrays], names: list[str]) -> None:
-        self._networks = {name: _Network(arrays) for name, arrays in networks.items()}
+    def __init__(self, networks: dict[str, Arrays], names: list[str], driving: Driving | None = None) -> None:
+        self._networks = {name: _Network(arrays, driving or Driving()) for name, arrays in networks.items()}
+        self._changed: Mapping[str, Milliseconds] = {}
+        self._asides: dict[tuple[str, bool], NDArray[np.uint16]] = {}
         self.names = names
+        self.version: Hashable = "city"
 
     @classmethod
-    def open(cls, city: Path) -> RoadGraph:
-        """Map the graph in the city's folder into memory. Raises OSError or ValueError when it is
-        unreadable."""
+    def open(cls, city: Path, driving: Driving | None = None) -> RoadGraph:
+        """Map the graph in the city's folder into memory; `driving` is what priority signals allow. Raises
+        OSError or ValueError when it is unreadable."""
         folder = city / "roads"
         networks = {part.name: load_network(part) for part in sorted(folder.iterdir()) if part.is_dir()}
         if "drive" not in networks:
             raise ValueError(f"{folder} has no drive network")
-        return cls(networks, json.loads((folder / "names.json").read_text(encoding="utf-8")))
+        return cls(networks, json.loads((folder / "names.json").read_text(encoding="utf-8")), driving)
 
     def arrays(self, profile: str) -> Arrays:
-        """The arrays of the network that a road profile travels on (see `gis.roads`). Raises ValueError if
-        none."""
+        """The arrays of the network that a mode travels on (see `gis.roads`). Raises ValueError if none."""
         network = self._network(profile)
         if network is None:
             raise ValueError(f"profile {profile!r} has no roads in this city")
         return network.arrays
+
+    def ms(self, profile: str) -> Milliseconds:
+        """Milliseconds by arc, uint32[A], read-only; `IMPASSABLE` where the mode may not go. Raises
+        ValueError for a mode without roads in this city."""
+        self.arrays(profile)
+        return self._ms(profile)
+
+    def with_ms(self, ms: Mapping[str, Milliseconds], *, version: Hashable) -> RoadGraph:
+        """A view of this graph with other milliseconds by arc for some modes; it shares all the rest and
+        costs next to nothing. The arrays are taken as they are and must not be written to any more. Raises
+        ValueError for a mode without roads or an array of another length or kind."""
+        view = copy(self)
+        changed = dict(self._changed)
+        for profile, given in ms.items():
+            arcs = 2 * len(self.arrays(profile)["edge_m"])
+            if given.shape != (arcs,) or given.dtype != np.uint32:
+                raise ValueError(f"ms of {profile} must be uint32[{arcs}], not {given.dtype}{given.shape}")
+            own = np.ascontiguousarray(given).view()
+            own.flags.writeable = False
+            changed[profile] = own
+        view._changed, view._asides, view.version = changed, {}, version
+        return view
 
     def warm_up(self) -> None:
         """Compile, or load from the cache, all that a request will run. Takes seconds the first time ever."""
@@ -381,13 +578,16 @@ class RoadGraph:
             profile = next(p for p, n in NETWORK_OF.items() if n == name)
             lon, lat = network.arrays["point_lon_e7"][0] / 1e7, network.arrays["point_lat_e7"][0] / 1e7
             self.nearest(lon, lat, [lon], [lat], profile, 1)
+            self.reach(lon, lat, profile, 1.0)
+            self.reach(lon, lat, profile, 1.0, backward=True)
             self.route(lon, lat, lon, lat, profile)
 
     def snap(self, lon: ArrayLike, lat: ArrayLike, profile: str, *, arriving: bool = False) -> Snaps:
         """Put n positions on the nearest road that the profile may use, at the nearest point along it.
 
         For units, a stub or courtyard that no route leaves is passed over for the street within reach that
-        leads on; for incidents (`arriving`), one that no route enters.
+        leads on; for incidents (`arriving`), one that no route enters. A street that is closed in this view
+        is passed over for an open one within reach; the rest of the way is then the access.
         """
         lons = np.ascontiguousarray(np.atleast_1d(np.asarray(lon, dtype=np.float64)))
         lats = np.ascontiguousarray(np.atleast_1d(np.asarray(lat, dtype=np.float64)))
@@ -397,22 +597,51 @@ class RoadGraph:
         snaps = Snaps(lons, lats, np.full(n, -1, dtype=np.int32), np.zeros(n), np.full(n, np.inf))
         network = self._network(profile)
         if network is not None:
-            a = network.arrays
-            _snap(
-                lons, lats, a["grid_shape"], a["grid_first"], a["grid_point"], a["point_edge"],
-                a["point_lon_e7"],
-                a["point_lat_e7"], a["point_m"], a["edge_m"],
-                a[f"{'arrive' if arriving else 'leave'}_{profile}"], REACH_M,
-                snaps.edge, snaps.fraction, snaps.away_m,
-            )  # fmt: skip
+            self._snap(network, snaps, self._aside(profile, arriving))
+            cut = np.flatnonzero(snaps.edge < 0) if profile in self._changed else ()
+            if len(cut):
+                # Where every road within reach is closed, one stands on a closed road, not off the road.
+                part = Snaps(lons[cut], lats[cut], snaps.edge[cut], snaps.fraction[cut], snaps.away_m[cut])
+                self._snap(network, part, network.aside(profile, arriving))
+                snaps.edge[cut], snaps.fraction[cut], snaps.away_m[cut] = (
+                    part.edge,
+                    part.fraction,
+                    part.away_m,
+                )
         return snaps
+
+    @staticmethod
+    def _snap(network: _Network, snaps: Snaps, aside: NDArray[np.uint16]) -> None:
+        a = network.arrays
+        _snap(
+            snaps.lon, snaps.lat, a["grid_shape"], a["grid_first"], a["grid_point"], a["point_edge"],
+            a["point_lon_e7"], a["point_lat_e7"], a["point_m"], a["edge_m"], aside, REACH_M,
+            snaps.edge, snaps.fraction, snaps.away_m,
+        )  # fmt: skip
+
+    def _aside(self, profile: str, arriving: bool) -> NDArray[np.uint16]:
+        """By how many metres snapping sets each edge aside: the city's, and never an edge that is closed both
+        ways here."""
+        network = self._network(profile)
+        assert network is not None, "only a mode with roads is snapped"
+        aside = network.aside(profile, arriving)
+        if profile not in self._changed:
+            return aside
+        if (own := self._asides.get((profile, arriving))) is None:
+            ms = self._changed[profile]
+            own = np.where(
+                (ms[0::2] == IMPASSABLE) & (ms[1::2] == IMPASSABLE), np.uint16(NEVER_ASIDE_M), aside
+            )
+            own.flags.writeable = False
+            self._asides[profile, arriving] = own
+        return own
 
     def nearest(
         self, lon: float, lat: float, unit_lon: ArrayLike, unit_lat: ArrayLike, profile: str,
         k: int | None = None,
         *, straight: bool = True, snaps: Snaps | None = None, walk_within_m: float = 0.0,
     ) -> Travel:  # fmt: skip
-        """Travel from n units of one profile to the incident at (lon, lat).
+        """Travel from n units of one mode to the incident at (lon, lat).
 
         With `k`, the search stops when the k nearest by road are settled; the rest are inf, NOT_SEARCHED.
         Units (or an incident) more than `REACH_M` from any road get a straight-line estimate with `road`
@@ -453,7 +682,7 @@ class RoadGraph:
         if straight or profile == "air":
             crow_m = haversine_m(lon, lat, units.lon[off_road], units.lat[off_road])
             distance_m[off_road] = crow_m * (1.0 if profile == "air" else STRAIGHT_DETOUR)
-            drive_s[off_road] = distance_m[off_road] / (STRAIGHT_KMH[profile] / 3.6)
+            drive_s[off_road] = distance_m[off_road] / (_straight_kmh(profile) / 3.6)
             how[off_road] = STRAIGHT
         return Travel(drive_s, distance_m, how == ROAD, how)
 
@@ -471,6 +700,154 @@ class RoadGraph:
         ends = [(lon, lat), (to_lon, to_lat)] if np.isfinite(travel.drive_s[0]) else []
         return Route(ends, float(travel.drive_s[0]), float(travel.distance_m[0]), False, [])
 
+    def times(
+        self, from_: Snaps, to: Snaps, profile: str, *, limit_s: float | None = None
+    ) -> NDArray[np.float32]:
+        """Seconds from each of n places to each of m, float32[n, m], with the access at both ends; inf where
+        there is no way by road or it takes more than `limit_s`. `from_` is snapped as units are, `to` with
+        `arriving`, both in this view. Equal to `nearest` to the millisecond. Raises ValueError for an unknown
+        mode."""
+        found = np.full((len(from_.edge), len(to.edge)), np.inf, dtype=np.float32)
+        limit_ms = np.inf if limit_s is None else limit_s * 1000
+        if self._network(profile) is None:
+            return found
+        if len(from_.edge) < len(to.edge):
+            for row in range(len(from_.edge)):
+                found[row] = self._times_from(from_, row, to, profile, limit_ms)
+        else:
+            for column in range(len(to.edge)):
+                scene = _one(to, column)
+                if scene.edge[0] >= 0 and (n := int((from_.edge >= 0).sum())):
+                    _, drive_ms, _ = self._run(scene, from_, profile, n, path=False)
+                    found[:, column] = drive_ms / 1000 + self._scene_access_s(scene)
+        found[found * 1000 > limit_ms] = np.inf
+        return found
+
+    def _times_from(self, from_: Snaps, row: int, to: Snaps, profile: str, limit_ms: float) -> FloatArray:
+        """One row of `times`, by one search outward."""
+        network = self._network(profile)
+        assert network is not None, "a snapped position has a network"
+        if from_.edge[row] < 0:
+            return np.full(len(to.edge), np.inf)
+        a, ms = network.arrays, self._ms(profile)
+        start, start_ms = self._starts(_one(from_, row), profile)
+        cost = np.full(len(a["copy_next"]), np.inf)
+        first, node, arc, bars = network.outward()
+        _spread(first, node, arc, bars, _BAR[profile], ms, start, start_ms, limit_ms, cost)
+        found = np.empty(len(to.edge))
+        _arrive(
+            a["in_first"], a["in_tail"], a["in_arc"], a["in_bars"], _BAR[profile], ms, a["copy_next"],
+            a["edge_tail"], a["edge_head"], int(from_.edge[row]), float(from_.fraction[row]),
+            float(from_.away_m[row]) / _unit_mps(profile) * 1000, to.edge, to.fraction, cost, found,
+        )  # fmt: skip
+        return found / 1000 + to.away_m / SCENE_ACCESS_MPS
+
+    def reach(self, lon: float, lat: float, profile: str, limit_s: float, *, backward: bool = False) -> Reach:
+        """Everywhere that one gets to from (lon, lat) within `limit_s`, the access there included; with
+        `backward`, from where one gets there. Nothing where no road is near. Raises ValueError for an unknown
+        mode."""
+        snap = self.snap(lon, lat, profile, arriving=backward)
+        network = self._network(profile)
+        nothing, none = np.empty(0, dtype=np.float32), np.empty(0)
+        if network is None or snap.edge[0] < 0:
+            nodes = 0 if network is None else len(network.arrays["copy_next"])
+            far = np.full(nodes, np.inf, dtype=np.float32)
+            return Reach(
+                profile,
+                limit_s,
+                backward,
+                far,
+                np.empty(0, dtype=np.int32),
+                nothing,
+                nothing,
+                none,
+                none,
+                none,
+            )
+        a, ms = network.arrays, self._ms(profile)
+        if backward:
+            start, start_ms = self._ends(snap, profile)
+            start_ms = start_ms + float(snap.away_m[0]) / SCENE_ACCESS_MPS * 1000
+        else:
+            start, start_ms = self._starts(snap, profile)
+        cost = np.full(len(a["copy_next"]), np.inf)
+        first, node, arc, bars = network.inward() if backward else network.outward()
+        _spread(first, node, arc, bars, _BAR[profile], ms, start, start_ms, limit_s * 1000, cost)
+        return self._reached(snap, cost, ms, profile, limit_s, backward)
+
+    def _reached(
+        self, snap: Snaps, cost: FloatArray, ms: Milliseconds, profile: str, limit_s: float, backward: bool
+    ) -> Reach:
+        a = self.arrays(profile)
+        network = self._network(profile)
+        assert network is not None, "a snapped position has a network"
+        # When each arc is entered (backward: how long after its end one is there), and each junction passed,
+        # which is when the soonest of its copies is.
+        enters = np.full(len(ms), np.inf)
+        if backward:
+            enters[:] = cost[a["arc_head"]]
+        else:
+            _, tail, arc, bars = network.inward()
+            usable = (bars & _BAR[profile]) == 0
+            np.minimum.at(enters, arc[usable], cost[tail[usable]])
+        enters[ms == IMPASSABLE] = np.inf
+        passed = np.full(len(cost), np.inf)
+        np.minimum.at(passed, network.junction_of(), cost)
+        tail_ms, head_ms = passed[a["edge_tail"]], passed[a["edge_head"]]
+        own, fraction = int(snap.edge[0]), float(snap.fraction[0])
+        is_reached = np.minimum(tail_ms, head_ms) <= limit_s * 1000
+        is_reached[own] = True
+        edge = np.flatnonzero(is_reached).astype(np.int32)
+        sizes = a["point_first"][edge + 1] - a["point_first"][edge]
+        row = np.repeat(a["point_first"][edge] - np.concatenate(([0], np.cumsum(sizes)[:-1])), sizes)
+        row = row + np.arange(len(row))
+        of = np.repeat(edge, sizes)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = np.where(a["edge_m"][of] > 0, a["point_m"][row] / a["edge_m"][of], 0.0)
+        along, against = (share, 1.0 - share) if not backward else (1.0 - share, share)
+        seen = np.minimum(enters[2 * of] + along * ms[2 * of], enters[2 * of + 1] + against * ms[2 * of + 1])
+        mine = of == own
+        ahead = (share[mine] - fraction) * (-1 if backward else 1)
+        access_ms = float(snap.away_m[0]) / (SCENE_ACCESS_MPS if backward else _unit_mps(profile)) * 1000
+        for arc_ms, way in ((ms[2 * own], ahead), (ms[2 * own + 1], -ahead)):
+            if arc_ms != IMPASSABLE:
+                direct = np.where(way >= 0, access_ms + way * float(arc_ms), np.inf)
+                seen[mine] = np.minimum(seen[mine], direct)
+        within = seen <= limit_s * 1000
+        return Reach(
+            profile, limit_s, backward, (cost / 1000).astype(np.float32), edge,
+            (tail_ms[edge] / 1000).astype(np.float32), (head_ms[edge] / 1000).astype(np.float32),
+            a["point_lon_e7"][row[within]] / 1e7, a["point_lat_e7"][row[within]] / 1e7, seen[within] / 1000,
+        )  # fmt: skip
+
+    def _ends(self, scene: Snaps, profile: str) -> tuple[NDArray[np.int32], FloatArray]:
+        """From where the last arc to one incident is taken, and how many milliseconds it then takes."""
+        a, ms = self.arrays(profile), self._ms(profile)
+        nodes: list[int] = []
+        took_ms: list[float] = []
+        edge, fraction = int(scene.edge[0]), float(scene.fraction[0])
+        for arc, share, head in (
+            (2 * edge, fraction, a["edge_head"][edge]),
+            (2 * edge + 1, 1.0 - fraction, a["edge_tail"][edge]),
+        ):
+            node = int(head) if ms[arc] != IMPASSABLE else -1
+            while node >= 0:
+                rows = np.arange(a["in_first"][node], a["in_first"][node + 1])
+                rows = rows[(a["in_arc"][rows] == arc) & ((a["in_bars"][rows] & _BAR[profile]) == 0)]
+                nodes += a["in_tail"][rows].tolist()
+                took_ms += [share * float(ms[arc])] * len(rows)
+                node = int(a["copy_next"][node])
+        return np.array(nodes, dtype=np.int32), np.array(took_ms)
+
+    def _starts(self, unit: Snaps, profile: str) -> tuple[NDArray[np.int32], FloatArray]:
+        """Where one unit first comes to a node, and after how many milliseconds."""
+        a, ms = self.arrays(profile), self._ms(profile)
+        arcs = 2 * int(unit.edge[0]) + np.arange(2)
+        share = np.array([1.0 - unit.fraction[0], unit.fraction[0]])
+        is_open = ms[arcs] != IMPASSABLE
+        extra_ms = float(unit.away_m[0]) / _unit_mps(profile) * 1000
+        return a["arc_head"][arcs[is_open]], share[is_open] * ms[arcs[is_open]] + extra_ms
+
     def _network(self, profile: str) -> _Network | None:
         if profile not in PROFILES:
             raise ValueError(f"unknown profile {profile!r}; known: {', '.join(PROFILES)}")
@@ -480,6 +857,13 @@ class RoadGraph:
     def _scene_access_s(scene: Snaps) -> float:
         return float(scene.away_m[0]) / SCENE_ACCESS_MPS
 
+    def _ms(self, profile: str) -> Milliseconds:
+        if (changed := self._changed.get(profile)) is not None:
+            return changed
+        network = self._network(profile)
+        assert network is not None, "only a mode with roads has times"
+        return network.ms(profile)
+
     def _run(
         self, scene: Snaps, units: Snaps, profile: str, k: int, *, path: bool
     ) -> tuple[NDArray[np.int32], FloatArray, FloatArray]:
@@ -487,14 +871,13 @@ class RoadGraph:
         network = self._network(profile)
         assert network is not None, "a snapped position has a network"
         a, n = network.arrays, len(units.lon)
-        access_mps = SCENE_ACCESS_MPS if profile == "foot" else UNIT_ACCESS_MPS
-        extra_ms = units.away_m / access_mps * 1000
+        extra_ms = units.away_m / _unit_mps(profile) * 1000
         unit_ms, unit_m = np.empty(n), np.empty(n)
         arcs = np.empty(len(a["in_first"]) + 1 if path else 0, dtype=np.int32)
         workspace = network.borrow(n)
         try:
             steps = _search(
-                a["in_first"], a["in_tail"], a["in_arc"], a["in_bars"], _BAR[profile], a[f"ms_{profile}"],
+                a["in_first"], a["in_tail"], a["in_arc"], a["in_bars"], _BAR[profile], self._ms(profile),
                 a["arc_head"], a["copy_next"], a["edge_tail"], a["edge_head"], a["edge_m"],
                 int(scene.edge[0]), float(scene.fraction[0]), units.edge, units.fraction, extra_ms, k,
                 workspace.cost, workspace.metres, workspace.done, workspace.onward, workspace.unit_at,
@@ -512,7 +895,7 @@ class RoadGraph:
         """The polyline and streets of a way, and when each point is passed. Its last entry is the incident's
         own arc, stored as -2 - arc."""
         a = self.arrays(profile)
-        ms = a[f"ms_{profile}"]
+        ms = self._ms(profile)
         at_s: list[float] = []
         points: list[tuple[float, float]] = []
         streets: list[tuple[str, float]] = []
@@ -542,9 +925,7 @@ class RoadGraph:
         return points, streets, at_s
 
 
-def _piece(
-    a: Arrays, edge: int, start: float, end: float
-) -> tuple[list[tuple[float, float]], list[float]]:
+def _piece(a: Arrays, edge: int, start: float, end: float) -> tuple[list[tuple[float, float]], list[float]]:
     """The polyline of an edge from one fraction to another, backwards when `end` is less than `start`; and
     how far along this piece each point is, 0 to 1."""
     rows = slice(int(a["point_first"][edge]), int(a["point_first"][edge + 1]))
@@ -563,4 +944,4 @@ def straight_line(lon: float, lat: float, to_lon: float, to_lat: float, profile:
     `STRAIGHT_DETOUR`."""
     detour = 1.0 if profile == "air" else STRAIGHT_DETOUR
     distance_m = metres_between(lon, lat, to_lon, to_lat) * detour
-    return distance_m / (STRAIGHT_KMH[profile] / 3.6), distance_m
+    return distance_m / (_straight_kmh(profile) / 3.6), distance_m

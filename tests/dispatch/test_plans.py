@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dispatch.plans import PRIORITIES, STATUSES, Pack, PackError, load_pack
+from dispatch.plans import PRIORITIES, STATUSES, Driving, Pack, PackError, load_pack
 
 PACKS = Path(__file__).parents[2] / "packs"
 SHIPPED = ("ro", "generic")
@@ -499,6 +499,36 @@ def test_numbers_as_texts_are_read_as_levels_because_json_has_no_other_keys(
     raw: dict[str, Any], ro: Pack
 ) -> None:
     assert load_pack(json.loads(json.dumps(raw))) == ro
+
+
+def test_who_drives_with_priority_signals_is_said_by_the_type_and_the_priority(raw: dict[str, Any]) -> None:
+    for priority in raw["priorities"].values():
+        priority.pop("lights", None)
+    pack = load_pack(raw)
+    assert [pack.drives_with_priority(True, p) for p in ("P1", "P2", "P3", "P4")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert not pack.drives_with_priority(False, "P1")
+    assert not pack.drives_with_priority(True, "P9")
+    raw["priorities"]["P2"]["lights"] = False
+    assert not load_pack(raw).drives_with_priority(True, "P2")
+
+
+def test_what_priority_signals_allow_is_little_unless_the_operator_says_more(raw: dict[str, Any]) -> None:
+    raw.pop("driving", None)
+    assert load_pack(raw).driving == Driving(10, bus_lanes=False, contra_flow=False, contra_flow_kmh=20)
+    raw["driving"] = {"faster_pct": 25, "contra_flow": True}
+    assert load_pack(raw).driving == Driving(25, bus_lanes=False, contra_flow=True, contra_flow_kmh=20)
+    assert load_pack(raw).catalogue()["driving"]["faster_pct"] == 25
+    raw["driving"] = {"faster_pct": 90, "contra_flow": "yes", "bus_lane": True}
+    with pytest.raises(PackError) as refused:
+        load_pack(raw)
+    assert [fault.partition(":")[0] for fault in refused.value.faults] == [
+        "driving.faster_pct", "driving.contra_flow", "driving.bus_lane",
+    ]  # fmt: skip
 
 
 def test_the_response_targets_have_defaults_and_null_means_none(raw: dict[str, Any]) -> None:

@@ -410,7 +410,7 @@ def test_a_romanian_name_is_a_name(tmp_path):
 def test_a_city_of_an_older_format_asks_to_be_imported_again(tmp_path):
     import_city(crossroads().write(tmp_path / "c.osm.pbf"), tmp_path, "c")
     stored = json.loads((tmp_path / "c" / "city.json").read_text())
-    assert stored["format_version"] == FORMAT_VERSION == 3
+    assert stored["format_version"] == FORMAT_VERSION == 4
     stored["format_version"] = FORMAT_VERSION - 1
     (tmp_path / "c" / "city.json").write_text(json.dumps(stored))
     with pytest.raises(CityError, match="Import the extract again"):
@@ -428,7 +428,7 @@ def test_a_city_of_an_older_format_asks_to_be_imported_again(tmp_path):
         lambda c: shutil.rmtree(c / "roads"),
         lambda c: (c / "roads" / "drive" / "in_arc.npy").unlink(),
         lambda c: (c / "roads" / "drive" / "in_arc.npy").write_bytes(b"scribble"),
-        lambda c: np.save(c / "roads" / "drive" / "ms_car.npy", np.ones(1, dtype=np.uint32)),
+        lambda c: np.save(c / "roads" / "drive" / "arc_kmh.npy", np.ones(1, dtype=np.float32)),
         lambda c: shutil.rmtree(c / "roads" / "drive"),
         lambda c: (c / "roads" / "names.json").write_text("nonsense"),
     ],

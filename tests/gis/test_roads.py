@@ -4,18 +4,28 @@ import numpy as np
 import pytest
 
 from gis.city import import_city
-from gis.roads import IMPASSABLE, LIMIT_SHARE, barrier_passes, limit_kmh, load_network, speeds_kmh
+from gis.roads import (
+    DRIVE_PROFILES,
+    IMPASSABLE,
+    LIMIT_SHARE,
+    Driving,
+    barrier_passes,
+    limit_kmh,
+    load_network,
+    speeds_kmh,
+)
 from gis.travel import UNREACHABLE, RoadGraph
 from tests.gis.small_city import Town, at
 
-ALL_FOUR = 0b1111
+EVERYBODY = 0xFFFF
 
 
-def may(tags):
-    """Profiles that may use the way, with the directions: + along, - against."""
+def may(tags, **allowed):
+    """Modes that may use the way, with the directions: + along, - against; `allowed` is what priority signals
+    are allowed."""
     return {
-        profile: ("+" if along else "") + ("-" if against else "")
-        for profile, (along, against) in speeds_kmh(tags).items()
+        mode: ("+" if along else "") + ("-" if against else "")
+        for mode, (along, against) in speeds_kmh(tags, Driving(**allowed)).items()
         if along or against
     }
 
@@ -49,7 +59,7 @@ def test_the_limit_may_differ_by_direction():
 
 
 def test_no_limit_does_not_mean_no_end():
-    assert speeds_kmh({"highway": "motorway", "maxspeed": "none"})["car"][0] == 105
+    assert speeds_kmh({"highway": "motorway", "maxspeed": "none"})["car"][0] == pytest.approx(105)
 
 
 @pytest.mark.parametrize(
@@ -78,33 +88,72 @@ def test_where_a_car_may_drive(tags, car):
 
 
 def test_the_gate_for_emergencies_opens_to_them_alone():
-    assert set(may({"highway": "service", "access": "no", "emergency": "yes"})) == {
-        "ambulance",
-        "fire_engine",
-    }
-    assert set(may({"highway": "service", "service": "emergency_access"})) >= {"ambulance", "fire_engine"}
-    assert "car" not in may({"highway": "service", "service": "emergency_access"})
+    # it opens to the vehicle of an emergency service, and to any that drives with priority signals
+    with_keys = {"ambulance", "fire_engine", *(f"{profile}_priority" for profile in DRIVE_PROFILES)}
+    assert set(may({"highway": "service", "access": "no", "emergency": "yes"})) == with_keys
+    assert set(may({"highway": "service", "service": "emergency_access"})) - {"foot"} == with_keys
     assert "ambulance" in may({"highway": "pedestrian", "emergency": "yes"})
     assert "ambulance" not in may({"highway": "residential", "emergency": "no"})
+    assert "ambulance_priority" not in may({"highway": "residential", "emergency": "no"})
 
 
 def test_bus_roads_are_for_buses_and_emergencies():
-    bus_street = {"highway": "unclassified", "access": "no", "bus": "yes"}
-    assert set(may(bus_street)) == {"bus", "ambulance", "fire_engine"}
+    for bus_street in ({"highway": "unclassified", "access": "no", "bus": "yes"}, {"highway": "busway"}):
+        assert set(may(bus_street)) == {"bus", "bus_priority"}
+        # and to priority signals where the operator says so
+        with_signals = {f"{profile}_priority" for profile in DRIVE_PROFILES}
+        assert set(may(bus_street, bus_lanes=True)) == {"bus", *with_signals}
+    # a lane for buses against a one-way street is one for them as well
+    contra_lane = {"highway": "primary", "oneway": "yes", "busway": "opposite_lane"}
+    assert may(contra_lane)["ambulance_priority"] == "+"
+    assert may(contra_lane, bus_lanes=True)["ambulance_priority"] == "+-"
+    assert may(contra_lane, bus_lanes=True)["ambulance"] == "+"
     closed_to_buses = {"highway": "residential", "bus": "no"}
     assert "bus" not in may(closed_to_buses)
-    assert "ambulance" in may(closed_to_buses)
+    assert "ambulance_priority" in may(closed_to_buses, bus_lanes=True)
 
 
 def test_contra_flow_where_the_sign_says_so():
     tags = {"highway": "residential", "oneway": "yes", "oneway:emergency": "no", "oneway:bus": "no"}
     assert may(tags)["car"] == "+"
-    assert may(tags)["ambulance"] == "+-"
+    assert may(tags)["ambulance"] == "+"
+    assert may(tags)["ambulance_priority"] == "+-"
     assert may(tags)["bus"] == "+-"
 
 
+def test_contra_flow_elsewhere_only_where_the_operator_says_so_and_slowly():
+    one_way = {"highway": "primary", "oneway": "yes", "maxspeed": "70"}
+    assert may(one_way)["fire_engine_priority"] == "+"
+    assert may(one_way, contra_flow=True)["fire_engine_priority"] == "+-"
+    assert may(one_way, contra_flow=True)["fire_engine"] == "+"
+    along, against = speeds_kmh(one_way, Driving(contra_flow=True, contra_flow_kmh=15))["car_priority"]
+    assert (round(along), round(against)) == (round(70 * LIMIT_SHARE * 1.1), 15)
+    for never in ({"highway": "motorway"}, {"highway": "trunk", "oneway": "yes"},
+                  {"highway": "tertiary", "junction": "roundabout"},
+                  {"highway": "primary", "oneway": "reversible"}):  # fmt: skip
+        assert may(never, contra_flow=True).get("car_priority") == may(never).get("car_priority")
+    # nor into a street that is closed to it either way
+    assert "car_priority" not in may(
+        {"highway": "service", "oneway": "yes", "access": "no"}, contra_flow=True
+    )
+
+
+def test_with_priority_signals_it_is_faster_by_what_the_operator_says():
+    street = {"highway": "secondary", "maxspeed": "50"}
+    speeds = speeds_kmh(street, Driving(faster_pct=20))
+    for profile in DRIVE_PROFILES:
+        assert speeds[f"{profile}_priority"][0] == pytest.approx(speeds[profile][0] * 1.2)
+    assert speeds["ambulance"] == speeds["car"]
+    # and never faster than the vehicle is
+    assert speeds_kmh({"highway": "motorway", "maxspeed": "130"}, Driving(faster_pct=50))[
+        "fire_engine_priority"
+    ][0] == pytest.approx(90)
+
+
 def test_a_low_bridge_stops_the_engine_and_not_the_car():
-    assert set(may({"highway": "tertiary", "maxheight": "3.0"})) == {"car", "ambulance", "foot"}
+    assert set(may({"highway": "tertiary", "maxheight": "3.0"})) == {
+        "car", "ambulance", "car_priority", "ambulance_priority", "foot",
+    }  # fmt: skip
     assert "fire_engine" not in may({"highway": "tertiary", "maxweight": "7.5"})
     assert "fire_engine" not in may({"highway": "tertiary", "maxheight": "9'6\""})
     assert "fire_engine" in may({"highway": "tertiary", "maxheight": "default"})
@@ -119,11 +168,13 @@ def test_people_walk_against_one_way_streets_and_not_on_motorways():
 
 def test_bollards_stop_vehicles_and_open_gates_do_not():
     assert barrier_passes({"barrier": "bollard"}) == 0
-    assert barrier_passes({"barrier": "gate"}) == ALL_FOUR
+    assert barrier_passes({"barrier": "gate"}) == EVERYBODY
     assert barrier_passes({"barrier": "gate", "access": "private"}) == 0
-    assert barrier_passes({"barrier": "bollard", "emergency": "yes"}) == 0b0110  # ambulance and fire_engine
-    assert barrier_passes({"barrier": "bollard", "bollard": "rising"}) == 0b1110
-    assert barrier_passes({"barrier": "kerb"}) == ALL_FOUR
+    # ambulance and fire engine as they are, everybody with priority signals
+    assert barrier_passes({"barrier": "bollard", "emergency": "yes"}) == 0xFFF6
+    assert barrier_passes({"barrier": "bollard", "bollard": "rising"}) == 0xEEEE
+    assert barrier_passes({"barrier": "bollard", "bus": "yes"}) == 0x8F88
+    assert barrier_passes({"barrier": "kerb"}) == EVERYBODY
 
 
 def graph(tmp_path, town):
@@ -194,7 +245,7 @@ def test_the_arrays_hold_together(tmp_path):
     town.way([4, 6, 3], {"highway": "service"})
     town.way([7, 6], {"highway": "footway"})
     roads = graph(tmp_path, town)
-    a = roads.arrays("car")
+    a, ms = roads.arrays("car"), roads.ms("car")
     edges, arcs = len(a["edge_m"]), len(a["in_arc"])
     assert arcs == 2 * edges
     assert sorted(a["in_arc"].tolist()) == list(range(arcs))
@@ -210,7 +261,7 @@ def test_the_arrays_hold_together(tmp_path):
         e for e in range(edges) if roads.names[a["edge_name"][e]] == "Strada Lungă" and a["edge_name"][e] >= 0
     ]
     assert one_way
-    assert all(a["ms_car"][2 * e] < IMPASSABLE and a["ms_car"][2 * e + 1] == IMPASSABLE for e in one_way)
+    assert all(ms[2 * e] < IMPASSABLE and ms[2 * e + 1] == IMPASSABLE for e in one_way)
     # two pieces of the street, not three: the footpath is no junction for a car
     assert len(one_way) == 2
     assert len(set(roads.arrays("foot")["edge_way"].tolist())) == 4

@@ -1,6 +1,7 @@
 """How long help takes: the search against a plain one, and the cases a dispatcher meets."""
 
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from gis.city import import_city
 from gis.geometry import haversine_m
-from gis.roads import DRIVE_PROFILES, IMPASSABLE, NETWORK_OF, NEVER_ASIDE_M
+from gis.roads import IMPASSABLE, MODES, NETWORK_OF, NEVER_ASIDE_M, Driving
 from gis.travel import (
     NO_POSITION,
     NOT_SEARCHED,
@@ -24,6 +25,7 @@ from gis.travel import (
     UNIT_ACCESS_MPS,
     UNREACHABLE,
     RoadGraph,
+    mode,
 )
 from tests.gis.small_city import Town, at, extract
 
@@ -72,7 +74,7 @@ def plain_drive_s(roads, scene, units, profile):
     """The oracle: every position becomes a node of its own in a plain graph that scipy searches. That this
     graph keeps the turn restrictions is what test_turns.py holds."""
     a = roads.arrays(profile)
-    ms = a[f"ms_{profile}"]
+    ms = roads.ms(profile)
     nodes = len(a["in_first"]) - 1
     at_scene, at_unit = roads.snap(*scene, profile, arriving=True), roads.snap(*units, profile)
     arcs = {}
@@ -82,11 +84,11 @@ def plain_drive_s(roads, scene, units, profile):
 
     goal, e, s = nodes, int(at_scene.edge[0]), float(at_scene.fraction[0])
     tiny = 1e-9  # scipy takes a stored zero for no arc at all
-    bit = DRIVE_PROFILES.index(profile) if profile in DRIVE_PROFILES else 7
+    bar = 1 << MODES.index(profile) if profile in MODES else 0
     for head in range(nodes):
         for j in range(a["in_first"][head], a["in_first"][head + 1]):
             arc, tail = int(a["in_arc"][j]), int(a["in_tail"][j])
-            if ms[arc] != IMPASSABLE and not a["in_bars"][j] >> bit & 1:
+            if ms[arc] != IMPASSABLE and not a["in_bars"][j] & bar:
                 join(tail, head, float(ms[arc]))
                 if arc >> 1 == e:
                     join(tail, goal, (1 - s if arc & 1 else s) * float(ms[arc]) + tiny)
@@ -182,6 +184,125 @@ def test_the_k_nearest_are_the_first_of_all(porto):
     assert five.distance_m[first] == pytest.approx(everyone.distance_m[first])
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_times_between_many_are_the_times_of_each(tmp_path, seed):
+    """Both ways of searching, outward from few and back from few, against the search for one incident."""
+    rng = np.random.default_rng(seed)
+    roads = graph(tmp_path, random_town(rng))
+    for profile in ("car", "fire_engine_priority", "foot"):
+        lon, lat = scatter(roads, profile, rng, 24)
+        lon[1:4], lat[1:4] = lon[0] + rng.normal(0, 2e-4, 3), lat[0] + rng.normal(0, 2e-4, 3)
+        lon[5] = np.nan
+        lon[6], lat[6] = at(9000, 0)
+        for n in (6, 18):
+            units = roads.snap(lon[:n], lat[:n], profile)
+            scenes = roads.snap(lon[24 - n :], lat[24 - n :], profile, arriving=True)
+            found = roads.times(units, scenes, profile)
+            alone = [
+                roads.nearest(
+                    lon[24 - n + j], lat[24 - n + j], lon[:n], lat[:n], profile, straight=False
+                ).drive_s
+                for j in range(n)
+            ]
+            assert found == pytest.approx(np.array(alone).T, rel=1e-6, abs=1e-3), f"seed {seed}, {profile}"
+            within = roads.times(units, scenes, profile, limit_s=60.0)
+            assert np.array_equal(within, np.where(found <= 60, found, np.inf)), f"seed {seed}, {profile}"
+
+
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_within_reach_is_what_can_be_driven_to_in_that_time(tmp_path, seed, backward):
+    rng = np.random.default_rng(seed)
+    roads = graph(tmp_path, random_town(rng))
+    lon, lat = scatter(roads, "car", rng, 1)
+    reach = roads.reach(lon[0], lat[0], "car", 90.0, backward=backward)
+    a = roads.arrays("car")
+    assert 0 < len(reach.lon) < len(a["point_m"]), f"seed {seed}"
+    # every point of a street is told with the time that a vehicle would take, or is farther than that
+    point = np.arange(len(a["point_m"]))
+    inside = (a["point_m"] > 0) & (point + 1 != np.repeat(a["point_first"][1:], np.diff(a["point_first"])))
+    x, y = a["point_lon_e7"][inside] / 1e7, a["point_lat_e7"][inside] / 1e7
+    told = {(x, y): s for x, y, s in zip(reach.lon, reach.lat, reach.seconds, strict=True)}
+    # a dead end is set aside by snapping, so a drive that begins there is not the drive that is meant
+    taken = roads.snap(x, y, "car", arriving=not backward)
+    meant = (taken.edge == a["point_edge"][inside]) & (taken.away_m < 0.1)
+    assert meant.sum() > 20, f"seed {seed}"
+    for px, py in zip(x[meant], y[meant], strict=True):
+        way = (px, py, lon[0], lat[0]) if backward else (lon[0], lat[0], px, py)
+        drive = roads.nearest(*way[2:], [way[0]], [way[1]], "car", straight=False)
+        if drive.drive_s[0] < 89.9:
+            assert told[px, py] == pytest.approx(drive.drive_s[0], abs=0.05), f"seed {seed}"
+        elif drive.drive_s[0] > 90.1:
+            assert (px, py) not in told, f"seed {seed}"
+    assert np.all(reach.seconds <= 90.0)
+    ends = np.minimum(reach.tail_s, reach.head_s)
+    assert np.all((ends <= 90) | (reach.edge == roads.snap(lon, lat, "car", arriving=backward).edge[0]))
+
+
+def test_nothing_is_within_reach_of_no_place(tmp_path):
+    roads = graph(tmp_path, one_way_ring())
+    for lon, lat in ((np.nan, 45.0), at(9000, 0)):
+        assert len(roads.reach(lon, lat, "car", 600.0).edge) == 0
+    assert len(roads.reach(*at(0, 0), "air", 600.0).lon) == 0
+
+
+def test_a_view_closes_streets_for_itself_alone(tmp_path):
+    # given the ring, and a view of it in which cars cannot drive its southern side and crawl on the others
+    town = one_way_ring()
+    ring, tags = town.ways.pop()
+    for ends in pairwise(ring):
+        town.way(ends, {**tags, "oneway": "no"})
+    roads = graph(tmp_path, town)
+    a = roads.arrays("car")
+    ms = roads.ms("car").copy() * 2
+    ms[roads.ms("car") == IMPASSABLE] = IMPASSABLE
+    south = roads.snap([at(200, 0)[0]], [at(200, 0)[1]], "car").edge[0]
+    closed = ms.copy()
+    closed[2 * south : 2 * south + 2] = IMPASSABLE
+    slow, view = roads.with_ms({"car": ms}, version=1), roads.with_ms({"car": closed}, version=2)
+    goal, unit = at(400, 200), at(350, 0)
+    # when each is asked, then the city itself is as it was and the slow one takes twice as long
+    before = roads.nearest(*goal, [unit[0]], [unit[1]], "car").drive_s[0]
+    assert slow.nearest(*goal, [unit[0]], [unit[1]], "car").drive_s[0] == pytest.approx(2 * before, abs=0.1)
+    assert (roads.version, slow.version, view.version) == ("city", 1, 2)
+    # and ambulances, of which the view says nothing, drive as ever
+    assert np.array_equal(view.ms("ambulance"), roads.ms("ambulance"))
+    # and who stands on the closed street is taken to the open one round the corner, where the drive begins
+    moved = view.nearest(*goal, [unit[0]], [unit[1]], "car")
+    assert moved.how[0] == ROAD
+    assert view.snap([unit[0]], [unit[1]], "car").edge[0] != south
+    assert a is view.arrays("car")
+
+
+def test_where_all_within_reach_is_closed_there_is_no_way_and_no_estimate(tmp_path):
+    roads = graph(tmp_path, one_way_ring())
+    shut = roads.with_ms({"car": np.full_like(roads.ms("car"), IMPASSABLE)}, version="shut")
+    travel = shut.nearest(*at(200, 0), [at(350, 0)[0]], [at(350, 0)[1]], "car")
+    assert travel.how.tolist() == [UNREACHABLE]
+    assert np.isinf(travel.drive_s[0])
+    assert not shut.route(*at(350, 0), *at(200, 0), "car").road
+    with pytest.raises(ValueError, match="uint32"):
+        roads.with_ms({"car": np.ones(3, dtype=np.uint32)}, version=0)
+    with pytest.raises(ValueError, match="no roads"):
+        roads.with_ms({"air": np.ones(3, dtype=np.uint32)}, version=0)
+
+
+def test_what_the_operator_allows_needs_no_new_import(tmp_path):
+    # given a one-way ring, and an engine just past the incident
+    import_city(one_way_ring().write(tmp_path / "town.osm.pbf"), tmp_path, "town")
+    scene, past = at(200, 0), at(250, 0)
+    driven_m = {
+        contra: RoadGraph.open(tmp_path / "town", Driving(contra_flow=contra))
+        .nearest(*scene, [past[0]], [past[1]], mode("fire_engine", True))
+        .distance_m[0]
+        for contra in (False, True)
+    }
+    # then it turns round only where it may drive against the street
+    assert driven_m == {False: pytest.approx(1550, rel=1e-3), True: pytest.approx(50, rel=1e-2)}
+    assert mode("fire_engine", False) == "fire_engine"
+    assert (mode("foot", True), mode("air", True)) == ("foot", "air")
+
+
 def test_positions_snap_to_the_nearest_point_of_the_nearest_road(helsinki):
     seed = 2
     rng = np.random.default_rng(seed)
@@ -197,7 +318,7 @@ def test_positions_snap_to_the_nearest_point_of_the_nearest_road(helsinki):
                     shapely.LineString(np.column_stack((px[p:q], py[p:q])))
                     for p, q in zip(a["point_first"][:-1], a["point_first"][1:], strict=True)
                 ]
-                aside = a[f"leave_{profile}"].astype(float)
+                aside = a[f"leave_{profile}"][0].astype(float)
                 away = shapely.distance(lines, shapely.Point(0, 0))
                 away[(away > REACH_M) | (aside == NEVER_ASIDE_M)] = np.inf
                 best = np.min(away + aside)

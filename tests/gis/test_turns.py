@@ -8,7 +8,7 @@ import osmium
 import pytest
 
 from gis.city import import_city, open_city
-from gis.roads import DRIVE_PROFILES, IMPASSABLE
+from gis.roads import DRIVE_PROFILES, IMPASSABLE, MODES
 from gis.travel import ROAD, SCENE_ACCESS_MPS, UNIT_ACCESS_MPS
 from gis.turns import TURN_BACK_M, Restrictions
 from tests.gis.small_city import Town, at, extract
@@ -125,21 +125,21 @@ def test_no_entry_and_no_exit_bind_every_way_they_name(tmp_path):
 @pytest.mark.parametrize(
     ("tags", "bound"),
     [
-        ({}, {"car", "ambulance", "fire_engine", "bus"}),
-        ({"except": "emergency"}, {"car", "bus"}),
-        ({"except": "psv"}, {"car"}),
-        ({"except": "psv;emergency"}, {"car"}),
-        ({"except": "bus"}, {"car"}),
-        ({"except": "motorcar"}, {"ambulance", "fire_engine", "bus"}),
-        ({"except": "bicycle; hgv"}, {"car", "ambulance", "fire_engine", "bus"}),
+        ({}, set(MODES)),
+        ({"except": "emergency"}, {"car", "ambulance", "fire_engine", "bus"}),
+        ({"except": "psv"}, {"car", "ambulance", "fire_engine"}),
+        ({"except": "psv;emergency"}, {"car", "ambulance", "fire_engine"}),
+        ({"except": "bus"}, {"car", "ambulance", "fire_engine"}),
+        ({"except": "motorcar"}, set(MODES) - {"car", "car_priority"}),
+        ({"except": "bicycle; hgv"}, set(MODES)),
     ],
 )
 def test_a_restriction_binds_all_but_those_it_excepts(tmp_path, tags, bound):
     town = crossroads()
     town.restriction("no_left_turn", 1, 5, 3, **tags)
     city = drive(tmp_path, town)
-    found = {profile for profile in DRIVE_PROFILES if metres(city, WEST, NORTH, profile) > 1000}
-    # an ambulance may go where buses may, as on bus lanes
+    found = {mode for mode in MODES if metres(city, WEST, NORTH, mode) > 1000}
+    # with priority signals one may go where buses may, as on bus lanes; without them one drives like anybody
     assert found == bound
     assert metres(city, WEST, NORTH, "foot") == pytest.approx(400, rel=1e-3)
 
@@ -151,7 +151,7 @@ def test_a_restriction_binds_all_but_those_it_excepts(tmp_path, tags, bound):
         ({"restriction__psv": "no_left_turn"}, {"bus"}, "applied"),
         ({"restriction__motorcar": "no_left_turn"}, {"car"}, "applied"),
         ({"restriction__motor_vehicle": "no_left_turn"}, set(DRIVE_PROFILES), "applied"),
-        ({"restriction__emergency": "no_left_turn"}, {"ambulance", "fire_engine"}, "applied"),
+        ({"restriction__emergency": "no_left_turn"}, set(), "applied"),
         ({"restriction__bicycle": "no_left_turn"}, set(), "others"),
         ({"type": "restriction:bus", "restriction": "no_left_turn"}, {"bus"}, "applied"),
         ({"restriction__conditional": "no_left_turn @ (Mo-Fr 07:00-09:00)"}, set(), "timed"),
@@ -170,6 +170,8 @@ def test_whom_a_restriction_means_and_what_became_of_it(tmp_path, tags, bound, o
     town.restriction("", 1, 5, 3, **tags)
     city = drive(tmp_path, town)
     assert {p for p in DRIVE_PROFILES if metres(city, WEST, NORTH, p) > 1000} == bound
+    if "restriction__emergency" in tags:
+        assert metres(city, WEST, NORTH, "ambulance_priority") > 1000
     assert city.info.counts["drive_turns"] == city.info.counts[f"drive_turns_{outcome}"] == 1
 
 
@@ -320,7 +322,7 @@ def slow_drive_s(roads, profile, scene, units, forbidden):
     """The oracle: a forward search whose states are the last arcs driven, so that every forbidden sequence of
     arcs can be seen in them. Knows nothing of copies of junctions."""
     a = roads.arrays(profile)
-    ms = a[f"ms_{profile}"]
+    ms = roads.ms(profile)
     ends = [(int(u), int(v)) for u, v in zip(a["edge_tail"], a["edge_head"], strict=True)]
     starts_at = {}
     for edge, (u, v) in enumerate(ends):
@@ -446,7 +448,7 @@ def test_times_equal_a_search_over_journeys_in_towns_with_signs_drawn_by_chance(
             for turns in forbidden
         }
         # a sign at the mouth of a one-way street that comes out there binds nobody
-        ms = roads.arrays(profile)[f"ms_{profile}"]
+        ms = roads.ms(profile)
         barred = {arcs for arcs in barred if all(ms[arc] != IMPASSABLE for arc in arcs)}
         lon, lat = scatter(roads, profile, rng, 30)
         scene = (float(lon[0]), float(lat[0]))
@@ -491,7 +493,7 @@ def test_times_equal_a_search_over_journeys_in_helsinki(tmp_path, profile):
     first, last = a["point_first"][:-1], a["point_first"][1:] - 1
     tail_at = list(zip(a["point_lon_e7"][first].tolist(), a["point_lat_e7"][first].tolist(), strict=True))
     head_at = list(zip(a["point_lon_e7"][last].tolist(), a["point_lat_e7"][last].tolist(), strict=True))
-    ms = a[f"ms_{profile}"]
+    ms = roads.ms(profile)
 
     def arcs(way, into=None, out_of=None):
         """The way's open arcs into or out of a place."""
