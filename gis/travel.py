@@ -472,8 +472,8 @@ class _Network:
 
     def aside(self, profile: str, arriving: bool) -> NDArray[np.uint16]:
         variant = self.driving.variant if profile.endswith(PRIORITY) else 0
-        rows: NDArray[np.uint16] = self.arrays[f"{'arrive' if arriving else 'leave'}_{profile}"]
-        return rows[variant]
+        aside: NDArray[np.uint16] = self.arrays[f"{'arrive' if arriving else 'leave'}_{profile}"][variant]
+        return aside
 
     def inward(self) -> tuple[NDArray[Any], ...]:
         """Entries by the node they lead to: (first, the node they come from, arc, bars)."""
