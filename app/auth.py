@@ -90,11 +90,17 @@ PERMISSIONS: Mapping[str, Mapping[Role, Scope]] = MappingProxyType(
         "incident.assign": _grants(_DISTRICT, _ROOM, system=_CITY),
         "incident.recall": _grants(_DISTRICT, _ROOM, system=_CITY),
         "incident.answer_request": _grants(_DISTRICT, f"{_ROOM} gateway", system=_CITY),
+        # what the keeper sees that would be better; a person says yes or no to it
+        "proposal.read": _grants(_DISTRICT, f"{_ROOM} {_WATCHERS}", system=_CITY),
+        "proposal.make": _grants(_CITY, "system"),
+        "proposal.decide": _grants(_DISTRICT, _ROOM, system=_CITY),
         # units; a control room sees its neighbours' units, and commands its own
         "unit.read": _grants(_CITY, f"{_ROOM} {_WATCHERS} system", field=_OWN, gateway=_DISTRICT),
         "unit.register": _grants(_DISTRICT, "admin supervisor"),
         "unit.status": _grants(_DISTRICT, f"{_ROOM} gateway", field=_OWN, system=_CITY),
         "unit.flag": _grants(_DISTRICT, f"{_ROOM} gateway", field=_OWN, system=_CITY),
+        "unit.move_up": _grants(_DISTRICT, _ROOM, system=_CITY),
+        "unit.answer_move_up": _grants(_DISTRICT, f"{_ROOM} gateway", system=_CITY),
         # where a crew has been is told to fewer than where it is
         "unit.trail": _grants(_DISTRICT, _ROOM, field=_OWN, system=_CITY),
         "position.report": _grants(_DISTRICT, f"{_ROOM} gateway", field=_OWN, system=_CITY),

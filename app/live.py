@@ -32,6 +32,7 @@ from app.picture import crew_mates
 from app.rows import Rows, rfc3339
 from dispatch.commands import Actor
 from dispatch.incident import Incident
+from dispatch.proposal import Proposal
 from dispatch.unit import Unit
 
 FRAME_EVERY_S = 0.25
@@ -73,6 +74,15 @@ class Peer:
     who: str
     ready: bool = False
     hellos: deque[float] = field(default_factory=lambda: deque(maxlen=HELLOS_MAX))
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """What a frame is about."""
+
+    incidents: list[Incident]
+    units: list[Unit]
+    proposals: list[Proposal]
 
 
 class Bell:
@@ -214,7 +224,7 @@ class Live:
             if changed is None:
                 mode, rows = "snapshot", self._snapshot(scope)
             else:
-                mode, rows = "changes", self._built(scope, *self._named(changed[1]))
+                mode, rows = "changes", self._built(scope, self._named(changed[1]))
             metrics.FRAMES_SNAPSHOT.inc() if changed is None else metrics.FRAMES_CHANGES.inc()
             answer = {
                 "mode": mode,
@@ -233,7 +243,12 @@ class Live:
         if kept is not None and kept[0] == self._at and now_s - kept[1] < SNAPSHOT_FRESH_S:
             return kept[2]
         state = self._core.picture.now
-        rows = self._built(scope, [x for x in state.incidents() if x.open], list(state.units()))
+        everything = Subjects(
+            [x for x in state.incidents() if x.open],
+            list(state.units()),
+            [x for x in state.proposals() if x.open],
+        )
+        rows = self._built(scope, everything)
         self._snapshots[scope.key] = (self._at, now_s, rows)
         return rows
 
@@ -257,7 +272,7 @@ class Live:
             to, subjects = changed
             if to == self._at:
                 return
-            incidents, units = self._named(subjects)
+            named = self._named(subjects)
             envelope = {
                 "from": self._cursor(self._at),
                 "to": self._cursor(to),
@@ -266,14 +281,15 @@ class Live:
             self._at = to
             for scope in list(self._scopes.values()):
                 self._cut_slow(scope)
-                frame = envelope | self._built(scope, incidents, units)
+                frame = envelope | self._built(scope, named)
                 self._io.emit("changes", frame, to=scope.key)
                 metrics.FRAMES_CHANGES.inc(len(scope.sockets))
 
-    def _named(self, subjects: dict[str, None]) -> tuple[list[Incident], list[Unit]]:
+    def _named(self, subjects: dict[str, None]) -> Subjects:
         state = self._core.picture.now
         incidents: dict[str, Incident] = {}
         units: dict[str, Unit] = {}
+        proposals: list[Proposal] = []
         for subject in subjects:
             kind, _, subject_id = subject.partition(":")
             if kind == "incident":
@@ -289,23 +305,27 @@ class Live:
                     on = state.incident(unit.incident) if unit.incident is not None else None
                     if on is not None and on.reported:
                         incidents[on.id] = on
-        return list(incidents.values()), list(units.values())
+            elif kind == "proposal":
+                proposal = state.proposal(subject_id)
+                if proposal is not None and proposal.made:
+                    proposals.append(proposal)
+        return Subjects(list(incidents.values()), list(units.values()), proposals)
 
-    def _built(self, scope: Scope, incidents: list[Incident], units: list[Unit]) -> dict[str, Any]:
+    def _built(self, scope: Scope, named: Subjects) -> dict[str, Any]:
         """Rows for one scope, and the ids of what it may see no more: the incidents that its unit has left.
         Told from the incident alone, so that a console that was away meanwhile hears of it too."""
         actor = scope.actor
         plain: list[Incident] = []
         personal: list[Incident] = []
         gone: list[str] = []
-        for x in incidents:
+        for x in named.incidents:
             on_it = [a.unit for a in x.active()]
             if may(actor, "incident.read", district=x.district, unit=on_it):
                 opened = may(actor, "personal.read", district=x.district, unit=on_it)
                 (personal if opened else plain).append(x)
             elif any(a.unit == actor.unit for a in x.assignments):
                 gone.append(x.id)
-        seen = [u for u in units if may(actor, "unit.read", district=u.district, unit=u.id)]
+        seen = [u for u in named.units if may(actor, "unit.read", district=u.district, unit=u.id)]
         return {
             "incidents": [
                 *_whole(personal, lambda x: self._rows.incident(x, personal=True)),
@@ -315,6 +335,12 @@ class Live:
                 seen,
                 lambda u: self._rows.unit(
                     u, personal=may(actor, "personal.read", district=u.district, unit=u.id)
+                ),
+            ),
+            "proposals": _whole(
+                [p for p in named.proposals if may(actor, "proposal.read", district=p.district)],
+                lambda p: self._rows.proposal(
+                    p, personal=may(actor, "personal.read", district=p.district)
                 ),
             ),
             "gone": {"incidents": gone},
@@ -514,14 +540,9 @@ def attach(app: Flask, core: Core, rows: Rows) -> tuple[SocketIO, Live]:
                         return handle(*given)
                     except Exception:
                         log.exception("a socket event failed")
-                        return (
-                            False
-                            if name == "connect"
-                            else {
-                                "error": "internal",
-                                "request_id": asked.request_id,
-                            }
-                        )
+                        if name == "connect":
+                            return False
+                        return {"error": "internal", "request_id": asked.request_id}
 
             return run
 

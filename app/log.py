@@ -1197,12 +1197,19 @@ def _subject_statement(dialect: Dialect) -> Prepared:
     return Prepared(query, dialect)
 
 
-def stream_facts(connection: Connection, lower: str, upper: str) -> Iterator[tuple[str, e.Recorded]]:
-    """(subject, fact) for every subject from `lower` up to but not `upper`, in local order."""
+def stream_facts(
+    connection: Connection, lower: str, upper: str, *, since_us: int = 0
+) -> Iterator[tuple[str, e.Recorded]]:
+    """(subject, fact) for every subject from `lower` up to but not `upper`, in local order; only facts that
+    were recorded since."""
     query = (
         select(event_subject.c.subject, *(event.c[name] for name in _COLUMNS))
         .join(event, event_subject.c.position == event.c.position)
-        .where(event_subject.c.subject >= lower, event_subject.c.subject < upper)
+        .where(
+            event_subject.c.subject >= lower,
+            event_subject.c.subject < upper,
+            event.c.recorded_at >= since_us,
+        )
         .order_by(event.c.position)
     )
     for row in connection.execute(query):

@@ -22,11 +22,12 @@ from app.tables import event, incident_index
 from dispatch import events as e
 from dispatch.closure import Closure
 from dispatch.incident import Incident
+from dispatch.proposal import Proposal
 from dispatch.state import Entity, MemorySlots, State, apply, fold
 from dispatch.unit import Unit
 
 KEEP_CLOSED_US = 24 * 3600 * 1_000_000
-"""How long a closed incident stays in memory."""
+"""How long a closed incident, and a proposal that was answered, stays in memory."""
 EVICT_EVERY_S = 60.0
 """How often, at the most, the long closed ones are looked for."""
 CHANGES_MAX = 20_000
@@ -75,9 +76,12 @@ class Picture:
         ).all()
         for incident_id in wanted:
             gathered[f"incident:{incident_id}"] = subject_facts(connection, f"incident:{incident_id}")
+        for subject, rec in stream_facts(connection, "proposal:", "proposal;", since_us=recent):
+            gathered.setdefault(subject, []).append(rec)
         for subject, facts in gathered.items():
             entity = fold(subject, facts)
-            if not _is_over(entity, recent):
+            # A proposal of which only the end is that young comes back by subject, should anybody ask.
+            if not _is_over(entity, recent) and not (isinstance(entity, Proposal) and not entity.made):
                 self._set(subject, entity, max(f.key for f in facts))
         self._pending.clear()
 
@@ -201,8 +205,8 @@ class Picture:
             return self.position, found
 
     def evict(self) -> int:
-        """Let go of incidents and closures over for more than a day; they come back by subject. Returns how
-        many."""
+        """Let go of incidents, closures and proposals over for more than a day; they come back by subject.
+        Returns how many."""
         recent = self._clock.now_us() - KEEP_CLOSED_US
         with self._lock:
             gone = [subject for subject, entity in self._published.items() if _is_over(entity, recent)]
@@ -278,6 +282,8 @@ def _is_over(entity: Entity | None, recent_us: int) -> bool:
     if isinstance(entity, Closure):
         ends = [us for us in (entity.withdrawn_us, entity.ends_us) if us is not None]
         return entity.reported and min(ends, default=recent_us) < recent_us
+    if isinstance(entity, Proposal):
+        return entity.made and not entity.open and (entity.decided_us or 0) < recent_us
     return False
 
 

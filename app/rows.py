@@ -7,17 +7,20 @@ looked up, times are RFC 3339 in UTC with milliseconds.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from app.picture import Picture
 from app.tracks import Tracks
 from app.vault import Vault
+from app.words import LANGUAGES, Words, words_in
 from dispatch.commands import who
-from dispatch.events import Sealed, Secret, Words
+from dispatch.events import Sealed, Secret
+from dispatch.events import Words as SaidWords
 from dispatch.incident import Conflict, Incident
 from dispatch.plans import Pack
+from dispatch.proposal import Proposal, asks
 from dispatch.state import State
 from dispatch.unit import Unit, crew_mate_out
 
@@ -229,6 +232,7 @@ class Rows:
                 "asked_at": rfc3339(asked.asked_us),
                 "answer_by": rfc3339(asked.answer_by_us),
             },
+            "moving_up": _moving_up(unit),
             "blocked_by": mate.id if mate else None,
             "talkgroup": unit.talkgroup,
             "turnout_s": unit.turnout_s,
@@ -250,8 +254,126 @@ class Rows:
             "rev": unit.position,
         }
 
+    def proposal(self, x: Proposal, *, personal: bool = True) -> dict[str, Any]:
+        """Without `personal`, the reason of whoever declined it stays closed."""
+        state = self._picture.now
+        opened = self._vault.open([x.reason]) if personal and isinstance(x.reason, Sealed) else {}
 
-def _said(words: Words, opened: dict[str, Any]) -> Any:
+        def number(incident_id: str | None) -> str | None:
+            incident = state.incident(incident_id) if incident_id is not None else None
+            return incident.number if incident is not None and incident.reported else None
+
+        moves = [
+            {
+                "unit": unit_id,
+                "command": unit.command if (unit := state.unit(unit_id)) is not None else "owned",
+                "leaves": leaves,
+                "leaves_number": number(leaves),
+                "to": to,
+                "to_number": number(to),
+            }
+            for unit_id, leaves, to in x.moves
+        ]
+        lead = moves[0] if moves else {"unit": "", "leaves": None, "to": None}
+        return {
+            "id": x.id,
+            "kind": x.kind,
+            "state": x.state,
+            "trigger": x.trigger,
+            "made_at": rfc3339(x.made_us),
+            "expires_at": rfc3339(x.expires_us),
+            "unit": lead["unit"],
+            "incident": lead["to"],
+            "leaves": lead["leaves"],
+            "moves": moves,
+            "post": None if x.post is None else dict(zip(("name", "lon", "lat"), x.post, strict=False)),
+            "asks": asks(state, x),
+            "figures": dict(x.figures),
+            "words": {
+                language: proposal_words(x, moves, self._pack, words_in(language)) for language in LANGUAGES
+            },
+            "decided_at": rfc3339(x.decided_us),
+            "decided_by": who(x.decided_by) or None,
+            "reason": _said(x.reason, opened),
+            "rule": x.rule,
+            "authority": x.authority,
+            "why": x.why or None,
+            "about": {
+                name.removesuffix("_us") + "_at" * name.endswith("_us"): rfc3339(value)
+                if name.endswith("_us")
+                else value
+                for name, value in x.about.items()
+            },
+            "district": x.district,
+            "station": x.station,
+            "upgrade_needed": x.parked,
+            "rev": x.position,
+        }
+
+
+def proposal_words(x: Proposal, moves: Sequence[Mapping[str, Any]], pack: Pack, say: Words) -> str:
+    """What is proposed, what it gains and what it costs, in one language."""
+    figures = x.figures
+
+    def span(name: str) -> str:
+        value = figures.get(name)
+        return say.time(value) if isinstance(value, (int, float)) else ""
+
+    def given(name: str) -> str:
+        return "yes" if figures.get(name) is not None else "no"
+
+    if x.kind == "move_up":
+        capability = pack.capabilities.get(str(figures.get("capability")))
+        args = {
+            "unit": x.unit,
+            "post": x.post[0] if x.post else "",
+            "capability": capability.names[say.language].lower() if capability else "",
+            "zone": figures.get("zone_name") or figures.get("zone") or "",
+            "within": span("within_s"),
+            "before": figures.get("before_in_10", 0),
+            "after": figures.get("after_in_10", 0),
+            "drive": span("drive_s"),
+        }
+        return say.say("proposal-move-up", args)
+    if not moves:
+        return ""
+    lead, rest = moves[0], moves[1:]
+    relieved = next((m["unit"] for m in rest if m["to"] is None), "")
+    instead = next((m for m in rest if m["to"] is not None and m["to"] == lead["leaves"]), None)
+    args = {
+        "unit": lead["unit"],
+        "to": lead["to_number"] or "",
+        "leaves": lead["leaves_number"] or "",
+        "relieved": relieved,
+        "instead": instead["unit"] if instead else "",
+        "gain": span("gain_s"),
+        "gains": given("gain_s"),
+        "eta": span("eta_s"),
+        "loss": span("loss_s"),
+        "loses": "yes" if (figures.get("loss_s") or 0) > 0 else "no",
+    }
+    if lead["leaves"] is None:
+        return say.say("proposal-take-over", args)
+    said = say.say("proposal-divert", args)
+    return f"{said} {say.say('proposal-instead' if instead else 'proposal-nobody-instead', args)}"
+
+
+def _moving_up(unit: Unit) -> dict[str, Any] | None:
+    going = unit.moving_up
+    if going is None:
+        return None
+    return {
+        "post": going.post,
+        "lon": going.lon,
+        "lat": going.lat,
+        "state": going.state,
+        "since": rfc3339(going.since_us),
+        "by": who(going.by),
+        "answer_by": rfc3339(going.answer_by_us),
+    }
+
+
+def _said(words: SaidWords, opened: dict[str, Any]) -> Any:
     """What free text says, None where there is none or it is not for this reader."""
     if isinstance(words, Sealed):
         return opened.get(words.id)

@@ -56,8 +56,17 @@ ACTIONS: Mapping[type[c.Command], str] = {
     c.ExpireClosure: "closure.expire",
     c.EraseClosure: "personal.erase",
     c.RecordEta: "unit.eta",
+    c.MoveUp: "unit.move_up",
+    c.AnswerMoveUp: "unit.answer_move_up",
+    c.EndMoveUp: "unit.move_up",
+    c.Propose: "proposal.make",
+    c.AcceptProposal: "proposal.decide",
+    c.DeclineProposal: "proposal.decide",
+    c.ExpireProposal: "proposal.make",
 }
 """What each command needs permission for."""
+DECIDES = (c.AcceptProposal, c.DeclineProposal)
+"""What is said about a proposal, in its own district."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +157,7 @@ class Door:
 
 def _named(command: c.Command) -> list[str]:
     """Every id that the command gives: its own, and those of what it is about."""
-    about = ("incident", "unit", "subject", "closure")
+    about = ("incident", "unit", "subject", "closure", "proposal")
     found = [command.id, *(getattr(command, name, "") or "" for name in about)]
     if isinstance(command, c.AssignUnits):
         found += command.units
@@ -183,8 +192,18 @@ def authorise(state: State, command: c.Command, actor: Actor, district: str) -> 
     if unit_id is None and incident is not None and actor.unit is not None:
         # A crew may add to the incident it is on.
         unit_id = next((a.unit for a in incident.active() if a.unit == actor.unit), None)
-    # A unit that moves to another district is taken from one and given to the other.
-    for reached in (where, command.district) if isinstance(command, c.RegisterUnit) else (where,):
+    proposal = state.proposal(command.proposal) if isinstance(command, DECIDES) else None
+    if proposal is not None and proposal.made:
+        where = proposal.district
+    reaches = [where]
+    if isinstance(command, c.RegisterUnit):
+        # A unit that moves to another district is taken from one and given to the other.
+        reaches.append(command.district)
+    elif isinstance(command, c.AcceptProposal) and proposal is not None:
+        # Whoever may not order units to an incident, or away from it, may not accept that either.
+        touched = [state.incident(one) for one in proposal.incidents]
+        reaches += [x.district for x in touched if x is not None and x.reported]
+    for reached in reaches:
         if not may(actor, action, district=reached, unit=unit_id):
             why = explain(actor, action, district=reached, unit=unit_id)
             raise Refused("forbidden", why, kind="forbidden", action=action)

@@ -378,3 +378,76 @@ class RecordEta(Command):
     before_s: int | None
     after_s: int | None
     because: tuple[str, ...]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveUp(Command):
+    """Let the unit stand by at a post until it is needed: an owned one is ordered there, a requested one's
+    agency is asked and has `answer_s` to answer."""
+
+    unit: str
+    post: Place
+    answer_s: int = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerMoveUp(Command):
+    """What the agency said to it: `answer` "accepted" or "refused", `name` who said it, `via` "api" or
+    "phone"."""
+
+    unit: str
+    answer: str
+    name: str
+    via: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndMoveUp(Command):
+    """It goes to its post no more; `why` as in `MoveUpEnded`."""
+
+    unit: str
+    why: str = "cancelled"
+
+
+# ---- proposals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Propose(Command):
+    """Something better was seen; fields as in `dispatch.events.ProposalMade`. Nothing follows where the same
+    is proposed already, was declined and nothing material has changed, or a unit of it is in another open
+    proposal."""
+
+    proposal: str
+    kind: str
+    trigger: str
+    district: str
+    moves: tuple[tuple[str, str | None, str | None], ...]
+    figures: Mapping[str, Any]
+    post: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptProposal(Command):
+    """Do what it proposes, as if every order were given by hand. `rule`: the operator's rule does so, and
+    not a person."""
+
+    proposal: str
+    reason: str = ""
+    rule: bool = False
+    answer_s: int = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclineProposal(Command):
+    """Decide against it."""
+
+    proposal: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpireProposal(Command):
+    """Its time is over, what it rested on changed, or (`gain_gone`) the times changed so that it gains no
+    more; the keeper says so, derived from the log."""
+
+    proposal: str
+    gain_gone: bool = False

@@ -425,6 +425,106 @@ class EtaChanged(_SendingEvent):
     before_s: int | None
     after_s: int | None
     because: tuple[str, ...]
+@dataclass(frozen=True, slots=True)
+class UnitMovingUp(_UnitEvent):
+    """The unit is to stand by at `post`, at (`lon`, `lat`) in degrees. `asked`: its agency was asked for that
+    and has until `answer_by_us`; else it was ordered. `proposal`: what led to it, if a proposal did."""
+
+    unit: str
+    post: str
+    lon: float
+    lat: float
+    asked: bool
+    answer_by_us: int | None
+    proposal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MoveUpAnswered(_UnitEvent):
+    """`name` said `answer` ("accepted" or "refused") for the agency, `via` "phone" or "api"."""
+
+    unit: str
+    answer: str
+    name: str
+    via: str
+
+
+@dataclass(frozen=True, slots=True)
+class MoveUpEnded(_UnitEvent):
+    """The unit goes to its post no more; `why` is "arrived", "cancelled", "no_answer" or "overdue"."""
+
+    unit: str
+    why: str
+
+
+# ---- proposals
+
+
+class _ProposalEvent(Event):
+    """About a proposal, and a line of the case of each of its incidents."""
+
+    __slots__ = ()
+    proposal: str
+    incidents: tuple[str, ...]
+
+    def subjects(self) -> tuple[str, ...]:
+        return (f"proposal:{self.proposal}", *(f"incident:{one}" for one in self.incidents))
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalMade(_ProposalEvent):
+    """Something better was seen, for a person to accept. `moves` are (unit, the incident it leaves, the
+    incident it goes to), either None; the first unit is the one it is about. `post` is (name, lon, lat) of a
+    move-up. `figures` hold what it gains and costs, in seconds, metres and calls, as docs/proposals.md lists
+    them; `basis` what was so when it was made, by which its repetition is known."""
+
+    proposal: str
+    kind: str
+    trigger: str
+    station: str
+    district: str
+    moves: tuple[tuple[str, str | None, str | None], ...]
+    post: tuple[str, float, float] | None
+    incidents: tuple[str, ...]
+    figures: Mapping[str, Any]
+    basis: str
+    expires_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalAccepted(_ProposalEvent):
+    """Somebody took it up. `rule` is the operator's rule that did so by itself, on whose `authority`."""
+
+    proposal: str
+    incidents: tuple[str, ...]
+    units: tuple[str, ...]
+    rule: str | None
+    authority: str | None
+
+    def subjects(self) -> tuple[str, ...]:
+        # A unit remembers which incidents it was once turned away from or to.
+        own = (f"proposal:{self.proposal}", *(f"incident:{one}" for one in self.incidents))
+        return (*own, *(f"unit:{one}" for one in self.units))
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalDeclined(_ProposalEvent):
+    """Somebody decided against it."""
+
+    proposal: str
+    incidents: tuple[str, ...]
+    reason: Words
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalExpired(_ProposalEvent):
+    """It holds no more: nobody took it up in time (`why` "time"), or what it rested on changed; then `why` is
+    the code of that change and `about` its facts."""
+
+    proposal: str
+    incidents: tuple[str, ...]
+    why: str
+    about: Mapping[str, Any]
 
 
 # ---- the log's form
@@ -460,6 +560,13 @@ TYPES: dict[str, type[Event]] = {
         ClosureExpired,
         ClosureErased,
         EtaChanged,
+        UnitMovingUp,
+        MoveUpAnswered,
+        MoveUpEnded,
+        ProposalMade,
+        ProposalAccepted,
+        ProposalDeclined,
+        ProposalExpired,
     )
 }
 

@@ -31,6 +31,7 @@ SENDABLE = ("now", "divert", "soon", "never")
 LIGHT_RULES = ("boost", "ask", "freeze", "none")
 PROFILES = ("car", "fire_engine", "ambulance", "bus", "air")
 AREAS = ("urban", "rural")
+RULE_KINDS = ("reassign", "move_up")
 REQUIRED_LANGUAGES = ("ro", "en")
 OPTIMISER_WEIGHTS: Mapping[str, float] = MappingProxyType({"P1": 8.0, "P2": 4.0, "P3": 2.0, "P4": 1.0})
 OPTIMISER_DELTA_S: Mapping[str, int] = MappingProxyType({"P1": 60, "P2": 120, "P3": 300})
@@ -183,6 +184,18 @@ class Driving:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """Whether proposals of a kind are accepted without a person: `accept` at all, `per_hour` at the most, on
+    whose `authority`, and `in_demo` also for units and incidents that are none. Owned units only, always."""
+
+    kind: str
+    accept: bool
+    per_hour: int
+    authority: str
+    in_demo: bool
+
+
+@dataclass(frozen=True, slots=True)
 class UnitType:
     """``crew_min``: fewest people for its capabilities to count. ``turnout_s``: from order to wheels rolling.
     ``lights``: may drive with priority signals. ``shares_crew``: types often manned by the same people.
@@ -253,6 +266,7 @@ class Pack:
     unit_types: Mapping[str, UnitType]
     incident_types: Mapping[str, IncidentType]
     optimiser: Optimiser
+    rules: Mapping[str, Rule]
 
     def needs(self, type: str, priority: str, alarm_level: int = 1) -> dict[str, int]:
         """Capability -> how many units must have it.
@@ -632,11 +646,12 @@ class _Reader:
             ),
         )
         optimiser = self.optimiser(top)
+        rules = self.rules(top)
         top.done()
         return Pack(
             name, names, str(version), self.languages, agencies, partners, capabilities, priorities,
             medical_codes, statuses, flags, alarm_levels, overlays, targets, driving, unit_types,
-            incident_types, optimiser,
+            incident_types, optimiser, rules,
         )  # fmt: skip
 
     def read_languages(self, top: _Entry) -> None:
@@ -793,6 +808,22 @@ class _Reader:
         )
         entry.done()
         return read
+
+    def rules(self, top: _Entry) -> Mapping[str, Rule]:
+        """What is accepted without a person: nothing, unless the operator wrote so and on whose word."""
+        read: dict[str, Rule] = {}
+        for kind, raw in top.mapping("rules").items():
+            path = f"rules.{kind}"
+            known = self.known_code(path, kind, RULE_KINDS, "kind of proposal")
+            entry = _Entry(self, path, self.mapping(path, raw))
+            accept = entry.yes("accept")
+            per_hour = entry.whole("per_hour", 1, 60, 2)
+            authority = entry.text("authority") if accept else entry.text("authority", None)
+            rule = Rule(known, accept, per_hour, authority, entry.yes("in_demo"))
+            entry.done()
+            if known:
+                read[known] = rule
+        return MappingProxyType(read)
 
     def listed(self, top: _Entry, key: str, required: bool) -> Iterator[_Entry]:
         value = top.get(key, _REQUIRED if required else None)

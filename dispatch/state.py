@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from dispatch import closure, incident, unit
+from dispatch import closure, incident, proposal, unit
 from dispatch import commands as c
 from dispatch import events as e
 from dispatch.closure import Closure
 from dispatch.commands import Context, Refused
 from dispatch.incident import Incident
+from dispatch.proposal import Proposal
 from dispatch.unit import Unit
 
 
@@ -28,7 +29,7 @@ class Station:
     position: int = 0
 
 
-Entity = Incident | Unit | Station | Closure
+Entity = Incident | Unit | Station | Closure | Proposal
 
 
 def _apply_station(was: Station | None, rec: e.Recorded, subject_id: str) -> Station:
@@ -48,6 +49,8 @@ def apply(subject: str, was: Any, rec: e.Recorded) -> Entity | None:
         return unit.apply(was, rec, subject_id)
     if kind == "closure":
         return closure.apply(was, rec, subject_id)
+    if kind == "proposal":
+        return proposal.apply(was, rec, subject_id)
     if kind == "station":
         return _apply_station(was, rec, subject_id)
     return None
@@ -106,6 +109,14 @@ class State:
 
     def units(self) -> Iterator[Unit]:
         return (x for x in self._slots.of_kind("unit") if isinstance(x, Unit) and x.registered)
+
+    def proposal(self, proposal_id: str) -> Proposal | None:
+        found = self._slots.get(f"proposal:{proposal_id}")
+        return found if isinstance(found, Proposal) else None
+
+    def proposals(self) -> Iterator[Proposal]:
+        """Those in memory: the open ones and those of the last day."""
+        return (x for x in self._slots.of_kind("proposal") if isinstance(x, Proposal) and x.made)
 
     def crew(self, crew_id: str) -> list[Unit]:
         return [x for x in self.units() if x.crew_id == crew_id]
@@ -175,6 +186,13 @@ DECIDE: dict[type[c.Command], Callable[[State, Any, Context], tuple[e.Event, ...
     c.ExpireClosure: closure.expire,
     c.EraseClosure: closure.erase,
     c.RecordEta: closure.record_eta,
+    c.MoveUp: unit.move_up,
+    c.AnswerMoveUp: unit.answer_move_up,
+    c.EndMoveUp: unit.end_move_up,
+    c.Propose: proposal.propose,
+    c.AcceptProposal: proposal.accept,
+    c.DeclineProposal: proposal.decline,
+    c.ExpireProposal: proposal.expire,
 }
 
 

@@ -30,6 +30,18 @@ if TYPE_CHECKING:
 READY_MAX_US = 7 * 86_400 * 1_000_000
 """How far from now the time may lie at which a unit says that it will be ready."""
 
+UNDERWAY = frozenset({"assigned", "acknowledged", "en_route"})
+"""Statuses of a unit that was sent and has not arrived."""
+
+STANDING_BY = frozenset({"available", "returning"})
+"""Statuses in which a unit can be on its way to a post."""
+
+DIVERTED_MAX, MOVED_UP_MAX = 32, 16
+"""So many of the last are remembered, so that a unit in service for years stays small."""
+
+POST_MAX = 128
+"""Characters of a post's name."""
+
 HOSPITAL_MAX = 128
 """Characters of a hospital's name."""
 
@@ -43,6 +55,19 @@ class Asked:
     asked_us: int
     asked_by: str
     answer_by_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class MovingUp:
+    """Where a unit is to stand by. `state`: "asked" while its agency has not answered, else "moving"."""
+
+    post: str
+    lon: float
+    lat: float
+    state: str
+    since_us: int
+    by: str
+    answer_by_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +104,11 @@ class Unit:
     assigned_by: str = ""
     assigned_us: int | None = None
     asked: Asked | None = None
+    moving_up: MovingUp | None = None
+    moved_up: tuple[int, ...] = ()
+    """When it last moved up, oldest first: it must have its rest."""
+    diverted: tuple[str, ...] = ()
+    """Incidents that it was turned away from, or to, while on its way: once is enough for each."""
     conflicts: tuple[Conflict, ...] = ()
     parked: bool = False
     position: int = 0
@@ -147,7 +177,14 @@ def _assigned(was: Unit, rec: e.Recorded, f: e.UnitAssigned) -> Unit:
         return _conflict(was, rec, "sent-twice", first=was.incident, second=f.incident, by=rec.actor)
     now = _with_status(was, rec, "assigned")
     asked = was.asked if was.asked is None or was.asked.incident == f.incident else None
-    now = replace(now, incident=f.incident, assigned_by=rec.actor, assigned_us=rec.observed_us, asked=asked)
+    now = replace(
+        now,
+        incident=f.incident,
+        assigned_by=rec.actor,
+        assigned_us=rec.observed_us,
+        asked=asked,
+        moving_up=None,
+    )
     if f.crew_with is not None:
         return _conflict(now, rec, "crew-sent-twice", first=f.crew_with, second=f.unit, by=rec.actor)
     return now
@@ -159,7 +196,15 @@ def _freed(was: Unit) -> Unit:
     return replace(was, incident=None, assigned_by="", assigned_us=None, asked=asked)
 
 
+def _turned(was: Unit, *incidents: str) -> Unit:
+    """Turned away from these incidents, or to them, while on its way."""
+    kept = tuple(one for one in was.diverted if one not in incidents)
+    return replace(was, diverted=(*kept, *incidents)[-DIVERTED_MAX:])
+
+
 def _recalled(was: Unit, rec: e.Recorded, f: e.UnitRecalled) -> Unit:
+    if f.to is not None and was.status in UNDERWAY:
+        was = _turned(was, f.incident, f.to)
     if was.incident == f.incident:
         status = "available" if was.status in ("assigned", "acknowledged") else "returning"
         return _freed(_with_status(was, rec, status))
@@ -172,6 +217,8 @@ def _status(was: Unit, rec: e.Recorded, f: e.UnitStatusReported) -> Unit:
     if f.late:
         return was
     now = replace(_with_status(was, rec, f.status), reason=f.reason, hospital=f.hospital, ready_us=f.ready_us)
+    if f.status not in STANDING_BY:
+        now = replace(now, moving_up=None)
     if f.status not in LEAVING or was.incident is None:
         return now
     if f.incident != was.incident:
@@ -204,6 +251,38 @@ def _lapsed(was: Unit, rec: e.Recorded, f: e.RequestLapsed) -> Unit:
     return replace(was, asked=replace(was.asked, state="no_answer"))
 
 
+def _moving_up(was: Unit, rec: e.Recorded, f: e.UnitMovingUp) -> Unit:
+    if was.incident is not None:
+        # Sent meanwhile by somebody who did not know of it: an incident comes first.
+        return was
+    state = "asked" if f.asked else "moving"
+    by_us = f.answer_by_us
+    now = replace(was, moving_up=MovingUp(f.post, f.lon, f.lat, state, rec.observed_us, rec.actor, by_us))
+    return now if f.asked else _moved(now, rec)
+
+
+def _moved(was: Unit, rec: e.Recorded) -> Unit:
+    return replace(was, moved_up=(*was.moved_up, rec.observed_us)[-MOVED_UP_MAX:])
+
+
+def _move_up_answered(was: Unit, rec: e.Recorded, f: e.MoveUpAnswered) -> Unit:
+    if was.moving_up is None or was.moving_up.state != "asked":
+        return was
+    if f.answer != "accepted":
+        return replace(was, moving_up=None)
+    going = replace(was.moving_up, state="moving", since_us=rec.observed_us, answer_by_us=None)
+    return _moved(replace(was, moving_up=going), rec)
+
+
+def _move_up_ended(was: Unit, rec: e.Recorded, f: e.MoveUpEnded) -> Unit:
+    return replace(was, moving_up=None)
+
+
+def _accepted(was: Unit, rec: e.Recorded, f: e.ProposalAccepted) -> Unit:
+    """Turned by a proposal, whichever way: the same two are not proposed again."""
+    return _turned(was, *f.incidents) if f.incidents else was
+
+
 def _granted(was: Unit, rec: e.Recorded, f: e.CustodyGranted) -> Unit:
     if f.epoch < was.epoch:
         return was
@@ -226,6 +305,10 @@ _APPLY: dict[type[Any], Callable[[Unit, e.Recorded, Any], Unit]] = {
     e.RequestAnswered: _answered,
     e.RequestLapsed: _lapsed,
     e.CustodyGranted: _granted,
+    e.UnitMovingUp: _moving_up,
+    e.MoveUpAnswered: _move_up_answered,
+    e.MoveUpEnded: _move_up_ended,
+    e.ProposalAccepted: _accepted,
     e.ConflictResolved: _resolved,
 }
 
@@ -250,7 +333,8 @@ def must_be_known(state: State, unit_id: str) -> Unit:
     return unit
 
 
-def _must_be_held(unit: Unit, ctx: Context) -> None:
+def must_be_held(unit: Unit, ctx: Context) -> None:
+    """Refused unless this station commands the unit."""
     if unit.custodian != ctx.station:
         raise Refused(
             "not-held-here",
@@ -276,9 +360,9 @@ def register(state: State, cmd: c.RegisterUnit, ctx: Context) -> tuple[e.Event, 
         raise Refused("bad-crew", "A crew has 0 to 99 people.", field="crew")
     known = state.unit(cmd.unit)
     if known is not None and known.registered:
-        _must_be_held(known, ctx)
-        _must_be_covered(known.id, known.district, ctx)
-        _must_be_covered(known.id, cmd.district, ctx)
+        must_be_held(known, ctx)
+        must_be_covered(known.id, known.district, ctx)
+        must_be_covered(known.id, cmd.district, ctx)
         if known.incident is not None or is_asked(known):
             for name in ("type", "district", "crew_id"):
                 if getattr(known, name) != getattr(cmd, name):
@@ -325,8 +409,8 @@ def assign(state: State, cmd: c.AssignUnits, ctx: Context) -> tuple[e.Event, ...
         unit = must_be_known(state, unit_id)
         if unit.incident == incident.id:
             continue
-        _must_be_held(unit, ctx)
-        _must_be_covered(unit.id, unit.district, ctx)
+        must_be_held(unit, ctx)
+        must_be_covered(unit.id, unit.district, ctx)
         _must_be_sendable(state, unit, reason, ctx)
         if is_asked(unit) and unit.asked is not None and unit.asked.incident != incident.id:
             number = _number(state, unit.asked.incident)
@@ -380,7 +464,8 @@ def is_asked(unit: Unit) -> bool:
     return unit.asked is not None and unit.asked.state == "asked"
 
 
-def _must_be_covered(unit_id: str, district: str, ctx: Context) -> None:
+def must_be_covered(unit_id: str, district: str, ctx: Context) -> None:
+    """Refused unless whoever asks commands that district."""
     if not ctx.actor.covers(district):
         raise Refused(
             "out-of-district",
@@ -406,26 +491,19 @@ def _must_be_sendable(state: State, unit: Unit, reason: str | None, ctx: Context
             at_us=unit.assigned_us,
             incident_number=number,
         )
-    mate = crew_mate_out(state, unit)
-    if mate is not None:
-        raise Refused(
-            "crew-out",
-            f"The crew of {unit.id} is out with {mate.id}.",
-            kind="conflict",
-            field="units",
-            unit=unit.id,
-            with_unit=mate.id,
-        )
-    mate = crew_mate_asked(state, unit)
-    if mate is not None:
-        raise Refused(
-            "crew-asked",
-            f"The crew of {unit.id} is already asked for with {mate.id}.",
-            kind="conflict",
-            field="units",
-            unit=unit.id,
-            with_unit=mate.id,
-        )
+    for code, mate, bound in (
+        ("crew-out", crew_mate_out(state, unit), "out"),
+        ("crew-asked", crew_mate_asked(state, unit), "already asked for"),
+    ):
+        if mate is not None:
+            raise Refused(
+                code,
+                f"The crew of {unit.id} is {bound} with {mate.id}.",
+                kind="conflict",
+                field="units",
+                unit=unit.id,
+                with_unit=mate.id,
+            )
     if sendable == "never":
         known = ctx.pack.statuses.get(unit.status)
         raise Refused(
@@ -467,7 +545,7 @@ def _crew_mate(state: State, unit: Unit, such: Callable[[Unit], bool]) -> Unit |
 def recall(state: State, cmd: c.RecallUnit, ctx: Context) -> tuple[e.Event, ...]:
     incident = must_exist(state, cmd.incident, ctx)
     unit = must_be_known(state, cmd.unit)
-    _must_be_held(unit, ctx)
+    must_be_held(unit, ctx)
     reason = text_of(cmd.reason, "reason", longest=REASON_MAX)
     on_it = any(a.unit == unit.id for a in incident.active())
     asked = any(r.unit == unit.id and r.state in ("asked", "no_answer") for r in incident.requests)
@@ -486,14 +564,8 @@ def answer(state: State, cmd: c.AnswerRequest, ctx: Context) -> tuple[e.Event, .
         raise Refused(
             "not-requested", f"{unit.id} was not asked for incident {incident.number}.", kind="missing"
         )
-    _must_be_held(unit, ctx)
-    if cmd.answer not in ("accepted", "refused"):
-        raise Refused("bad-answer", 'An answer is "accepted" or "refused".', field="answer")
-    if cmd.via not in ("api", "phone"):
-        raise Refused("bad-answer", 'An answer comes via "api" or "phone".', field="via")
-    name = cmd.name.strip()
-    if not name or len(name) > 128:
-        raise Refused("name-needed", "Say by name who answered (1 to 128 characters).", field="name")
+    must_be_held(unit, ctx)
+    name = _answered_by(cmd)
     reason = text_of(cmd.reason, "reason", longest=REASON_MAX)
     if request.state == cmd.answer:
         return ()
@@ -517,6 +589,18 @@ def answer(state: State, cmd: c.AnswerRequest, ctx: Context) -> tuple[e.Event, .
         e.UnitAssigned(incident.id, unit.id, followed, None, name, crew_with=mate.id if mate else None)
     )
     return tuple(facts)
+
+
+def _answered_by(cmd: c.AnswerRequest | c.AnswerMoveUp) -> str:
+    """Who answered, once what was said and how is known to be an answer."""
+    if cmd.answer not in ("accepted", "refused"):
+        raise Refused("bad-answer", 'An answer is "accepted" or "refused".', field="answer")
+    if cmd.via not in ("api", "phone"):
+        raise Refused("bad-answer", 'An answer comes via "api" or "phone".', field="via")
+    name = cmd.name.strip()
+    if not name or len(name) > 128:
+        raise Refused("name-needed", "Say by name who answered (1 to 128 characters).", field="name")
+    return name
 
 
 def lapse(state: State, cmd: c.LapseRequest, ctx: Context) -> tuple[e.Event, ...]:
@@ -548,7 +632,7 @@ def report_status(state: State, cmd: c.ReportStatus, ctx: Context) -> tuple[e.Ev
         raise Refused(
             "unknown-status", f"{cmd.status!r} is not a status; use one of {allowed}.", field="status"
         )
-    _must_be_held(unit, ctx)
+    must_be_held(unit, ctx)
     reason = text_of(cmd.reason, "reason", longest=REASON_MAX)
     hospital = text_of(cmd.hospital or "", "hospital", longest=HOSPITAL_MAX) or None
     if cmd.ready_us is not None and abs(cmd.ready_us - ctx.now_us) > READY_MAX_US:
@@ -610,6 +694,64 @@ def _was_on(state: State, unit_id: str, at_us: int) -> str | None:
     return None
 
 
+def move_up(state: State, cmd: c.MoveUp, ctx: Context) -> tuple[e.Event, ...]:
+    unit = must_be_known(state, cmd.unit)
+    must_be_held(unit, ctx)
+    must_be_covered(unit.id, unit.district, ctx)
+    return moving_up(state, unit, cmd.post, ctx, cmd.answer_s)
+
+
+def moving_up(
+    state: State, unit: Unit, post: c.Place, ctx: Context, answer_s: int, proposal: str | None = None
+) -> tuple[e.Event, ...]:
+    """The facts by which a unit that can be sent goes to a post, or is asked to; nothing where it does."""
+    name = text_of(post.label, "post", required=True, longest=POST_MAX)
+    if unit.incident is not None or unit.status not in STANDING_BY:
+        number = _number(state, unit.incident) if unit.incident is not None else ""
+        raise Refused(
+            "unit-not-free",
+            f"{unit.id} is on incident {number}." if number else f"{unit.id} is {unit.status}.",
+            kind="conflict",
+            field="unit",
+            unit=unit.id,
+            status=unit.status,
+            since_us=unit.status_us,
+        )
+    _must_be_sendable(state, unit, None, ctx)
+    if is_asked(unit):
+        raise Refused(
+            "unit-asked",
+            f"{unit.id} is already asked for an incident.",
+            kind="conflict",
+            field="unit",
+            unit=unit.id,
+        )
+    lon, lat = round(post.lon, 7), round(post.lat, 7)
+    going = unit.moving_up
+    if going is not None and (going.post, going.lon, going.lat) == (name, lon, lat):
+        return ()
+    asked = unit.command == "requested"
+    answer_by_us = ctx.now_us + answer_s * 1_000_000 if asked else None
+    return (e.UnitMovingUp(unit.id, name, lon, lat, asked, answer_by_us, proposal),)
+
+
+def answer_move_up(state: State, cmd: c.AnswerMoveUp, ctx: Context) -> tuple[e.Event, ...]:
+    unit = must_be_known(state, cmd.unit)
+    must_be_held(unit, ctx)
+    name = _answered_by(cmd)
+    if unit.moving_up is None or unit.moving_up.state != "asked":
+        raise Refused("not-asked", f"{unit.id} is not asked to stand by anywhere.", kind="conflict")
+    return (e.MoveUpAnswered(unit.id, cmd.answer, name, cmd.via),)
+
+
+def end_move_up(state: State, cmd: c.EndMoveUp, ctx: Context) -> tuple[e.Event, ...]:
+    unit = must_be_known(state, cmd.unit)
+    must_be_held(unit, ctx)
+    if cmd.why not in ("arrived", "cancelled", "no_answer", "overdue"):
+        raise Refused("bad-reason", "A move-up ends by arriving, lapsing or being cancelled.", field="why")
+    return () if unit.moving_up is None else (e.MoveUpEnded(unit.id, cmd.why),)
+
+
 def set_flag(state: State, cmd: c.SetFlag, ctx: Context) -> tuple[e.Event, ...]:
     unit = must_be_known(state, cmd.unit)
     if cmd.flag not in ctx.pack.flags:
@@ -620,7 +762,7 @@ def set_flag(state: State, cmd: c.SetFlag, ctx: Context) -> tuple[e.Event, ...]:
 
 def grant(state: State, cmd: c.GrantCustody, ctx: Context) -> tuple[e.Event, ...]:
     unit = must_be_known(state, cmd.unit)
-    _must_be_held(unit, ctx)
+    must_be_held(unit, ctx)
     if unit.incident is not None or is_asked(unit):
         raise Refused(
             "unit-busy",

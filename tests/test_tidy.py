@@ -439,7 +439,7 @@ FOR_PROGRAMS = {"unknown-unit-type", "bad-call-sign", "bad-crew"}
 def test_the_console_has_words_for_every_refusal_of_the_domain(language: str) -> None:
     codes: set[str] = set()
     for path in [*(ROOT / "dispatch").glob("*.py"), ROOT / "app" / "submit.py"]:
-        codes |= set(re.findall(r'Refused\(\s*"([a-z-]+)"', path.read_text(encoding="utf-8")))
+        codes |= set(re.findall(r'(?:Refused|_stale)\(\s*"([a-z-]+)"', path.read_text(encoding="utf-8")))
     assert len(codes) > 40
     words = text(Path(f"app/locales/{language}.ftl"))
     said = set(re.findall(r"^problem-([a-z-]+) =", words, re.MULTILINE))

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from app.api import shapes
 from app.api.doors import Problem, Strict, blueprint, core, paged, require_role, sees, sees_unit
+from app.auth import may
 from app.log import Envelope
 from app.rows import rfc3339
 from dispatch.commands import Actor
@@ -58,6 +59,9 @@ def _may_see(who_asks: Actor, envelope: Envelope) -> bool:
     incidents = [state.incident(ident) for kind, ident in about if kind == "incident"]
     if incidents:
         return all(x is not None and sees(who_asks, x) for x in incidents)
+    proposals = [state.proposal(ident) for kind, ident in about if kind == "proposal"]
+    if proposals:
+        return all(x is not None and may(who_asks, "proposal.read", district=x.district) for x in proposals)
     units = [state.unit(ident) for kind, ident in about if kind == "unit"]
     return any(x is not None and sees_unit(who_asks, x) for x in units)
 

@@ -15,7 +15,7 @@ from pydantic import Tag as PydanticTag
 from pydantic_core import PydanticCustomError
 from sqlalchemy import select
 
-from app import recommendation
+from app import demo, recommendation
 from app.api import shapes
 from app.api.doors import (
     Problem,
@@ -60,7 +60,7 @@ OUTSIDE_MARGIN_M = 20_000
 ONE_SPOT_M = 100
 """How far apart the hits for one address may lie and still be one place to drive to."""
 CANDIDATES_MAX = 8
-OWN_SOURCES = ("console", "keeper", "recommendation", "demo")
+OWN_SOURCES = ("console", "keeper", "recommendation", demo.SOURCE)
 """What the station's own parts and its demo sign with; no program outside may."""
 
 Text = Annotated[str, Field(max_length=20_000)]
@@ -441,10 +441,17 @@ def _line(rec: e.Recorded, opened: dict[str, Any], say: Words) -> dict[str, Any]
         "answer": data.get("answer", ""),
         "fields": _field_words(data.get("changes"), say),
         "status": _status_words(data.get("status"), say),
-        "units": ", ".join(u for u, _ in data.get("units", ()))
-        if rec.type == "RecommendationOffered"
-        else "",
+        "units": _units_named(rec.type, data),
+        "rule": data.get("rule") or "none",
+        "authority": data.get("authority") or "",
+        "why": "",
     }
+    if rec.type == "ProposalExpired":
+        args["unit"] = data["about"].get("unit", "")
+        key = f"why-{data['why']}"
+        args["why"] = say.say(key if say.has(key) else "why-other", args)
+    if rec.type == "ProposalDeclined":
+        args["reason"] = args["reason"] or "none"
     return {
         "at": rfc3339(rec.recorded_us),
         "observed_at": rfc3339(rec.observed_us),
@@ -455,6 +462,15 @@ def _line(rec: e.Recorded, opened: dict[str, Any], say: Words) -> dict[str, Any]
         "words": say.say(f"event-{rec.type}", args),
         "data": data,
     }
+
+
+def _units_named(kind: str, data: dict[str, Any]) -> str:
+    """The units of a plan or a proposal, by call sign."""
+    if kind == "RecommendationOffered":
+        return ", ".join(u for u, _ in data.get("units", ()))
+    if kind == "ProposalMade":
+        return ", ".join(move[0] for move in data["moves"])
+    return ", ".join(data["units"]) if kind == "ProposalAccepted" else ""
 
 
 def _field_words(changes: Any, say: Words) -> str:

@@ -158,6 +158,18 @@ class AskedShape(Shape):
     answer_by: Time
 
 
+class MovingUpShape(Shape):
+    """Where it is to stand by; `asked` while its agency has not answered."""
+
+    post: str
+    lon: float
+    lat: float
+    state: Literal["asked", "moving"]
+    since: Time
+    by: str
+    answer_by: Time | None
+
+
 class UnitShape(Shape):
     model_config = ConfigDict(extra="forbid", title="Unit")
 
@@ -184,6 +196,7 @@ class UnitShape(Shape):
     incident: str | None
     incident_number: str | None
     request: AskedShape | None
+    moving_up: MovingUpShape | None
     blocked_by: str | None
     talkgroup: str | None
     turnout_s: int
@@ -232,6 +245,70 @@ class CostShape(Shape):
     late: float
     uncovered: float
     total: float
+
+
+class MoveShape(Shape):
+    """A unit that leaves one incident (null: none) and goes to another (null: none)."""
+
+    unit: str
+    command: Literal["owned", "requested"]
+    leaves: str | None
+    leaves_number: str | None
+    to: str | None
+    to_number: str | None
+
+
+class PostShape(Shape):
+    name: str
+    lon: float
+    lat: float
+
+
+class ProposalWords(Shape):
+    en: str
+    ro: str
+
+
+class ProposalShape(Shape):
+    """`unit`, `incident` and `leaves` are those of the first move. `asks`: accepting it asks an agency."""
+
+    model_config = ConfigDict(extra="forbid", title="Proposal")
+
+    id: str
+    kind: Literal["reassign", "move_up"]
+    state: Literal["open", "accepted", "declined", "expired", "superseded"]
+    trigger: str
+    made_at: Time
+    expires_at: Time
+    unit: str
+    incident: str | None
+    leaves: str | None
+    moves: list[MoveShape]
+    post: PostShape | None
+    asks: bool
+    figures: dict[str, Any]
+    words: ProposalWords
+    decided_at: Time | None
+    decided_by: str | None
+    reason: str | None
+    rule: str | None = Field(description="The operator's rule that accepted it by itself.")
+    authority: str | None
+    why: str | None = Field(description="Why it holds no more.")
+    about: dict[str, Any]
+    district: str
+    station: str
+    upgrade_needed: bool
+    rev: int
+
+
+class ChangedProposalShape(ProposalShape):
+    model_config = ConfigDict(extra="forbid", title="ChangedProposal")
+
+    log_position: str
+
+
+class Proposals(RootModel[list[ProposalShape]]):
+    pass
 
 
 class PickShape(Shape):

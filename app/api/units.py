@@ -204,7 +204,8 @@ def post_unit(body: NewUnit) -> tuple[Response, int]:
     return jsonify(unit_row(unit_or_404(body.id))), 200 if known else 201
 
 
-def _answer(unit_id: str, cursor: str) -> Response:
+def unit_answer(unit_id: str, cursor: str) -> Response:
+    """The row after a change just made, and where the log holds it."""
     found = core().picture.now.unit(unit_id)
     row: dict[str, Any] = {"id": unit_id}
     if found is not None and sees_unit(actor(), found):
@@ -231,7 +232,7 @@ def post_status(path: UnitPath, body: NewStatus) -> Response:
         ready_us=moment(body.ready_at, "ready_at"),
         force=body.force,
     )
-    return _answer(path.unit_id, send(command))
+    return unit_answer(path.unit_id, send(command))
 
 
 @blueprint.post(
@@ -243,7 +244,7 @@ def post_status(path: UnitPath, body: NewStatus) -> Response:
 def post_flag(path: UnitPath, body: NewFlag) -> Response:
     require_role("unit.flag")
     cursor = send(c.SetFlag(id=request_id(), source=source(), unit=path.unit_id, flag=body.flag, on=body.on))
-    return _answer(path.unit_id, cursor)
+    return unit_answer(path.unit_id, cursor)
 
 
 @blueprint.post(
@@ -264,7 +265,7 @@ def resolve_unit_conflict(path: UnitPath, body: Resolution) -> Response:
             resolution=body.resolution,
         )
     )
-    return _answer(path.unit_id, cursor)
+    return unit_answer(path.unit_id, cursor)
 
 
 @blueprint.post(

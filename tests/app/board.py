@@ -32,6 +32,7 @@ class Board:
         self.cursor: str | None = None
         self.incidents: dict[str, dict[str, Any]] = {}
         self.units: dict[str, dict[str, Any]] = {}
+        self.proposals: dict[str, dict[str, Any]] = {}
         self.heard: list[Any] = []
         self.modes: list[str] = []
         self.applied: list[tuple[str, str]] = []
@@ -41,7 +42,7 @@ class Board:
         self.heard.append(hello)
         self.modes.append(hello["mode"])
         if hello["mode"] == "snapshot":
-            self.incidents, self.units = {}, {}
+            self.incidents, self.units, self.proposals = {}, {}, {}
         self.merge(hello)
         self.cursor = hello["cursor"]
 
@@ -50,6 +51,8 @@ class Board:
             self.incidents[row["id"]] = row
         for row in rows["units"]:
             self.units[row["id"]] = row
+        for row in rows["proposals"]:
+            self.proposals[row["id"]] = row
         for gone in rows["gone"]["incidents"]:
             self.incidents.pop(gone, None)
 
@@ -66,6 +69,7 @@ class Board:
         """What stands on it: the open incidents, and the units without their places."""
         return {
             "incidents": {key: row for key, row in self.incidents.items() if row["state"] == "open"},
+            "proposals": {key: row for key, row in self.proposals.items() if row["state"] == "open"},
             "units": {
                 key: {name: value for name, value in row.items() if name not in PLACE}
                 for key, row in self.units.items()
@@ -122,6 +126,19 @@ class Remote:
         status, body = self.call("GET", path)
         assert status == 200, body
         return body
+
+    def everything(self) -> list[dict[str, Any]]:
+        """Every incident there is, page after page."""
+        rows: list[dict[str, Any]] = []
+        path = "/incidents?state=all&limit=500"
+        while True:
+            answer = requests.get(
+                f"{self.url}{AREA}{path}", headers={"Authorization": f"Bearer {self.token}"}, timeout=20
+            )
+            rows += answer.json()
+            if "next" not in answer.links:
+                return rows
+            path = answer.links["next"]["url"].partition(AREA)[2]
 
     def done(self, method: str, path: str, body: Any = None) -> Any:
         """A call that must succeed; its answer."""

@@ -125,10 +125,10 @@ def test_what_was_acknowledged_survives_a_kill_in_the_middle_of_traffic(
     for row in told:
         kept = remote.get(f"/incidents/{row['id']}")
         assert kept["number"] == row["number"]
-    rows = [row for row in _all(remote) if row["id"] in {told_row["id"] for told_row in told}]
+    rows = [row for row in remote.everything() if row["id"] in {told_row["id"] for told_row in told}]
     kept_notes = {note["text"] for row in rows for note in row["notes"]}
     assert set(noted) <= kept_notes
-    numbers = [row["number"] for row in _all(remote)]
+    numbers = [row["number"] for row in remote.everything()]
     assert len(numbers) == len(set(numbers))
     # And a console that was cut comes back by itself and shows the same as a fresh one
     console.connect()
@@ -137,21 +137,6 @@ def test_what_was_acknowledged_survives_a_kill_in_the_middle_of_traffic(
     assert wait_until(lambda: console.shown() == fresh.shown(), 5)
     for each in (console, fresh):
         each.close()
-
-
-def _all(remote: Remote) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    after = ""
-    while True:
-        answer = requests.get(
-            f"{remote.url}/api/v1/incidents?state=all&limit=500{after}",
-            headers={"Authorization": f"Bearer {remote.token}"},
-            timeout=20,
-        )
-        rows += answer.json()
-        if "next" not in answer.links:
-            return rows
-        after = "&after=" + answer.links["next"]["url"].split("after=")[1]
 
 
 def test_an_ordinary_stop_loses_nothing(stations: tuple[Server, Server], station_token: str) -> None:

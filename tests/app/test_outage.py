@@ -119,23 +119,8 @@ def assert_nothing_was_lost(desks: Desks, remote: Remote) -> None:
         remote.done("POST", "/incidents", report)
         remote.done("POST", "/incidents", report)
         assert remote.get(f"/incidents/{report['id']}")["description"] == "fum"
-    numbers = [row["number"] for row in everything(remote)]
+    numbers = [row["number"] for row in remote.everything()]
     assert len(numbers) == len(set(numbers))
-
-
-def everything(remote: Remote) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    after = ""
-    while True:
-        answer = requests.get(
-            f"{remote.url}/api/v1/incidents?state=all&limit=500{after}",
-            headers={"Authorization": f"Bearer {remote.token}"},
-            timeout=20,
-        )
-        rows += answer.json()
-        if "next" not in answer.links:
-            return rows
-        after = "&after=" + answer.links["next"]["url"].split("after=")[1]
 
 
 def parts(server: Server) -> dict[str, str]:

@@ -23,6 +23,8 @@ from tests.dispatch.story import PLACE, Story, applied, folded, meet
 INCIDENTS = st.sampled_from(["I1", "I2"])
 UNITS = st.sampled_from(["F1", "F2"])
 STATIONS = st.sampled_from(["C1", "C2"])
+PROPOSALS = st.sampled_from(["p1", "p2"])
+SOME_INCIDENTS = st.lists(INCIDENTS, max_size=2, unique=True).map(tuple)
 WORDS = st.text(max_size=12)
 TIMES = st.integers(0, 2**50)
 SECRETS = st.none() | st.builds(
@@ -188,6 +190,50 @@ FACTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
         st.none() | st.integers(0, 999),
         st.lists(CLOSURES, max_size=2).map(tuple),
     ),
+    e.UnitMovingUp: st.builds(
+        e.UnitMovingUp,
+        UNITS,
+        WORDS,
+        st.floats(-180, 180),
+        st.floats(-90, 90),
+        st.booleans(),
+        st.none() | TIMES,
+        st.none() | PROPOSALS,
+    ),
+    e.MoveUpAnswered: st.builds(
+        e.MoveUpAnswered, UNITS, st.sampled_from(["accepted", "refused"]), WORDS, WORDS
+    ),
+    e.MoveUpEnded: st.builds(e.MoveUpEnded, UNITS, st.sampled_from(["arrived", "cancelled"])),
+    e.ProposalMade: st.builds(
+        e.ProposalMade,
+        proposal=PROPOSALS,
+        kind=st.sampled_from(["reassign", "move_up", "from_a_later_version"]),
+        trigger=WORDS,
+        station=STATIONS,
+        district=WORDS,
+        moves=st.lists(st.tuples(UNITS, st.none() | INCIDENTS, st.none() | INCIDENTS), max_size=2).map(tuple),
+        post=st.none() | st.tuples(WORDS, st.floats(-180, 180), st.floats(-90, 90)),
+        incidents=SOME_INCIDENTS,
+        figures=st.dictionaries(WORDS, st.none() | st.integers(0, 999) | WORDS, max_size=2),
+        basis=WORDS,
+        expires_us=TIMES,
+    ),
+    e.ProposalAccepted: st.builds(
+        e.ProposalAccepted,
+        PROPOSALS,
+        SOME_INCIDENTS,
+        st.lists(UNITS, max_size=2, unique=True).map(tuple),
+        st.none() | WORDS,
+        st.none() | WORDS,
+    ),
+    e.ProposalDeclined: st.builds(e.ProposalDeclined, PROPOSALS, SOME_INCIDENTS, SAID),
+    e.ProposalExpired: st.builds(
+        e.ProposalExpired,
+        PROPOSALS,
+        SOME_INCIDENTS,
+        st.sampled_from(["time", "unit-taken"]),
+        st.dictionaries(WORDS, WORDS | st.integers(0, 9), max_size=2),
+    ),
 }
 ANY_FACT = st.one_of(*FACTS.values())
 
@@ -332,6 +378,9 @@ def test_nothing_can_upset_the_fold(records: list[e.Recorded], rng: random.Rando
         for at_us in (0, 2**49, closure.ends_us or 0):
             assert closure.holds(at_us) or not closure.in_force(at_us)
             assert (closure.turns_at(at_us) or at_us + 1) > at_us
+    for proposal in state.proposals():
+        assert proposal.made
+        assert proposal.open is (proposal.decided_us is None)
 
 
 @given(recordings(), st.randoms(use_true_random=False))

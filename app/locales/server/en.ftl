@@ -73,6 +73,31 @@ event-UnitRegistered = { $unit } brought into service
 event-UnitStatusReported = { $unit }: { $status }
 event-UnitFlagSet = { $unit }: flag changed
 event-CustodyGranted = { $unit } handed over
+event-UnitMovingUp = { $unit } to stand by elsewhere
+event-MoveUpAnswered = { $unit }: { $answer ->
+    [accepted] accepted
+   *[refused] refused
+} to stand by, { $name }
+event-MoveUpEnded = { $unit } goes to its post no more
+event-ProposalMade = Proposed: { $units }
+event-ProposalAccepted = Proposal accepted: { $units }{ $rule ->
+    [none] { "" }
+   *[other] , by the rule { $rule } on the authority of { $authority }
+}
+event-ProposalDeclined = Proposal declined{ $reason ->
+    [none] { "" }
+   *[other] : { $reason }
+}
+event-ProposalExpired = Proposal no longer holds: { $why }
+why-time = nobody took it up
+why-unit-taken = { $unit } was sent elsewhere
+why-unit-arrived = { $unit } has arrived
+why-unit-left = { $unit } is no longer on its way there
+why-unit-not-available = { $unit } is not available
+why-incident-closed = the incident was closed
+why-less-urgent = the priorities changed
+why-gain-gone = it would gain no more
+why-other = what it rested on changed
 
 # --- the fields of an incident
 field-kind = type
@@ -83,6 +108,19 @@ field-description = description
 field-caller = caller
 field-talkgroup = talkgroup
 field-staging = staging
+
+# --- proposals
+proposal-take-over = { $unit } to { $to } instead of { $relieved }: { $gain } sooner, there in { $eta }.
+proposal-divert = { $unit } to { $to } instead of { $leaves }: { $gains ->
+    [yes] { $gain } sooner than anybody else, there in { $eta }.
+   *[no] nobody else can come; there in { $eta }.
+}
+proposal-instead = { $instead } goes to { $leaves }{ $loses ->
+    [yes] , { $loss } later.
+   *[no] , no later.
+}
+proposal-nobody-instead = { $leaves } then waits for the next free unit.
+proposal-move-up = { $unit } to stand by at { $post }: { $zone } from { $before } to { $after } of 10 calls reached in { $within } ({ $capability }); { $drive } to drive.
 
 # --- a field of the wrong form
 form-missing = is missing

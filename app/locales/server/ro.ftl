@@ -74,6 +74,31 @@ event-UnitRegistered = { $unit } pus în serviciu
 event-UnitStatusReported = { $unit }: { $status }
 event-UnitFlagSet = { $unit }: semnalizare schimbată
 event-CustodyGranted = { $unit } predat
+event-UnitMovingUp = { $unit } merge în așteptare în altă parte
+event-MoveUpAnswered = { $unit }: { $answer ->
+    [accepted] acceptă
+   *[refused] refuză
+} să aștepte în altă parte, { $name }
+event-MoveUpEnded = { $unit } nu mai merge la punctul de așteptare
+event-ProposalMade = Propus: { $units }
+event-ProposalAccepted = Propunere acceptată: { $units }{ $rule ->
+    [none] { "" }
+   *[other] , prin regula { $rule }, cu autorizarea: { $authority }
+}
+event-ProposalDeclined = Propunere respinsă{ $reason ->
+    [none] { "" }
+   *[other] : { $reason }
+}
+event-ProposalExpired = Propunerea nu mai este valabilă: { $why }
+why-time = nu a preluat-o nimeni
+why-unit-taken = { $unit } a fost trimisă în altă parte
+why-unit-arrived = { $unit } a ajuns
+why-unit-left = { $unit } nu mai este pe drum spre caz
+why-unit-not-available = { $unit } nu este disponibilă
+why-incident-closed = incidentul a fost închis
+why-less-urgent = prioritățile s-au schimbat
+why-gain-gone = nu ar mai câștiga timp
+why-other = s-a schimbat situația de la care pornea
 
 # --- câmpurile unui incident
 field-kind = tip
@@ -84,6 +109,19 @@ field-description = descriere
 field-caller = apelant
 field-talkgroup = grup de convorbire
 field-staging = punct de așteptare
+
+# --- propuneri
+proposal-take-over = { $unit } la { $to } în locul { $relieved }: cu { $gain } mai repede, ajunge în { $eta }.
+proposal-divert = { $unit } la { $to } în loc de { $leaves }: { $gains ->
+    [yes] cu { $gain } mai repede decât oricine altcineva, ajunge în { $eta }.
+   *[no] nu poate veni nimeni altcineva; ajunge în { $eta }.
+}
+proposal-instead = La { $leaves } merge { $instead }{ $loses ->
+    [yes] , cu { $loss } mai târziu.
+   *[no] , fără întârziere.
+}
+proposal-nobody-instead = { $leaves } așteaptă apoi prima unitate liberă.
+proposal-move-up = { $unit } în așteptare la { $post }: { $zone } de la { $before } la { $after } din 10 apeluri atinse în { $within } ({ $capability }); { $drive } de drum.
 
 # --- un câmp cu altă formă decât trebuie
 form-missing = lipsește
