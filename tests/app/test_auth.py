@@ -517,10 +517,15 @@ incident.recommendation  D D D - - - - C
 incident.assign          D D D - - - - C
 incident.recall          D D D - - - - C
 incident.answer_request  D D D - D - - C
+proposal.read            D D D - - D D C
+proposal.make            - - - - - - - C
+proposal.decide          D D D - - - - C
 unit.read                C C C O D C C C
 unit.register            D D - - - - - -
 unit.status              D D D O D - - C
 unit.flag                D D D O D - - C
+unit.move_up             D D D - - - - C
+unit.answer_move_up      D D D - D - - C
 unit.trail               D D D O - - - C
 position.report          D D D O D - - C
 custody.grant            D D - - - - - -

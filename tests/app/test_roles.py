@@ -14,6 +14,8 @@ import pytest
 from werkzeug.test import TestResponse
 
 from app.api import openapi
+from dispatch import commands as c
+from dispatch.commands import SYSTEM
 from tests.app.control_room import (
     PHONE,
     RAILWAY_STATION,
@@ -68,6 +70,13 @@ EXPECTED = {
     "POST /units/{unit_id}/flags": "  401 200 200 200 403 200 403 403",
     "POST /units/{unit_id}/resolve": "401 200 200 200 403 403 403 403",
     "GET /units/{unit_id}/trail": "   401 200 200 200 404 403 403 403",
+    "POST /units/{unit_id}/move-up": "       401 200 200 200 403 403 403 403",
+    "DELETE /units/{unit_id}/move-up": "     401 200 200 200 403 403 403 403",
+    "POST /units/{unit_id}/move-up/answer": "401 200 200 200 403 200 403 403",
+    "GET /proposals": "                      401 200 200 200 403 403 200 200",
+    "GET /proposals/{proposal_id}": "        401 200 200 200 403 403 200 200",
+    "POST /proposals/{proposal_id}/accept": " 401 200 200 200 403 403 403 403",
+    "POST /proposals/{proposal_id}/decline": "401 200 200 200 403 403 403 403",
     "GET /phones/osmand": "           401 403 403 403 404 403 403 403",
     "POST /phones/osmand": "          401 403 403 403 404 403 403 403",
     "POST /phones/owntracks": "       401 403 403 403 404 403 403 403",
@@ -75,6 +84,9 @@ EXPECTED = {
 }
 """A crew is asked about incidents and units other than its own; a position of another unit is answered 202
 with that row refused. A phone's token is bound to a unit: that of the crew here is not registered."""
+
+
+POST = {"post": "Gara", "location": {"lon": RAILWAY_STATION[0], "lat": RAILWAY_STATION[1]}}
 
 
 class Scene:
@@ -115,12 +127,28 @@ class Scene:
         assert self.room.sent(incident, unit)["requested"] == [unit]
         return incident, unit
 
+    def proposal(self) -> str:
+        """A unit of the city's own that would do better to stand by elsewhere."""
+        command = c.Propose(
+            id=self.room.uuid(),
+            source="keeper",
+            proposal=self.room.uuid(),
+            kind="move_up",
+            trigger="coverage",
+            district="centru",
+            moves=((self.room.unit(), None, None),),
+            figures={},
+            post=c.Place(*RAILWAY_STATION, "Gara"),
+        )
+        assert self.room.core.door.submit(command, SYSTEM).facts == 1
+        return command.proposal
+
     def call(self, route: str, desk: Desk) -> TestResponse:
         """Make the call as this caller, about a scene in which it succeeds for those who may."""
         room = self.room
         method, path = route.split(" ")
         body: Any = None
-        incident, unit = "", ""
+        incident, unit, proposal = "", "", ""
         match route:
             case "POST /session":
                 body = {"name": f"nimeni-{room.uuid()[:8]}", "password": "nimic altceva"}
@@ -170,15 +198,25 @@ class Scene:
                 unit, body = room.unit(), {"status": "out_of_service", "reason": "pană"}
             case "POST /units/{unit_id}/flags":
                 unit, body = room.unit(), {"flag": "emergency", "on": True}
+            case "POST /units/{unit_id}/move-up":
+                unit, body = room.unit(), POST
+            case "POST /units/{unit_id}/move-up/answer":
+                unit, body = room.unit("B2"), {"answer": "accepted", "name": "dr. Pop", "via": "phone"}
+                assert room.ana.post(f"/units/{unit}/move-up", POST).json["moving_up"]["state"] == "asked"
+            case "POST /proposals/{proposal_id}/accept" | "POST /proposals/{proposal_id}/decline":
+                proposal, body = self.proposal(), {"reason": "văzut"}
             case "POST /positions":
                 at = {"lon": RAILWAY_STATION[0], "lat": RAILWAY_STATION[1], "observed_at": room.ago(0)}
                 body = [{"unit": room.unit(), **at}]
+            case _ if "{proposal_id}" in path:
+                proposal = self.proposal()
             case _ if "{incident_id}" in path:
                 incident = self.incident()
             case _ if "{unit_id}" in path:
                 unit = room.unit()
         before = room.core.log.position
-        answer = desk.call(method, path.format(incident_id=incident, unit_id=unit, layer="hydrants"), body)
+        about = {"incident_id": incident, "unit_id": unit, "proposal_id": proposal, "layer": "hydrants"}
+        answer = desk.call(method, path.format(**about), body)
         if answer.status_code >= 400:
             is_problem(answer, answer.status_code)
             assert room.core.log.position == before, "what is refused leaves no trace"
@@ -247,7 +285,7 @@ def test_a_stranger_is_turned_away_before_the_request_is_even_looked_at(embedded
     for route in EXPECTED:
         method, path = route.split(" ")
         if path != "/session":
-            path = path.format(incident_id="x" * 900, unit_id="y" * 900, layer="z" * 900)
+            path = path.format(incident_id="x" * 900, unit_id="y" * 900, proposal_id="p" * 900, layer="z" * 900)
             is_problem(embedded_room.stranger.call(method, path, {"nonsense": 1}), 401, "sign-in")
 
 
@@ -273,6 +311,12 @@ OTHER_DISTRICT = {
     "POST /incidents/{incident_id}/requests/{unit_id}/answer": 403,
     "GET /units/{unit_id}": 200,
     "GET /units/{unit_id}/trail": 403,
+    "POST /units/{unit_id}/move-up": 403,
+    "DELETE /units/{unit_id}/move-up": 403,
+    "POST /units/{unit_id}/move-up/answer": 403,
+    "GET /proposals/{proposal_id}": 404,
+    "POST /proposals/{proposal_id}/accept": 404,
+    "POST /proposals/{proposal_id}/decline": 404,
     "POST /units": 403,
     "POST /units/{unit_id}/status": 403,
     "POST /units/{unit_id}/flags": 403,
