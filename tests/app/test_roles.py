@@ -285,7 +285,8 @@ def test_a_stranger_is_turned_away_before_the_request_is_even_looked_at(embedded
     for route in EXPECTED:
         method, path = route.split(" ")
         if path != "/session":
-            path = path.format(incident_id="x" * 900, unit_id="y" * 900, proposal_id="p" * 900, layer="z" * 900)
+            about = dict.fromkeys(("incident_id", "unit_id", "proposal_id", "layer"), "x" * 900)
+            path = path.format(**about)
             is_problem(embedded_room.stranger.call(method, path, {"nonsense": 1}), 401, "sign-in")
 
 
