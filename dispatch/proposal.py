@@ -397,7 +397,7 @@ def _place(post: c.Place | None) -> str:
 
 def propose(state: State, cmd: c.Propose, ctx: Context) -> tuple[e.Event, ...]:
     if cmd.kind not in KINDS:
-        raise Refused("unknown-kind", f"{cmd.kind!r} is not a kind of proposal.", field="kind")
+        raise Refused("unknown-proposal-kind", f"{cmd.kind!r} is no kind of proposal.", field="kind")
     if cmd.trigger not in TRIGGERS:
         raise Refused("unknown-trigger", f"{cmd.trigger!r} is no cause of a proposal.", field="trigger")
     if not 1 <= len(cmd.moves) <= MOVES_MAX or len({move[0] for move in cmd.moves}) != len(cmd.moves):

@@ -557,6 +557,6 @@ problem-unit-not-free = { $unit } is not free.
 problem-unit-not-owned = { $unit } is not the city’s own: a rule never touches it.
 problem-unit-not-rolling = { $unit } has not left yet and cannot be diverted.
 problem-unit-taken = { $unit } was sent to incident { $incident_number } by { $by }.
-problem-unknown-kind = There is no such kind of proposal.
 problem-unknown-proposal = There is no such proposal.
+problem-unknown-proposal-kind = There is no such kind of proposal.
 problem-unknown-trigger = Nothing of that kind leads to a proposal.

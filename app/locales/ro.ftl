@@ -563,6 +563,6 @@ problem-unit-not-free = { $unit } nu este liberă.
 problem-unit-not-owned = { $unit } nu este a orașului: o regulă nu o atinge niciodată.
 problem-unit-not-rolling = { $unit } nu a plecat încă și nu poate fi întoarsă din drum.
 problem-unit-taken = { $unit } a fost trimisă la incidentul { $incident_number } de { $by }.
-problem-unknown-kind = Nu există un asemenea fel de propunere.
 problem-unknown-proposal = Nu există o asemenea propunere.
+problem-unknown-proposal-kind = Nu există un asemenea fel de propunere.
 problem-unknown-trigger = Nimic de acest fel nu duce la o propunere.
