@@ -26,6 +26,8 @@ UNCOVERED_SHARE = 0.2
 
 _AT_ONCE = 64
 """Rows that are summed in one go: more would only make a larger copy."""
+_NOTHING = 1e-15
+"""A cell that a unit more or less changes by less than this part of all demand is passed over."""
 
 
 class Coverage:
@@ -41,7 +43,8 @@ class Coverage:
     """
 
     __slots__ = (
-        "_gain", "_loss", "capability", "demand", "idle", "k", "q", "reached", "within_s", "zone", "zones",
+        "_dear", "_gain", "_loss", "capability", "demand", "idle", "k", "q", "reached", "within_s", "zone",
+        "zones",
     )  # fmt: skip
 
     def __init__(
@@ -89,6 +92,9 @@ class Coverage:
         powers = self.q ** np.arange(int(self.idle.sum()) + 2, dtype=np.float64)
         self._gain = self.demand * (1.0 - self.q) * powers[self.k]
         self._loss = self.demand * (1.0 - self.q) * powers[np.maximum(self.k - 1, 0)]
+        # Where a hundred units stand, one of them is missed in few cells: only these are looked at.
+        dear = np.flatnonzero(self._loss > _NOTHING * self.demand.sum())
+        self._dear = None if 2 * len(dear) > len(self.demand) else dear
 
     def _with(self, reached: Bools, idle: Bools, k: Ints) -> Coverage:
         other = Coverage.__new__(Coverage)
@@ -119,6 +125,21 @@ class Coverage:
         k = self.k + now.sum(axis=0, dtype=np.int32) - was.sum(axis=0, dtype=np.int32)
         return self._with(reached, standing, k)
 
+    def reweighed(self, demand: ArrayLike, q: float) -> Coverage:
+        """The same units under another demand float64[m] and busy share, as the constructor takes them."""
+        other = Coverage(
+            demand,
+            self.zone,
+            self.zones,
+            (self.capability, self.within_s),
+            np.zeros((0, len(self.zone))),
+            (),
+            q,
+        )
+        other.reached, other.idle, other.k = self.reached, self.idle, self.k
+        other._weigh()
+        return other
+
     def without(self, rows: ArrayLike) -> Coverage:
         """The same with those rows gone to work."""
         at = np.unique(np.asarray(rows, dtype=np.intp))
@@ -138,7 +159,12 @@ class Coverage:
     def loss(self, rows: ArrayLike) -> Floats:
         """float64[n]: the expected coverage lost, in calls an hour, when each of these rows alone leaves; 0
         for one that is not idle."""
-        return self._sum(rows, self._loss) * self.idle[np.asarray(rows, dtype=np.intp)]
+        at = np.atleast_1d(np.asarray(rows, dtype=np.intp))
+        if self._dear is not None:
+            reached = self.reached[at[:, np.newaxis], self._dear]
+            return np.asarray((reached @ self._loss[self._dear]) * self.idle[at])
+        parts = [self.reached[at[i : i + _AT_ONCE]] @ self._loss for i in range(0, len(at), _AT_ONCE)]
+        return np.concatenate([np.zeros(0), *parts]) * self.idle[at]
 
     def lost(self, rows: ArrayLike) -> float:
         """The expected coverage lost, in calls an hour, when all of these rows leave together: more than the
@@ -150,13 +176,6 @@ class Coverage:
         reach the cells in ``reach_s`` float32[n, m]."""
         with np.errstate(invalid="ignore"):
             return np.asarray((np.asarray(reach_s, dtype=np.float32) <= self.within_s) @ self._gain)
-
-    def _sum(self, rows: ArrayLike, weight: Floats) -> Floats:
-        at = np.atleast_1d(np.asarray(rows, dtype=np.intp))
-        if len(at) <= _AT_ONCE:
-            return np.asarray(self.reached[at] @ weight)
-        parts = [self.reached[at[i : i + _AT_ONCE]] @ weight for i in range(0, len(at), _AT_ONCE)]
-        return np.concatenate(parts)
 
     def _met(self) -> Floats:
         return np.asarray(1.0 - self.q ** self.k.astype(np.float64))

@@ -97,6 +97,17 @@ def test_the_zones_of_the_city_add_up_to_the_city(situation: tuple[Coverage, Any
         assert ((shares >= -1e-12) & (shares <= 1 + 1e-12)).all()
 
 
+@given(situations(), st.sampled_from([0.0, 0.3, 0.9]))
+@settings(max_examples=60, deadline=None)
+def test_another_demand_weighs_the_same_units_anew(situation: tuple[Coverage, Any, Any], q: float) -> None:
+    coverage, reach_s, idle = situation
+    demand = np.arange(len(coverage.demand), dtype=float)
+    other = coverage.reweighed(demand, q)
+    anew = Coverage(demand, coverage.zone, ZONES, ("first_aid", 480.0), reach_s, idle, q)
+    assert other.expected() == pytest.approx(anew.expected())
+    assert other.loss(np.arange(len(idle))) == pytest.approx(anew.loss(np.arange(len(idle))))
+
+
 def test_a_zone_whose_only_ambulance_leaves_is_a_gap_and_the_others_are_as_before() -> None:
     """Given an ambulance in the north and two in the south, when the northern one or a southern leaves, then
     the north is left without, and in the south the second one stands in."""
