@@ -64,6 +64,7 @@ class Core:
 
     def close(self) -> None:
         """Write what is pending and stop the threads."""
+        self.coverage.close()
         self.tracks.close()
         self.log.stop()
 
@@ -227,7 +228,9 @@ def open_core(config: Config, world: World | None = None, *, listen: bool = True
             raise
     speeds = Speeds(city.now, pack, world.clock)
     living_map = LivingMap(picture, world.clock, city.now)
-    coverage = CoverageNow(pack, picture, tracks, world.clock, living_map.ways)
+    coverage = CoverageNow(pack, picture, tracks, world.clock, living_map.ways, city.now, engine, speeds)
+    if listen:
+        log.after_commit(coverage.stir)
     return Core(
         config=config,
         world=world,

@@ -166,3 +166,16 @@ layer-schools = Schools and kindergartens
 layer-heritage = Heritage buildings
 layer-underpasses = Underpasses and low clearances
 layer-shelters = Shelters and assembly points
+
+# Zones of the city without districts and suburbs: their direction
+zone-c = centre
+zone-n = north
+zone-ne = north-east
+zone-e = east
+zone-se = south-east
+zone-s = south
+zone-sw = south-west
+zone-w = west
+zone-nw = north-west
+zone-outer = outer { $place }
+zone-by-street = { $place } ({ $street })

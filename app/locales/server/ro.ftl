@@ -175,3 +175,16 @@ layer-schools = Școli și grădinițe
 layer-heritage = Clădiri monument istoric
 layer-underpasses = Pasaje și treceri joase
 layer-shelters = Adăposturi și puncte de adunare
+
+# Zonele orașului fără cartiere pe hartă: direcția lor
+zone-c = centru
+zone-n = nord
+zone-ne = nord-est
+zone-e = est
+zone-se = sud-est
+zone-s = sud
+zone-sw = sud-vest
+zone-w = vest
+zone-nw = nord-vest
+zone-outer = marginea de { $place }
+zone-by-street = { $place } ({ $street })
