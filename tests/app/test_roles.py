@@ -92,8 +92,8 @@ EXPECTED = {
 }
 """A crew is asked about incidents and units other than its own; a position of another unit is answered 202
 with that row refused. A phone's token is bound to a unit: that of the crew here is not registered. The
-closure is one that somebody else reported; who orders it must be a police crew, who withdraws it the crew that
-reported it: this one is neither."""
+closure is one that somebody else reported; who orders it must be a police crew, who withdraws it the crew
+that reported it: this one is neither."""
 
 BARRIER = {"type": "LineString", "coordinates": [[24.9424, 60.1712], [24.9428, 60.1718]]}
 
