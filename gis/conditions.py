@@ -535,7 +535,8 @@ class ClosedRoads(RoadGraph):
         both = within & (low[edge] <= fraction <= high[edge])
         before = (units.fraction < low[edge]) & (fraction < low[edge])
         behind = (units.fraction > high[edge]) & (fraction > high[edge])
-        return on & (both | ((units.edge == edge) & (before | behind)))
+        meets: NDArray[np.bool_] = on & (both | ((units.edge == edge) & (before | behind)))
+        return meets
 
 
 def _access_mps(profile: str) -> float:
