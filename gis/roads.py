@@ -35,6 +35,8 @@ arcs, I >= A entries of the search):
     leave_MODE             uint16[V,E] metres by which snapping a unit sets an edge aside (see `_set_aside`),
                                        in the V variants of what may be allowed (see `Driving.variant`)
     arrive_MODE            uint16[V,E] the same when snapping an incident
+    order                  uint32[N]   drive only: the nodes in order of contraction (see `gis.cch`); may be
+                                       missing, and searches between many are then slower
     grid_first, grid_point int32       square cells over the city: the segments (first points) in each
 """
 
@@ -53,6 +55,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from gis.cch import contraction_order
 from gis.geometry import LocalMetres, haversine_m
 from gis.turns import Junctions, Member, Restrictions, Turns
 
@@ -753,6 +756,11 @@ def _arrays(
         arrays[f"leave_{mode}"] = np.stack([leave for leave, _ in found])
         arrays[f"arrive_{mode}"] = np.stack([arrive for _, arrive in found])
     arrays.update(_grid(arrays))
+    if modes == MODES:
+        point = node_point.astype(np.int64)
+        contracted = contraction_order(turns.tail, turns.head, lon[point], lat[point])
+        if contracted is not None:
+            arrays["order"] = contracted
     return arrays
 
 
@@ -868,6 +876,7 @@ def load_network(folder: Path) -> Arrays:
             "arrive": values.shape == (variants, edges),
             "point": len(values) == (edges + 1 if name == "point_first" else points),
             "node": len(values) == nodes,
+            "order": len(values) == nodes,
             "arc": len(values) == 2 * edges,
             "in": len(values) == (nodes + 1 if name == "in_first" else len(arrays["in_arc"])),
         }

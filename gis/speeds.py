@@ -79,8 +79,9 @@ class SpeedTable:
     factor: Float32s = field(default_factory=lambda: np.ones((2, len(GROUPS), BANDS), dtype=np.float32))
     trips: Float32s = field(default_factory=lambda: np.zeros((2, len(GROUPS), BANDS), dtype=np.float32))
     quantile: Float32s = field(
-        default_factory=lambda: np.full((2, BANDS, 2), Z80 * DRIVE_SPREAD, dtype=np.float32)
-        * np.array([-1, 1], dtype=np.float32)
+        default_factory=lambda: (
+            np.full((2, BANDS, 2), Z80 * DRIVE_SPREAD, dtype=np.float32) * np.array([-1, 1], dtype=np.float32)
+        )
     )
     quantile_trips: Float32s = field(default_factory=lambda: np.zeros((2, BANDS), dtype=np.float32))
     turnout: Mapping[tuple[str, str], Float32s] = field(default_factory=dict)

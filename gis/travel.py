@@ -1,9 +1,10 @@
 """Travel times over the road graph: from many units to one incident, and the route of one unit.
 
-The search runs backwards from the incident (Dijkstra over the arcs that *enter* each junction, or the copy of
-it that a turn restriction made) and stops when the k nearest units are settled, so its cost follows how near
-help is, not how large the city is. Compiled by
-numba with `nogil`: several OS threads search one graph at once, each with a workspace of its own.
+The search for the nearest runs backwards from the incident (Dijkstra over the arcs that *enter* each
+junction, or the copy of it that a turn restriction made) and stops when the k nearest units are settled, so
+its cost follows how near help is, not how large the city is. Times between many, and single ways, go by
+contraction hierarchies (`gis.cch`) where the city has them, else by plain searches; both give the same times.
+Compiled by numba with `nogil`: several OS threads search one graph at once, each with a workspace of its own.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Any, Final, TypeVar, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gis.cch import INF as NO_WAY
+from gis.cch import Hierarchy, Slots, is_compiled, is_order
 from gis.geometry import FloatArray, haversine_m, is_position, metres_between
 from gis.roads import (
     DRIVE_PROFILES,
@@ -399,33 +402,48 @@ def _spread(
 
 
 @_compiled
-def _arrive(
+def _last_steps(
     in_first: Any, in_tail: Any, in_arc: Any, in_bars: Any, bar: int, ms: Any, copy_next: Any,
-    edge_tail: Any, edge_head: Any, own_edge: int, own_fraction: float, own_extra_ms: float,
-    edge: Any, fraction: Any, cost: Any, out_ms: Any,
+    edge_tail: Any, edge_head: Any, edge: Any, fraction: Any, first: Any, out_node: Any, out_ms: Any,
+    out_arc: Any,
 ) -> None:  # fmt: skip
-    """Milliseconds to each of m places, given `cost` of every node; -1 edges are inf."""
+    """From which nodes the last arc to each of m places is taken, and how long it then takes. Fills `first`
+    [m + 1] alone where `out_node` is empty, so that a second call knows how much there is to come."""
+    size = 0
     for i in range(len(edge)):
-        out_ms[i] = np.inf
-        if edge[i] < 0:
-            continue
-        if edge[i] == own_edge:
-            ahead = fraction[i] - own_fraction
-            for direction in range(2):
-                arc = 2 * own_edge + direction
-                if ms[arc] != IMPASSABLE and (ahead >= 0.0 if direction == 0 else ahead <= 0.0):
-                    out_ms[i] = min(out_ms[i], abs(ahead) * ms[arc] + own_extra_ms)
-        for direction in range(2):
+        first[i] = size
+        for direction in range(2 if edge[i] >= 0 else 0):
             arc = 2 * edge[i] + direction
             if ms[arc] == IMPASSABLE:
                 continue
-            last_ms = (fraction[i] if direction == 0 else 1.0 - fraction[i]) * ms[arc]
             node = edge_head[edge[i]] if direction == 0 else edge_tail[edge[i]]
+            # The arc leads to the place from every copy of its first junction where it may be taken.
             while node >= 0:
                 for j in range(in_first[node], in_first[node + 1]):
                     if in_arc[j] == arc and not in_bars[j] & bar:
-                        out_ms[i] = min(out_ms[i], cost[in_tail[j]] + last_ms)
+                        if len(out_node):
+                            out_node[size], out_arc[size] = in_tail[j], arc
+                            out_ms[size] = (fraction[i] if direction == 0 else 1.0 - fraction[i]) * ms[arc]
+                        size += 1
                 node = copy_next[node]
+    first[len(edge)] = size
+
+
+@_compiled
+def _along_one_street(
+    edge: Any, fraction: Any, extra_ms: Any, to_edge: Any, to_fraction: Any, ms: Any, out_ms: Any
+) -> None:
+    """Where both ends lie on one street the way may be along it; `out_ms` [n, m] is improved in place."""
+    for j in range(len(to_edge)):
+        if to_edge[j] < 0:
+            continue
+        for i in range(len(edge)):
+            if edge[i] == to_edge[j]:
+                ahead = to_fraction[j] - fraction[i]
+                for direction in range(2):
+                    arc = 2 * edge[i] + direction
+                    if ms[arc] != IMPASSABLE and (ahead >= 0.0 if direction == 0 else ahead <= 0.0):
+                        out_ms[i, j] = min(out_ms[i, j], abs(ahead) * ms[arc] + extra_ms[i])
 
 
 class _Workspace:
@@ -461,6 +479,7 @@ class _Network:
         self._ms: dict[str, Milliseconds] = {}
         self._outward: tuple[NDArray[Any], ...] | None = None
         self._junction_of: NDArray[np.int32] | None = None
+        self._hierarchy: Hierarchy | None = None
 
     def ms(self, profile: str) -> Milliseconds:
         if (ms := self._ms.get(profile)) is None:
@@ -485,7 +504,7 @@ class _Network:
         if self._outward is None:
             a = self.arrays
             nodes = len(a["copy_next"])
-            head = np.repeat(np.arange(nodes, dtype=np.int32), np.diff(a["in_first"]))
+            head = self.entry_head()
             order = np.argsort(a["in_tail"], kind="stable")
             first = np.zeros(nodes + 1, dtype=np.int32)
             np.cumsum(np.bincount(a["in_tail"], minlength=nodes), out=first[1:])
@@ -509,6 +528,23 @@ class _Network:
                 node = node[node >= 0]
             self._junction_of = found
         return self._junction_of
+
+    def entry_head(self) -> NDArray[np.int32]:
+        """The node that each entry leads to, int32[I]."""
+        return np.repeat(
+            np.arange(len(self.arrays["copy_next"]), dtype=np.int32), np.diff(self.arrays["in_first"])
+        )
+
+    def hierarchy(self) -> Hierarchy | None:
+        """What hurries searches between many places; None where the city came without, or nothing is
+        compiled."""
+        if self._hierarchy is None and is_compiled():
+            a = self.arrays
+            order = a.get("order")
+            if order is None or not is_order(order, len(a["copy_next"])):
+                return None
+            self._hierarchy = Hierarchy(order, a["in_tail"], self.entry_head(), a["in_arc"], a["in_bars"])
+        return self._hierarchy
 
     def borrow(self, units: int) -> _Workspace:
         try:
@@ -580,6 +616,8 @@ class RoadGraph:
             self.nearest(lon, lat, [lon], [lat], profile, 1)
             self.reach(lon, lat, profile, 1.0)
             self.reach(lon, lat, profile, 1.0, backward=True)
+            here = self.snap([lon], [lat], profile)
+            self.times(here, here, profile)
             self.route(lon, lat, lon, lat, profile)
 
     def snap(self, lon: ArrayLike, lat: ArrayLike, profile: str, *, arriving: bool = False) -> Snaps:
@@ -691,11 +729,11 @@ class RoadGraph:
         names."""
         unit, scene = self.snap(lon, lat, profile), self.snap(to_lon, to_lat, profile, arriving=True)
         if unit.edge[0] >= 0 and scene.edge[0] >= 0:
-            arcs, drive_ms, driven_m = self._run(scene, unit, profile, 1, path=True)
-            if np.isfinite(drive_ms[0]):
+            arcs, drive_ms, driven_m = self._way(unit, scene, profile)
+            if np.isfinite(drive_ms):
                 points, streets, at_s = self._follow(arcs, unit, scene, profile)
-                drive_s = float(drive_ms[0]) / 1000 + self._scene_access_s(scene)
-                return Route(points, drive_s, float(driven_m[0]), True, streets, at_s)
+                drive_s = drive_ms / 1000 + self._scene_access_s(scene)
+                return Route(points, drive_s, driven_m, True, streets, at_s)
         travel = self.nearest(to_lon, to_lat, [lon], [lat], profile)
         ends = [(lon, lat), (to_lon, to_lat)] if np.isfinite(travel.drive_s[0]) else []
         return Route(ends, float(travel.drive_s[0]), float(travel.distance_m[0]), False, [])
@@ -704,43 +742,56 @@ class RoadGraph:
         self, from_: Snaps, to: Snaps, profile: str, *, limit_s: float | None = None
     ) -> NDArray[np.float32]:
         """Seconds from each of n places to each of m, float32[n, m], with the access at both ends; inf where
-        there is no way by road or it takes more than `limit_s`. `from_` is snapped as units are, `to` with
+        there is no way by road or it takes more than `limit_s`; by contraction hierarchies (`gis.cch`) where
+        the city has them. `from_` is snapped as units are, `to` with
         `arriving`, both in this view. Equal to `nearest` to the millisecond. Raises ValueError for an unknown
         mode."""
-        found = np.full((len(from_.edge), len(to.edge)), np.inf, dtype=np.float32)
-        limit_ms = np.inf if limit_s is None else limit_s * 1000
-        if self._network(profile) is None:
-            return found
-        if len(from_.edge) < len(to.edge):
-            for row in range(len(from_.edge)):
-                found[row] = self._times_from(from_, row, to, profile, limit_ms)
-        else:
-            for column in range(len(to.edge)):
-                scene = _one(to, column)
-                if scene.edge[0] >= 0 and (n := int((from_.edge >= 0).sum())):
-                    _, drive_ms, _ = self._run(scene, from_, profile, n, path=False)
-                    found[:, column] = drive_ms / 1000 + self._scene_access_s(scene)
-        found[found * 1000 > limit_ms] = np.inf
-        return found
-
-    def _times_from(self, from_: Snaps, row: int, to: Snaps, profile: str, limit_ms: float) -> FloatArray:
-        """One row of `times`, by one search outward."""
         network = self._network(profile)
-        assert network is not None, "a snapped position has a network"
-        if from_.edge[row] < 0:
-            return np.full(len(to.edge), np.inf)
-        a, ms = network.arrays, self._ms(profile)
-        start, start_ms = self._starts(_one(from_, row), profile)
-        cost = np.full(len(a["copy_next"]), np.inf)
-        first, node, arc, bars = network.outward()
-        _spread(first, node, arc, bars, _BAR[profile], ms, start, start_ms, limit_ms, cost)
-        found = np.empty(len(to.edge))
-        _arrive(
-            a["in_first"], a["in_tail"], a["in_arc"], a["in_bars"], _BAR[profile], ms, a["copy_next"],
-            a["edge_tail"], a["edge_head"], int(from_.edge[row]), float(from_.fraction[row]),
-            float(from_.away_m[row]) / _unit_mps(profile) * 1000, to.edge, to.fraction, cost, found,
-        )  # fmt: skip
-        return found / 1000 + to.away_m / SCENE_ACCESS_MPS
+        found_ms = np.full((len(from_.edge), len(to.edge)), np.inf)
+        if network is None or not found_ms.size:
+            return found_ms.astype(np.float32)
+        ms, bar = self._ms(profile), _BAR[profile]
+        limit_ms = np.inf if limit_s is None else limit_s * 1000
+        first_steps, last_steps = self._first_steps(from_, profile)[0], self._last_steps(to, profile)[0]
+        outward = len(from_.edge) <= len(to.edge)
+        few, many = (first_steps, last_steps) if outward else (last_steps, first_steps)
+        hierarchy = network.hierarchy()
+        if hierarchy is not None:
+            metric = hierarchy.borrow(ms, bar)
+            try:
+                between = hierarchy.between(metric, few, many, outward=outward, limit_ms=limit_ms)
+            finally:
+                hierarchy.give_back(metric, bar)
+        else:
+            between = self._between(few, many, profile, outward, limit_ms)
+        found_ms = np.ascontiguousarray(between if outward else between.T)
+        extra_ms = from_.away_m / _unit_mps(profile) * 1000
+        _along_one_street(from_.edge, from_.fraction, extra_ms, to.edge, to.fraction, ms, found_ms)
+        with np.errstate(invalid="ignore"):
+            found_ms += to.away_m / SCENE_ACCESS_MPS * 1000
+        # A place without a road is infinitely far from it.
+        found_ms[~(found_ms <= limit_ms)] = np.inf
+        return (found_ms / 1000).astype(np.float32)
+
+    def _between(
+        self, few: Slots, many: Slots, profile: str, outward: bool, limit_ms: float
+    ) -> NDArray[np.float64]:
+        """As `Hierarchy.between`, by a plain search from each of the few."""
+        network = self._network(profile)
+        assert network is not None, "only a mode with roads is searched"
+        first, node, arc, bars = network.outward() if outward else network.inward()
+        found = np.full((len(few[0]) - 1, len(many[0]) - 1), np.inf)
+        goal = np.repeat(np.arange(len(many[0]) - 1), np.diff(many[0]))
+        for row in range(len(found)):
+            starts = slice(few[0][row], few[0][row + 1])
+            cost = np.full(len(first) - 1, np.inf)
+            _spread(
+                first, node, arc, bars, _BAR[profile], self._ms(profile), few[1][starts], few[2][starts],
+                limit_ms, cost,
+            )  # fmt: skip
+            np.minimum.at(found[row], goal, cost[many[1]] + many[2])
+        found[found >= NO_WAY] = np.inf
+        return found
 
     def reach(self, lon: float, lat: float, profile: str, limit_s: float, *, backward: bool = False) -> Reach:
         """Everywhere that one gets to from (lon, lat) within `limit_s`, the access there included; with
@@ -766,10 +817,10 @@ class RoadGraph:
             )
         a, ms = network.arrays, self._ms(profile)
         if backward:
-            start, start_ms = self._ends(snap, profile)
+            (_, start, start_ms), _ = self._last_steps(snap, profile)
             start_ms = start_ms + float(snap.away_m[0]) / SCENE_ACCESS_MPS * 1000
         else:
-            start, start_ms = self._starts(snap, profile)
+            (_, start, start_ms), _ = self._first_steps(snap, profile)
         cost = np.full(len(a["copy_next"]), np.inf)
         first, node, arc, bars = network.inward() if backward else network.outward()
         _spread(first, node, arc, bars, _BAR[profile], ms, start, start_ms, limit_s * 1000, cost)
@@ -820,33 +871,38 @@ class RoadGraph:
             a["point_lon_e7"][row[within]] / 1e7, a["point_lat_e7"][row[within]] / 1e7, seen[within] / 1000,
         )  # fmt: skip
 
-    def _ends(self, scene: Snaps, profile: str) -> tuple[NDArray[np.int32], FloatArray]:
-        """From where the last arc to one incident is taken, and how many milliseconds it then takes."""
+    def _first_steps(self, units: Snaps, profile: str) -> tuple[Slots, NDArray[np.int32]]:
+        """Where each of n units first comes to a node, after how many milliseconds, access included; and by
+        which arc."""
         a, ms = self.arrays(profile), self._ms(profile)
-        nodes: list[int] = []
-        took_ms: list[float] = []
-        edge, fraction = int(scene.edge[0]), float(scene.fraction[0])
-        for arc, share, head in (
-            (2 * edge, fraction, a["edge_head"][edge]),
-            (2 * edge + 1, 1.0 - fraction, a["edge_tail"][edge]),
-        ):
-            node = int(head) if ms[arc] != IMPASSABLE else -1
-            while node >= 0:
-                rows = np.arange(a["in_first"][node], a["in_first"][node + 1])
-                rows = rows[(a["in_arc"][rows] == arc) & ((a["in_bars"][rows] & _BAR[profile]) == 0)]
-                nodes += a["in_tail"][rows].tolist()
-                took_ms += [share * float(ms[arc])] * len(rows)
-                node = int(a["copy_next"][node])
-        return np.array(nodes, dtype=np.int32), np.array(took_ms)
+        known = np.flatnonzero(units.edge >= 0)
+        # Both directions of each, those that are open.
+        arc = (2 * units.edge[known][:, None] + np.arange(2)).ravel()
+        share = np.column_stack((1.0 - units.fraction[known], units.fraction[known])).ravel()
+        row = np.repeat(known, 2)
+        is_open = ms[arc] != IMPASSABLE
+        arc, share, row = arc[is_open], share[is_open], row[is_open]
+        first = np.zeros(len(units.edge) + 1, dtype=np.int32)
+        np.cumsum(np.bincount(row, minlength=len(units.edge)), out=first[1:])
+        extra_ms = units.away_m[row] / _unit_mps(profile) * 1000
+        return (first, a["arc_head"][arc], share * ms[arc] + extra_ms), arc
 
-    def _starts(self, unit: Snaps, profile: str) -> tuple[NDArray[np.int32], FloatArray]:
-        """Where one unit first comes to a node, and after how many milliseconds."""
+    def _last_steps(self, scenes: Snaps, profile: str) -> tuple[Slots, NDArray[np.int32]]:
+        """From which nodes the last arc to each of m incidents is taken, how many milliseconds it then takes,
+        without the access; and which arc it is."""
         a, ms = self.arrays(profile), self._ms(profile)
-        arcs = 2 * int(unit.edge[0]) + np.arange(2)
-        share = np.array([1.0 - unit.fraction[0], unit.fraction[0]])
-        is_open = ms[arcs] != IMPASSABLE
-        extra_ms = float(unit.away_m[0]) / _unit_mps(profile) * 1000
-        return a["arc_head"][arcs[is_open]], share[is_open] * ms[arcs[is_open]] + extra_ms
+        first = np.zeros(len(scenes.edge) + 1, dtype=np.int32)
+        node, arc, took_ms = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32), np.empty(0)
+        for _ in range(2):
+            _last_steps(
+                a["in_first"], a["in_tail"], a["in_arc"], a["in_bars"], _BAR[profile], ms, a["copy_next"],
+                a["edge_tail"], a["edge_head"], scenes.edge, scenes.fraction, first, node, took_ms, arc,
+            )  # fmt: skip
+            if len(node) or not first[-1]:
+                break
+            node, arc = np.empty(first[-1], dtype=np.int32), np.empty(first[-1], dtype=np.int32)
+            took_ms = np.empty(first[-1])
+        return (first, node, took_ms), arc
 
     def _network(self, profile: str) -> _Network | None:
         if profile not in PROFILES:
@@ -888,6 +944,39 @@ class RoadGraph:
         finally:
             network.give_back(workspace)
         return arcs[:steps], unit_ms, unit_m
+
+    def _way(self, unit: Snaps, scene: Snaps, profile: str) -> tuple[NDArray[np.int32], float, float]:
+        """(arcs of the quickest way, the last as -2 - arc; milliseconds; metres driven)."""
+        network = self._network(profile)
+        assert network is not None, "a snapped position has a network"
+        hierarchy = network.hierarchy()
+        if hierarchy is None:
+            steps, took_ms, metres = self._run(scene, unit, profile, 1, path=True)
+            return steps, float(took_ms[0]), float(metres[0])
+        a, ms, bar = network.arrays, self._ms(profile), _BAR[profile]
+        along = np.full((1, 1), np.inf)
+        extra_ms = unit.away_m / _unit_mps(profile) * 1000
+        _along_one_street(unit.edge, unit.fraction, extra_ms, scene.edge, scene.fraction, ms, along)
+        (_, start, start_ms), out = self._first_steps(unit, profile)
+        (_, goal, goal_ms), into = self._last_steps(scene, profile)
+        metric = hierarchy.borrow(ms, bar)
+        try:
+            way = hierarchy.way(metric, start, start_ms, goal, goal_ms)
+        finally:
+            hierarchy.give_back(metric, bar)
+        edge_m, at, to = a["edge_m"], float(unit.fraction[0]), float(scene.fraction[0])
+        if way is None or along[0, 0] <= way[0]:
+            forward = 2 * int(scene.edge[0])
+            is_forward = to > at or (to == at and ms[forward] != IMPASSABLE)
+            arcs = np.array([-2 - forward - (not is_forward)], dtype=np.int32)
+            return arcs, float(along[0, 0]), abs(to - at) * float(edge_m[scene.edge[0]])
+        drive_ms, first, last, entries = way
+        through = a["in_arc"][entries] if entries else np.empty(0, dtype=np.int32)
+        own, end = int(out[first]), int(into[last])
+        driven_m = float(edge_m[own >> 1]) * (at if own & 1 else 1.0 - at)
+        driven_m += float(edge_m[through >> 1].sum(dtype=np.float64))
+        driven_m += float(edge_m[end >> 1]) * (1.0 - to if end & 1 else to)
+        return np.concatenate(([own], through, [-2 - end])).astype(np.int32), drive_ms, driven_m
 
     def _follow(
         self, arcs: NDArray[np.int32], unit: Snaps, scene: Snaps, profile: str

@@ -1,0 +1,509 @@
+"""Customizable contraction hierarchies (CCH): times between many places at once, and single ways, exactly.
+
+Dibbelt, Strasser and Wagner (2016, ACM Journal of Experimental Algorithmics 21, 1.5). The nodes of a road
+network are put in an order in which a few that part it come last (nested dissection; pyroutingkit computes it
+when a city is imported). Contracting them in that order adds arcs, of which none depends on how long a street
+takes: the *topology*. A *metric* gives every arc of it, up and down the order, the least time there is below
+it; making one takes tens of milliseconds, changing a few streets about one. Every quickest way is then one
+that goes up the order and down again, so that a search meets hundreds of nodes and not the whole city. The
+arcs up from a node lead to its ancestors in a tree, which spares the search a heap.
+
+The search from few to many first goes up from each of the few, then once down over the ancestors of the many
+(as RPHAST of Delling, Goldberg and Werneck, 2011, does), for `WIDE` of the few side by side.
+
+Nodes are renamed by their place in the order, so the lower of two is contracted first. Weights are whole
+milliseconds; `INF` is no way, and what takes longer (24 days) is none either.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+INF: Final = 2**31 - 1
+IMPASSABLE: Final = 2**32 - 1
+ORDER_FILE: Final = "order.npy"
+WIDE: Final = 4
+PARTLY_MAX: Final = 4_000
+"""With more arcs changed than this, making a metric anew is the quicker."""
+METRICS_KEPT: Final = 2
+"""Metrics of one mode that are kept for the next question: of now, and of a what-if."""
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+Ranks = NDArray[np.int32]
+Weights = NDArray[np.uint32]
+
+
+def _compiled(function: _F) -> _F:
+    if os.environ.get("NUMBA_DISABLE_JIT") == "1":
+        return function
+    import numba
+
+    return cast(_F, numba.njit(nogil=True, cache=True)(function))
+
+
+def is_compiled() -> bool:
+    """Without a compiler there is no hurrying: a hierarchy in plain Python is slower than a plain search."""
+    return os.environ.get("NUMBA_DISABLE_JIT") != "1"
+
+
+def contraction_order(
+    tail: NDArray[Any], head: NDArray[Any], lon: NDArray[np.float64], lat: NDArray[np.float64]
+) -> NDArray[np.uint32] | None:
+    """The nodes of a network in the order in which to contract them, uint32[N], by nested dissection; None
+    where the package that computes it is missing or fails. `tail` and `head` int[I] are its arcs, `lon` and
+    `lat` float64[N] where its nodes lie."""
+    low, high = np.minimum(tail, head).astype(np.int64), np.maximum(tail, head).astype(np.int64)
+    # Of two nodes it matters only whether they are joined.
+    joined = np.unique(low[low != high] * len(lon) + high[low != high])
+    low, high = (joined // len(lon)).astype(np.uint32), (joined % len(lon)).astype(np.uint32)
+    if not len(joined):
+        return np.arange(len(lon), dtype=np.uint32)
+    folder = tempfile.mkdtemp(prefix="straja-order-")
+    try:
+        import pyroutingkit
+
+        topology = pyroutingkit.CCHTopology()
+        topology.build(low, high, lat.astype(np.float32), lon.astype(np.float32), len(lon))
+        topology.save(folder)
+        order = np.fromfile(Path(folder) / "order", dtype=np.uint32)
+    except (ImportError, RuntimeError, ValueError, OSError):
+        return None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return order if is_order(order, len(lon)) else None
+
+
+def is_order(order: NDArray[Any], nodes: int) -> bool:
+    """Whether every node stands in it once."""
+    if order.shape != (nodes,) or (nodes and int(order.max()) >= nodes):
+        return False
+    return bool((np.bincount(order.astype(np.int64), minlength=nodes) == 1).all())
+
+
+@_compiled
+def _contract(first: Any, other: Any, nodes: int, up_first: Any, parent: Any) -> Any:
+    """Fill `up_first` and `parent`; returns the higher ends of all arcs, each node's in rising order.
+
+    The neighbours above a node are those it has in the network and those of every node below that has it for
+    its lowest neighbour (George and Liu: symbolic elimination).
+    """
+    up_head = np.empty(4 * len(other) + 16, dtype=np.int32)
+    child, sibling = np.full(nodes, -1, dtype=np.int32), np.full(nodes, -1, dtype=np.int32)
+    seen = np.full(nodes, -1, dtype=np.int32)
+    size = 0
+    for x in range(nodes):
+        up_first[x] = size
+        # The arcs of one node are at most all the nodes above it.
+        while size + nodes - x > len(up_head):
+            wider = np.empty(2 * len(up_head), dtype=np.int32)
+            wider[:size] = up_head[:size]
+            up_head = wider
+        begun = size
+        for j in range(first[x], first[x + 1]):
+            y = other[j]
+            if y > x and seen[y] != x:
+                seen[y] = x
+                up_head[size] = y
+                size += 1
+        c = child[x]
+        while c >= 0:
+            for j in range(up_first[c], up_first[c + 1]):
+                y = up_head[j]
+                if y > x and seen[y] != x:
+                    seen[y] = x
+                    up_head[size] = y
+                    size += 1
+            c = sibling[c]
+        parent[x] = -1
+        # up_first[x + 1] is read by the parent of x before the next round writes it.
+        up_first[x + 1] = size
+        if size > begun:
+            up_head[begun:size].sort()
+            p = up_head[begun]
+            parent[x] = p
+            sibling[x], child[p] = child[p], x
+    return up_head[:size].copy()
+
+
+@_compiled
+def _arc_of(up_first: Any, up_head: Any, x: int, y: int) -> Any:
+    low, high = up_first[x], up_first[x + 1]
+    while low < high:
+        middle = (low + high) >> 1
+        if up_head[middle] < y:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@_compiled
+def _place(up_first: Any, up_head: Any, tail: Any, head: Any, slot: Any) -> None:
+    """The arc of every entry: `slot` is it, doubled, plus 1 where the entry leads down; -1 for a loop."""
+    for j in range(len(tail)):
+        if tail[j] == head[j]:
+            slot[j] = -1
+        elif tail[j] < head[j]:
+            slot[j] = 2 * _arc_of(up_first, up_head, tail[j], head[j])
+        else:
+            slot[j] = 2 * _arc_of(up_first, up_head, head[j], tail[j]) + 1
+
+
+@_compiled
+def _customise(
+    up_first: Any, up_head: Any, slot: Any, in_arc: Any, in_bars: Any, bar: int, ms: Any, weight: Any,
+    via: Any,
+) -> None:  # fmt: skip
+    """Fill `weight` uint32[2 U] (of arc a: 2 a up, 2 a + 1 down) and `via` int32[2 U]: the node below that
+    the least time goes through, or -1 - entry."""
+    weight[:], via[:] = INF, -1
+    for j in range(len(slot)):
+        s, arc = slot[j], in_arc[j]
+        if s >= 0 and ms[arc] < weight[s] and not in_bars[j] & bar:
+            weight[s], via[s] = ms[arc], -1 - j
+    for x in range(len(up_first) - 1):
+        last = up_first[x + 1]
+        for a in range(up_first[x], last):
+            b = up_first[up_head[a]]
+            up, down = weight[2 * a], weight[2 * a + 1]
+            for c in range(a + 1, last):
+                z = up_head[c]
+                while up_head[b] != z:
+                    b += 1
+                # y - x - z, and back: both ends above x are joined, since x was contracted first.
+                total = down + weight[2 * c]
+                if total < weight[2 * b]:
+                    weight[2 * b], via[2 * b] = total, x
+                total = weight[2 * c + 1] + up
+                if total < weight[2 * b + 1]:
+                    weight[2 * b + 1], via[2 * b + 1] = total, x
+
+
+@_compiled
+def _recustomise(
+    up_first: Any, up_head: Any, up_tail: Any, down_first: Any, down_arc: Any, entry_first: Any, entry: Any,
+    in_arc: Any, in_bars: Any, bar: int, ms: Any, changed: Any, weight: Any, via: Any,
+) -> None:  # fmt: skip
+    """As `_customise` would leave them, after the entries of the arcs `changed` got other times."""
+    arcs = len(up_head)
+    dirty = np.zeros(arcs, dtype=np.uint8)
+    lowest = arcs
+    for i in range(len(changed)):
+        dirty[changed[i]] = 1
+        lowest = min(lowest, changed[i])
+    for a in range(lowest, arcs):
+        if not dirty[a]:
+            continue
+        x, y = up_tail[a], up_head[a]
+        up: Any = INF
+        down: Any = INF
+        up_via, down_via = -1, -1
+        for i in range(entry_first[2 * a], entry_first[2 * a + 1]):
+            j = entry[i]
+            if ms[in_arc[j]] < up and not in_bars[j] & bar:
+                up, up_via = ms[in_arc[j]], -1 - j
+        for i in range(entry_first[2 * a + 1], entry_first[2 * a + 2]):
+            j = entry[i]
+            if ms[in_arc[j]] < down and not in_bars[j] & bar:
+                down, down_via = ms[in_arc[j]], -1 - j
+        i, k = down_first[x], down_first[y]
+        while i < down_first[x + 1] and k < down_first[y + 1]:
+            b, c = down_arc[i], down_arc[k]
+            if up_tail[b] < up_tail[c]:
+                i += 1
+            elif up_tail[b] > up_tail[c]:
+                k += 1
+            else:
+                # x - z - y with z below both
+                total = np.int64(weight[2 * b + 1]) + np.int64(weight[2 * c])
+                if total < up:
+                    up, up_via = total, up_tail[b]
+                total = np.int64(weight[2 * c + 1]) + np.int64(weight[2 * b])
+                if total < down:
+                    down, down_via = total, up_tail[b]
+                i += 1
+                k += 1
+        is_new = up != weight[2 * a] or down != weight[2 * a + 1]
+        weight[2 * a], weight[2 * a + 1], via[2 * a], via[2 * a + 1] = up, down, up_via, down_via
+        if is_new:
+            for b in range(up_first[x], up_first[x + 1]):
+                z = up_head[b]
+                if z != y:
+                    dirty[_arc_of(up_first, up_head, min(y, z), max(y, z))] = 1
+
+
+@_compiled
+def _sweep(
+    up_first: Any, up_head: Any, parent: Any, weight: Any, outward: int,
+    few_first: Any, few_node: Any, few_ms: Any, many_first: Any, many_node: Any, many_ms: Any,
+    limit_ms: float, out_ms: Any,
+) -> None:  # fmt: skip
+    """`out_ms` float64[few, many]: least time between each of the few and each of the many, else inf.
+
+    Row i of the few is what lies in few_first[i] .. few_first[i+1]: nodes, and milliseconds to them; so are
+    the many. `outward` 1: from the few to the many; 0: from the many to the few.
+    """
+    nodes, few, many = len(parent), len(few_first) - 1, len(many_first) - 1
+    # Everything above any of the many, from the top down.
+    above = np.zeros(nodes, dtype=np.uint8)
+    count = 0
+    for j in range(len(many_node)):
+        x = many_node[j]
+        while x >= 0 and not above[x]:
+            above[x] = 1
+            count += 1
+            x = parent[x]
+    wanted = np.empty(count, dtype=np.int32)
+    i = 0
+    for x in range(nodes - 1, -1, -1):
+        if above[x]:
+            wanted[i] = x
+            i += 1
+    ms = np.empty((nodes, WIDE))
+    away, toward = (0, 1) if outward else (1, 0)
+    for start in range(0, few, WIDE):
+        ms[:, :] = np.inf
+        for lane in range(min(WIDE, few - start)):
+            begun, end = few_first[start + lane], few_first[start + lane + 1]
+            for j in range(begun, end):
+                ms[few_node[j], lane] = min(ms[few_node[j], lane], few_ms[j])
+            # Up from all its nodes at once, the lowest first.
+            at = few_node[begun:end].copy()
+            while True:
+                x = -1
+                for j in range(len(at)):
+                    if at[j] >= 0 and (x < 0 or at[j] < x):
+                        x = at[j]
+                if x < 0:
+                    break
+                for j in range(len(at)):
+                    if at[j] == x:
+                        at[j] = parent[x]
+                here = ms[x, lane]
+                if here > limit_ms:
+                    continue
+                for a in range(up_first[x], up_first[x + 1]):
+                    w = weight[2 * a + away]
+                    if w < INF and here + w < ms[up_head[a], lane]:
+                        ms[up_head[a], lane] = here + w
+        for i in range(count):
+            x = wanted[i]
+            for a in range(up_first[x], up_first[x + 1]):
+                w = weight[2 * a + toward]
+                if w < INF:
+                    y = up_head[a]
+                    for lane in range(WIDE):
+                        ms[x, lane] = min(ms[x, lane], ms[y, lane] + w)
+        for i in range(many):
+            for j in range(many_first[i], many_first[i + 1]):
+                for lane in range(min(WIDE, few - start)):
+                    total = ms[many_node[j], lane] + many_ms[j]
+                    if total < out_ms[start + lane, i]:
+                        out_ms[start + lane, i] = total
+
+
+@_compiled
+def _climb(
+    up_first: Any, up_head: Any, parent: Any, weight: Any, direction: int, node: Any, node_ms: Any, ms: Any,
+    by: Any,
+) -> None:  # fmt: skip
+    """Times to all that lies above the nodes, and the arc by which each is come to (-1 at the start)."""
+    at = node.copy()
+    for j in range(len(node)):
+        if node_ms[j] < ms[node[j]]:
+            ms[node[j]] = node_ms[j]
+    while True:
+        x = -1
+        for j in range(len(at)):
+            if at[j] >= 0 and (x < 0 or at[j] < x):
+                x = at[j]
+        if x < 0:
+            return
+        for j in range(len(at)):
+            if at[j] == x:
+                at[j] = parent[x]
+        for a in range(up_first[x], up_first[x + 1]):
+            w = weight[2 * a + direction]
+            if w < INF and ms[x] + w < ms[up_head[a]]:
+                ms[up_head[a]], by[up_head[a]] = ms[x] + w, a
+
+
+class Metric:
+    """The times of one mode in one view of the city, on the arcs of a `Hierarchy`. One caller at a time."""
+
+    def __init__(self, arcs: int) -> None:
+        self.weight: Weights = np.empty(2 * arcs, dtype=np.uint32)
+        self.via: Ranks = np.empty(2 * arcs, dtype=np.int32)
+        self.ms: NDArray[np.uint32] | None = None
+
+
+class Hierarchy:
+    """The topology of one network and a few metrics on it; safe to use from several OS threads at once.
+
+    `order` uint32[N] is the nodes in order of contraction; entry j of the search leads from `tail[j]` to
+    `head[j]` by the arc `in_arc[j]`, except for the modes in `in_bars[j]`.
+    """
+
+    def __init__(
+        self,
+        order: NDArray[np.uint32],
+        tail: NDArray[np.int32],
+        head: NDArray[np.int32],
+        in_arc: NDArray[np.int32],
+        in_bars: NDArray[np.uint8],
+    ) -> None:
+        nodes = len(order)
+        self.rank = np.empty(nodes, dtype=np.int32)
+        self.rank[order] = np.arange(nodes, dtype=np.int32)
+        low, high = self.rank[tail], self.rank[head]
+        ends = np.concatenate((low, high))
+        others = np.concatenate((high, low))[np.argsort(ends, kind="stable")]
+        first = np.concatenate(([0], np.cumsum(np.bincount(ends, minlength=nodes)))).astype(np.int32)
+        self._first: Ranks = np.zeros(nodes + 1, dtype=np.int32)
+        self._parent: Ranks = np.empty(nodes, dtype=np.int32)
+        self._head: Ranks = _contract(first, others.astype(np.int32), nodes, self._first, self._parent)
+        self._tail: Ranks = np.repeat(np.arange(nodes, dtype=np.int32), np.diff(self._first))
+        self._slot = np.empty(len(tail), dtype=np.int32)
+        _place(self._first, self._head, low, high, self._slot)
+        self._in_arc, self._in_bars, self._entry_tail = in_arc, in_bars, tail
+        self._down_arc = np.argsort(self._head, kind="stable").astype(np.int32)
+        self._down_first = _first_of(self._head, nodes)
+        placed = np.flatnonzero(self._slot >= 0)
+        self._entry = placed[np.argsort(self._slot[placed], kind="stable")].astype(np.int32)
+        self._entry_first = _first_of(self._slot[placed], 2 * len(self._head))
+        self._by_arc = np.argsort(in_arc, kind="stable").astype(np.int32)
+        self._by_arc_first = _first_of(in_arc, int(in_arc.max()) + 1 if len(in_arc) else 0)
+        self._free: dict[int, list[Metric]] = {}
+
+    @property
+    def arcs(self) -> int:
+        return len(self._head)
+
+    def borrow(self, ms: NDArray[np.uint32], bar: int) -> Metric:
+        """A metric of these times by arc, for the mode of that bit; hand it to `give_back`. The array must
+        not be written to any more."""
+        free = self._free.setdefault(bar, [])
+        same = [i for i, metric in enumerate(list(free)) if metric.ms is ms]
+        try:
+            # Another thread may take it first; what then comes instead is brought to these times.
+            metric = free.pop(same[0] if same else -1)
+        except IndexError:
+            metric = Metric(self.arcs)
+        if metric.ms is not ms:
+            self._bring(metric, ms, bar)
+        return metric
+
+    def give_back(self, metric: Metric, bar: int) -> None:
+        free = self._free.setdefault(bar, [])
+        free.append(metric)
+        while len(free) > METRICS_KEPT:
+            try:
+                free.pop(0)
+            except IndexError:
+                return
+
+    def _bring(self, metric: Metric, ms: NDArray[np.uint32], bar: int) -> None:
+        known, metric.ms = metric.ms, None
+        changed = np.flatnonzero(known != ms) if known is not None else None
+        if changed is None or len(changed) > PARTLY_MAX:
+            _customise(
+                self._first, self._head, self._slot, self._in_arc, self._in_bars, bar, ms, metric.weight,
+                metric.via,
+            )  # fmt: skip
+        elif len(changed):
+            firsts, lasts = self._by_arc_first[changed], self._by_arc_first[changed + 1]
+            sizes = lasts - firsts
+            rows = np.repeat(firsts - np.cumsum(sizes) + sizes, sizes) + np.arange(int(sizes.sum()))
+            slots = self._slot[self._by_arc[rows]]
+            arcs = np.unique(slots[slots >= 0] >> 1).astype(np.int32)
+            _recustomise(
+                self._first, self._head, self._tail, self._down_first, self._down_arc, self._entry_first,
+                self._entry, self._in_arc, self._in_bars, bar, ms, arcs, metric.weight, metric.via,
+            )  # fmt: skip
+        metric.ms = ms
+
+    def between(
+        self, metric: Metric, few: Slots, many: Slots, *, outward: bool, limit_ms: float = np.inf
+    ) -> NDArray[np.float64]:
+        """Milliseconds between each of the few and each of the many places, float64[few, many]; inf where
+        there is no way. From the few to the many when `outward`, else from the many to the few. Beyond
+        `limit_ms` a figure may be inf."""
+        found = np.full((len(few[0]) - 1, len(many[0]) - 1), np.inf)
+        _sweep(
+            self._first, self._head, self._parent, metric.weight, int(outward),
+            few[0], self.rank[few[1]], few[2], many[0], self.rank[many[1]], many[2], limit_ms, found,
+        )  # fmt: skip
+        found[found >= INF] = np.inf
+        return found
+
+    def way(
+        self, metric: Metric, start: NDArray[Any], start_ms: NDArray[np.float64], goal: NDArray[Any],
+        goal_ms: NDArray[np.float64],
+    ) -> tuple[float, int, int, list[int]] | None:  # fmt: skip
+        """The quickest way from one of the starts to one of the goals: (milliseconds, which start, which
+        goal, the entries in order); None where there is none."""
+        nodes = len(self._parent)
+        up_ms, down_ms = np.full(nodes, np.inf), np.full(nodes, np.inf)
+        up_by, down_by = np.full(nodes, -1, dtype=np.int32), np.full(nodes, -1, dtype=np.int32)
+        begun, ended = self.rank[start], self.rank[goal]
+        _climb(self._first, self._head, self._parent, metric.weight, 0, begun, start_ms, up_ms, up_by)
+        _climb(self._first, self._head, self._parent, metric.weight, 1, ended, goal_ms, down_ms, down_by)
+        both = up_ms + down_ms
+        top = int(both.argmin()) if nodes else 0
+        if not nodes or not both[top] < INF:
+            return None
+        slots: list[int] = []
+        x = top
+        while up_by[x] >= 0:
+            slots.append(2 * int(up_by[x]))
+            x = int(self._tail[up_by[x]])
+        first = x
+        slots.reverse()
+        x = top
+        while down_by[x] >= 0:
+            slots.append(2 * int(down_by[x]) + 1)
+            x = int(self._tail[down_by[x]])
+        entries = [entry for slot in slots for entry in self._unpacked(metric, slot)]
+        one = np.flatnonzero(begun == first)
+        other = np.flatnonzero(ended == x)
+        return (
+            float(both[top]), int(one[start_ms[one].argmin()]), int(other[goal_ms[other].argmin()]), entries
+        )  # fmt: skip
+
+    def _unpacked(self, metric: Metric, slot: int) -> list[int]:
+        """The entries that an arc stands for."""
+        entries: list[int] = []
+        stack = [slot]
+        while stack:
+            slot = stack.pop()
+            x = int(metric.via[slot])
+            if x < 0:
+                entries.append(-1 - x)
+                continue
+            low, high = int(self._tail[slot >> 1]), int(self._head[slot >> 1])
+            to_low = int(_arc_of(self._first, self._head, x, low))
+            to_high = int(_arc_of(self._first, self._head, x, high))
+            # Up from low to high by way of x: down to x, then up to high. The last pushed comes first.
+            if slot & 1 == 0:
+                stack += [2 * to_high, 2 * to_low + 1]
+            else:
+                stack += [2 * to_low, 2 * to_high + 1]
+        return entries
+
+
+Slots = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]
+"""Places as nodes of the search: (first int32[n+1], nodes, milliseconds to them)."""
+
+
+def _first_of(values: NDArray[Any], size: int) -> NDArray[np.int32]:
+    first = np.zeros(size + 1, dtype=np.int32)
+    np.cumsum(np.bincount(values, minlength=size), out=first[1:])
+    return first
