@@ -714,7 +714,7 @@ def run_bench(config: Config, given: Namespace) -> None:
     from bench import harness
 
     try:
-        up.say(harness.main(given.name, given.json, given.full))
+        up.say(harness.main(given.name, given.json, given.full, Path(given.city) if given.city else None))
     except harness.BenchError as error:
         raise Trouble(str(error)) from None
     except ModuleNotFoundError as error:
@@ -725,6 +725,7 @@ def bench_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", help="which bench; without it, all are listed")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--full", action="store_true", help="take the time that firm figures need")
+    parser.add_argument("--city", metavar="PATH", help="another city for a bench that takes one")
 
 
 def build_arguments(parser: ArgumentParser) -> None:

@@ -5,13 +5,15 @@ A bench is a module in this folder with a docstring (what is measured, and again
     def run(full: bool, folder: Path) -> list[Figure]
 
 `folder` is empty, on a real disk, and removed afterwards; with `full` it takes the time it needs, else
-it ends within about a minute. Figures without a peer measured in the same run, on the same machine, say
+it ends within about a minute. A bench whose `run` has a third parameter, `city: Path | None`, can be told to
+measure another city than its own (`--city PATH`); its docstring says what PATH is. Figures without a peer measured in the same run, on the same machine, say
 little and are refused.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import math
 import os
@@ -124,21 +126,31 @@ def workspace(parent: Path = FOLDER) -> Iterator[Path]:
         yield Path(folder)
 
 
-def measure(name: str, full: bool, parent: Path = FOLDER) -> dict[str, Any]:
-    """Run the bench `name` and return {bench, at, full, machine, figures}. Raises BenchError."""
+def measure(name: str, full: bool, parent: Path = FOLDER, city: Path | None = None) -> dict[str, Any]:
+    """Run the bench `name`, on `city` if one is named, and return {bench, at, full, city, machine, figures}.
+    Raises BenchError."""
     known = names()
     if name not in known:
         raise BenchError(f"there is no bench named {name!r}; known are: {', '.join(known) or 'none'}")
+    run = importlib.import_module(f"bench.{name}").run
+    options: dict[str, Any] = {}
+    if city is not None:
+        if "city" not in inspect.signature(run).parameters:
+            raise BenchError(f"{name} measures no city, so --city says nothing to it")
+        if not city.exists():
+            raise BenchError(f"there is no {city}")
+        options["city"] = city.resolve()
     with workspace(parent) as folder:
         # The load is taken before the bench itself makes any.
         about = machine(folder)
-        figures: list[Figure] = importlib.import_module(f"bench.{name}").run(full, folder)
+        figures: list[Figure] = run(full, folder, **options)
     if not figures:
         raise BenchError(f"{name} measured nothing")
     return {
         "bench": name,
         "at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "full": full,
+        "city": city.name if city is not None else None,
         "machine": about,
         "figures": [asdict(figure) | {"ratio": round(figure.ratio, 4)} for figure in figures],
     }
@@ -172,6 +184,7 @@ def table(report: dict[str, Any]) -> str:
     ]
     lines.insert(1, "  ".join("-" * width for width in widths))
     head = f"{report['bench']}  {report['at']}  {'full' if report['full'] else 'quick'}"
+    head += f"  {report['city']}" if report["city"] else ""
     where = (
         f"{about['cpu']}, {about['cores']} cores, load {about['load_1m']}, {about['mem_gb']} GB,"
         f" {about['disk']}, {about['os']}, Python {about['python']}, SQLite {about['sqlite']}"
@@ -183,11 +196,11 @@ def table(report: dict[str, Any]) -> str:
     )
 
 
-def main(name: str | None, as_json: bool, full: bool) -> str:
+def main(name: str | None, as_json: bool, full: bool, city: Path | None = None) -> str:
     """What `straja bench` prints."""
     if name is None:
         return (
             "\n".join(f"  {known:20} {about}" for known, about in names().items()) or "there is no bench yet"
         )
-    report = measure(name, full)
+    report = measure(name, full, city=city)
     return json.dumps(report, ensure_ascii=False) if as_json else table(report)
