@@ -6,8 +6,8 @@ A bench is a module in this folder with a docstring (what is measured, and again
 
 `folder` is empty, on a real disk, and removed afterwards; with `full` it takes the time it needs, else
 it ends within about a minute. A bench whose `run` has a third parameter, `city: Path | None`, can be told to
-measure another city than its own (`--city PATH`); its docstring says what PATH is. Figures without a peer measured in the same run, on the same machine, say
-little and are refused.
+measure another city than its own (`--city PATH`); its docstring says what PATH is. Figures without a peer
+measured in the same run, on the same machine, say little and are refused.
 """
 
 from __future__ import annotations
