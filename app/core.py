@@ -21,6 +21,7 @@ from app import tracks as tracks_module
 from app.auth import Accounts
 from app.coverage import CoverageNow
 from app.database import UNREACHABLE, open_engine
+from app.fleet import Fleet
 from app.living_map import LivingMap
 from app.log import Log
 from app.migrations import MAIN, TRACKS, migrate
@@ -55,6 +56,7 @@ class Core:
     living_map: LivingMap
     speeds: Speeds
     coverage: CoverageNow
+    fleet: Fleet
 
     @property
     def city(self) -> City | None:
@@ -227,7 +229,7 @@ def open_core(config: Config, world: World | None = None, *, listen: bool = True
             log.stop()
             raise
     speeds = Speeds(city.now, pack, world.clock)
-    living_map = LivingMap(picture, world.clock, city.now, speeds)
+    living_map = LivingMap(picture, world.clock, city.now)
     coverage = CoverageNow(pack, picture, tracks, world.clock, living_map.ways, city.now, engine, speeds)
     if listen:
         log.after_commit(coverage.stir)
@@ -246,6 +248,7 @@ def open_core(config: Config, world: World | None = None, *, listen: bool = True
         living_map=living_map,
         speeds=speeds,
         coverage=coverage,
+        fleet=Fleet(picture, tracks, pack, world.clock),
     )
 
 

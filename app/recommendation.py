@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,22 +15,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core import Core
-from app.rows import Rows, needs_of
+from app.fleet import Columns
+from app.rows import Rows, needs_of, rfc3339
+from app.tracks import Fixes
 from app.words import Words
 from dispatch.commands import who
+from dispatch.fill import Lateness
 from dispatch.incident import Incident
-from dispatch.optimise import Candidates, Cost, Pick, Plan, Reason, WhyNot, recommend
+from dispatch.optimise import ROLLING, Candidates, Cost, Pick, Plan, Reason, WhyNot, recommend
 from dispatch.plans import Pack
-from dispatch.unit import Unit, crew_mate_asked, crew_mate_out, is_asked
-from gis.travel import THERE_M, mode, straight_line
+from gis.geometry import haversine_m
+from gis.travel import PRIORITY, THERE_M, Snaps, mode, straight_line
+
+DISTANCES_MAX = 64
+"""Of so many units the metres are worked out: those that are offered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """The plan and what it was made from: fixes as unit -> (lon, lat, observed_us). `waiting_for` are the
-    units whose agencies were asked and have not answered; they fill nothing, and the plan is what to do
-    without them. `road_network` tells the two causes of straight lines apart: False where there is no city,
-    True where none of the units, or not the incident, is near its roads."""
+    """The plan and what it was made from: fixes as unit -> (lon, lat, observed_us), of the units offered.
+    `waiting_for` are the units whose agencies were asked and have not answered; they fill nothing, and the
+    plan is what to do without them. `road_network` tells the two causes of straight lines apart: False where
+    there is no city, True where none of the units, or not the incident, is near its roads. `modes`: how each
+    unit drives there. `fresh`, `as_of_us`: of the coverage figures, None where there are none."""
 
     incident: str
     plan: Plan
@@ -38,137 +45,343 @@ class Recommendation:
     road_network: bool
     waiting_for: tuple[str, ...]
     types: Mapping[str, str]
+    modes: Mapping[str, str]
     fixes: Mapping[str, tuple[float, float, int]]
+    fresh: bool | None
+    as_of_us: int | None
+    closures: tuple[str, ...]
+    candidates: Candidates
     computed_ms: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Looked:
+    """All units as seen from one incident, row for row: the columns of the log, what the optimiser takes,
+    how each one drives, where it was last. `metres(rows)` float64[n]: how far those drive."""
+
+    columns: Columns
+    candidates: Candidates
+    modes: tuple[str, ...]
+    fixes: Fixes
+    metres: Callable[[NDArray[np.int64]], NDArray[np.float64]]
+    travel: str
 
 
 def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
     """Raises nothing for missing fixes, roads or units: the plan then says what is missing and why."""
     started = time.perf_counter()
-    units = sorted(core.picture.now.units(), key=lambda u: u.id)
     lon, lat, _ = rows.place_of(incident)
     now_us = core.world.clock.now_us()
-    columns, travel, fixes = _candidates(core, incident, units, lon, lat, now_us)
-    plan = recommend(columns, needs_of(incident, core.pack))
-    plan = replace(plan, not_chosen=tuple(_if_asked(core, why) for why in plan.not_chosen))
-    waiting_for = tuple(r.unit for r in incident.requests if r.state == "asked")
-    types = {unit.id: unit.type for unit in units}
-    computed_ms = (time.perf_counter() - started) * 1000
+    looked = look(core, incident, lon, lat, now_us)
+    columns = looked.columns
+    standing = core.coverage.standing(columns.ids, now_us)
+    rules = core.pack.optimiser
+    plan = recommend(
+        looked.candidates,
+        needs_of(incident, core.pack),
+        curve=curve_of(core, incident, now_us),
+        cover=standing.cover if standing is not None and rules.coverage > 0 else None,
+        cover_weight=rules.coverage,
+        away_s=away_s_of(core, incident),
+        delta_s=rules.delta_s.get(incident.priority, math.inf),
+    )
+    at = {unit: row for row, unit in enumerate(columns.ids)}
+    offered = [at[pick.unit] for pick in (*plan.chosen, *plan.alternatives)][:DISTANCES_MAX]
+    metres = dict(
+        zip(
+            (columns.ids[row] for row in offered),
+            looked.metres(np.array(offered, dtype=np.int64)).tolist(),
+            strict=True,
+        )
+    )
+
+    def told(pick: Pick) -> Pick:
+        return replace(pick, distance_m=metres.get(pick.unit, math.inf))
+
+    def if_asked(why: WhyNot) -> WhyNot:
+        row = at[why.unit]
+        asked = columns.asked[row]
+        if asked is None or asked.asked is None:
+            return why
+        other = core.picture.now.incident(asked.asked.incident)
+        args = {"by": who(asked.asked.asked_by), "incident": other.number if other else asked.asked.incident}
+        own = asked.id == why.unit
+        reason = Reason("asked", args) if own else Reason("crew-asked", {"unit": asked.id, **args})
+        return replace(why, reasons=(reason,))
+
+    plan = replace(
+        plan,
+        chosen=tuple(told(pick) for pick in plan.chosen),
+        alternatives=tuple(told(pick) for pick in plan.alternatives),
+        not_chosen=tuple(if_asked(why) for why in plan.not_chosen),
+    )
+    named = [*offered, *(at[why.unit] for why in plan.not_chosen)]
+    seen = [row for row in offered if looked.fixes.observed_us[columns.n[row]] > 0]
     return Recommendation(
-        incident.id, plan, travel, core.city is not None, waiting_for, types, fixes, computed_ms
+        incident.id,
+        plan,
+        looked.travel,
+        core.city is not None,
+        tuple(r.unit for r in incident.requests if r.state == "asked"),
+        {columns.ids[row]: columns.types[row] for row in named},
+        {columns.ids[row]: looked.modes[row] for row in offered},
+        {
+            columns.ids[row]: (
+                float(looked.fixes.lon[columns.n[row]]),
+                float(looked.fixes.lat[columns.n[row]]),
+                int(looked.fixes.observed_us[columns.n[row]]),
+            )
+            for row in seen
+        },
+        None if standing is None else standing.fresh,
+        None if standing is None else standing.as_of_us,
+        (),
+        looked.candidates,
+        (time.perf_counter() - started) * 1000,
     )
 
 
-def _if_asked(core: Core, why: WhyNot) -> WhyNot:
-    state = core.picture.now
-    unit = state.unit(why.unit)
-    if unit is None:
-        return why
-    asked = unit if is_asked(unit) else crew_mate_asked(state, unit)
-    if asked is None or asked.asked is None:
-        return why
-    other = state.incident(asked.asked.incident)
-    args = {"by": who(asked.asked.asked_by), "incident": other.number if other else asked.asked.incident}
-    reason = Reason("asked", args) if asked is unit else Reason("crew-asked", {"unit": asked.id, **args})
-    return replace(why, reasons=(reason,))
+def away_s_of(core: Core, incident: Incident) -> float:
+    """How long a unit that is sent there is expected to be gone: as this city's history has it for the type,
+    else the pack's."""
+    away = core.coverage.away(incident.type)
+    return float(core.pack.optimiser.away_s) if away.prior else away.seconds
 
 
-def _candidates(
-    core: Core, incident: Incident, units: Sequence[Unit], lon: float, lat: float, now_us: int
-) -> tuple[Candidates, str, dict[str, tuple[float, float, int]]]:
-    state = core.picture.now
-    lons = np.full(len(units), math.nan)
-    lats = np.full(len(units), math.nan)
-    age_s = np.full(len(units), math.nan)
-    fixes: dict[str, tuple[float, float, int]] = {}
-    for row, unit in enumerate(units):
-        fix = core.tracks.last(unit.id)
-        if fix is not None:
-            lons[row], lats[row] = fix.lon, fix.lat
-            age_s[row] = max(0.0, (now_us - fix.observed_us) / 1e6)
-            fixes[unit.id] = (fix.lon, fix.lat, fix.observed_us)
-        elif unit.base is not None:
-            # Without a fix the best guess is its station; the plan still says that there is no fix.
-            lons[row], lats[row] = unit.base
-    drive_s, distance_m, road, travel = _travel(
-        core, lon, lat, lons, lats, [_mode(core, incident, unit) for unit in units]
+def curve_of(core: Core, incident: Incident, now_us: int) -> Lateness:
+    """What lateness costs this incident from now on, by the operator's rules."""
+    priority = core.pack.priorities.get(incident.priority)
+    waited_s = max(0.0, (now_us - incident.reported_us) / 1e6)
+    arrived = any("on_scene" in one.times for one in incident.assignments)
+    # Once somebody is there the target has been met or missed, and only minutes count.
+    target_s = None if priority is None or arrived else priority.target_s
+    return Lateness.of(core.pack.optimiser, incident.priority, target_s, waited_s)
+
+
+def travel_matrix(
+    core: Core, scenes: Sequence[tuple[Incident, float, float]], now_us: int
+) -> tuple[Candidates, NDArray[np.float32]]:
+    """All units, and float32[m, n] the seconds from the order to the arrival of each at each of m incidents
+    at (lon, lat): turnout, waiting and driving; inf where there is no way. The candidates' own travel columns
+    are empty."""
+    c = core.fleet.now()
+    lons, lats, age_s, _ = _whereabouts(core, c, now_us)
+    rolling = np.array([status in ROLLING for status in c.status], dtype=bool)
+    many = len(c.ids)
+    drive_s = np.full((len(scenes), many), np.inf, dtype=np.float32)
+    ways = core.living_map.ways()
+    at = np.array([(lon, lat) for _, lon, lat in scenes], dtype=np.float64).reshape(len(scenes), 2)
+    hurries = np.array(
+        [core.pack.drives_with_priority(True, one.priority) for one, _, _ in scenes], dtype=bool
     )
-    names = tuple(core.pack.capabilities)
-    numbers = {u.id: state.incident(u.incident) for u in units if u.incident is not None}
-    columns = Candidates(
-        ids=tuple(u.id for u in units),
-        types=tuple(u.type for u in units),
-        agencies=tuple(u.agency for u in units),
-        command=tuple(u.command for u in units),
-        districts=tuple(u.district for u in units),
-        capabilities=names,
-        gives=np.array([[name in u.capabilities for name in names] for u in units], dtype=bool).reshape(
-            len(units), len(names)
-        ),
-        status=tuple(u.status for u in units),
-        sendable=tuple(
-            "never" if is_asked(u) or crew_mate_asked(state, u) else core.pack.sendable(u.status)
-            for u in units
-        ),
-        crew=np.array([u.crew for u in units], dtype=np.int64),
-        crew_min=np.array([u.crew_min for u in units], dtype=np.int64),
-        crew_id=tuple(u.crew_id for u in units),
-        blocked_by=tuple(mate.id if (mate := crew_mate_out(state, u)) else None for u in units),
-        drive_s=drive_s,
-        distance_m=distance_m,
-        road=road,
-        turnout_s=np.array([u.turnout_s for u in units], dtype=np.float64),
-        ready_in_s=np.array(
-            [math.nan if u.ready_us is None else (u.ready_us - now_us) / 1e6 for u in units], dtype=np.float64
-        ),
+    for hurry in (False, True):
+        to = np.flatnonzero(hurries == hurry)
+        if not len(to):
+            continue
+        modes = np.array(_modes(c, hurry), dtype=object)
+        for how in sorted(set(modes.tolist())):
+            rows = np.flatnonzero(modes == how)
+            if ways is None:
+                for i in to:
+                    drive_s[i, rows] = [
+                        straight_line(lons[row], lats[row], at[i, 0], at[i, 1], how)[0] for row in rows
+                    ]
+                continue
+            snaps = core.fleet.places(c, ways, how, rows, lons[rows], lats[rows])
+            there = ways.snap(at[to, 0], at[to, 1], how, arriving=True)
+            drive_s[np.ix_(to, rows)] = ways.times(snaps, there, how).T
+            off = np.flatnonzero(snaps.edge < 0)
+            for k, i in enumerate(to):
+                apart = np.arange(len(rows)) if there.edge[k] < 0 else off
+                if len(apart):
+                    some = _some(snaps, apart)
+                    found = ways.nearest(at[i, 0], at[i, 1], some.lon, some.lat, how, None, snaps=some)
+                    drive_s[i, rows[apart]] = found.drive_s
+    etas = core.speeds.etas(
+        tuple(zip(c.types, c.stations, _modes(c, False), strict=True)),
+        standard_s=c.turnout_s,
+        drive_s=np.zeros(many),
+        road=np.ones(many, dtype=bool),
+        rolling=rolling,
         fix_age_s=age_s,
-        # Zones of competence come with closures and districts drawn on the map; until then the whole city
-        # is everybody's.
-        in_zone=np.ones(len(units), dtype=bool),
-        busy_with=tuple(
-            found.number if (found := numbers.get(u.id)) is not None else u.incident for u in units
-        ),
-        busy_by=tuple(who(u.assigned_by) if u.incident else None for u in units),
-        already=np.array([u.incident == incident.id for u in units], dtype=bool),
+        hour=core.speeds.hour(now_us),
     )
-    return columns, travel, fixes
+    nowhere = np.full(many, np.nan)
+    candidates = _as_candidates(
+        core, c, now_us, drive_s=nowhere, road=np.zeros(many, dtype=bool), turnout_s=etas.turnout_s,
+        fix_age_s=age_s, already=np.zeros(many, dtype=bool), eta_low_s=nowhere, eta_high_s=nowhere,
+    )  # fmt: skip
+    drive_s += (etas.turnout_s + _wait_s(candidates)).astype(np.float32)
+    return candidates, np.where(np.isnan(drive_s), np.float32(np.inf), drive_s)
 
 
-def _mode(core: Core, incident: Incident, unit: Unit) -> str:
-    return mode(unit.profile, core.pack.drives_with_priority(unit.lights, incident.priority))
+def whom_to_ask(pack: Pack, capability: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(partners that bring the capability, agencies that have units which give it), for mutual aid."""
+    partners = tuple(one.code for one in pack.partners.values() if one.gives == capability)
+    agencies = dict.fromkeys(kind.agency for kind in pack.unit_types.values() if capability in kind.gives)
+    return partners, tuple(agencies)
+
+
+def look(core: Core, incident: Incident, lon: float, lat: float, now_us: int) -> Looked:
+    """Every unit as it would travel to (lon, lat) now for this incident."""
+    c = core.fleet.now()
+    lons, lats, age_s, fixes = _whereabouts(core, c, now_us)
+    modes = _modes(c, core.pack.drives_with_priority(True, incident.priority))
+    drive_s, road, metres = _travel(core, c, lon, lat, lons, lats, modes)
+    rolling = np.array([status in ROLLING for status in c.status], dtype=bool)
+    etas = core.speeds.etas(
+        tuple(zip(c.types, c.stations, modes, strict=True)),
+        standard_s=c.turnout_s,
+        drive_s=drive_s,
+        road=road,
+        rolling=rolling,
+        fix_age_s=age_s,
+        hour=core.speeds.hour(now_us),
+    )
+    candidates = _as_candidates(
+        core, c, now_us, drive_s=drive_s, road=road, turnout_s=etas.turnout_s, fix_age_s=age_s,
+        already=np.array([on == incident.id for on in c.incident], dtype=bool),
+        eta_low_s=etas.low_s, eta_high_s=etas.high_s,
+    )  # fmt: skip
+    return Looked(c, candidates, modes, fixes, metres, "road" if road.any() else "straight")
+
+
+def _whereabouts(
+    core: Core, c: Columns, now_us: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], Fixes]:
+    """(lon, lat, age of the fix in seconds) of each unit, and all last fixes."""
+    fixes = core.tracks.arrays()
+    observed_us = fixes.observed_us[c.n]
+    known = observed_us > 0
+    # Without a fix the best guess is its station; the plan still says that there is no fix.
+    lons = np.where(known, fixes.lon[c.n], c.base[:, 0])
+    lats = np.where(known, fixes.lat[c.n], c.base[:, 1])
+    return lons, lats, np.where(known, np.maximum(0.0, (now_us - observed_us) / 1e6), np.nan), fixes
+
+
+def _modes(c: Columns, hurry: bool) -> tuple[str, ...]:
+    return tuple(
+        mode(profile, hurry and lights) for profile, lights in zip(c.profiles, c.lights.tolist(), strict=True)
+    )
+
+
+def _wait_s(candidates: Candidates) -> NDArray[np.float64]:
+    """float64[n]: until those are free that will be so soon, nan where nobody knows; else 0."""
+    soon = np.array([word == "soon" for word in candidates.sendable], dtype=bool)
+    return np.where(soon, np.maximum(candidates.ready_in_s, 0.0), 0.0)
+
+
+def _as_candidates(
+    core: Core,
+    c: Columns,
+    now_us: int,
+    *,
+    drive_s: NDArray[np.float64],
+    road: NDArray[np.bool_],
+    turnout_s: NDArray[np.float64],
+    fix_age_s: NDArray[np.float64],
+    already: NDArray[np.bool_],
+    eta_low_s: NDArray[np.float64],
+    eta_high_s: NDArray[np.float64],
+) -> Candidates:
+    """What the optimiser takes. The band is that of turnout and drive; waiting to be free comes on top."""
+    many = len(c.ids)
+    found = Candidates(
+        ids=c.ids,
+        types=c.types,
+        agencies=c.agencies,
+        command=c.command,
+        districts=c.districts,
+        capabilities=tuple(core.pack.capabilities),
+        gives=c.gives,
+        status=c.status,
+        sendable=c.sendable,
+        crew=c.crew,
+        crew_min=c.crew_min,
+        crew_id=c.crew_id,
+        blocked_by=c.blocked_by,
+        drive_s=drive_s,
+        distance_m=np.full(many, np.inf),
+        road=road,
+        turnout_s=turnout_s,
+        ready_in_s=(c.ready_us - now_us) / 1e6,
+        fix_age_s=fix_age_s,
+        # Nobody has drawn zones of competence: the whole city is everybody's.
+        in_zone=np.ones(many, dtype=bool),
+        busy_with=c.busy_with,
+        busy_by=c.busy_by,
+        already=already,
+        eta_low_s=eta_low_s,
+        eta_high_s=eta_high_s,
+        workload=c.workload,
+    )
+    wait_s = _wait_s(found)
+    return replace(found, eta_low_s=eta_low_s + wait_s, eta_high_s=eta_high_s + wait_s)
 
 
 def _travel(
     core: Core,
+    columns: Columns,
     lon: float,
     lat: float,
     lons: NDArray[np.float64],
     lats: NDArray[np.float64],
-    profiles: Sequence[str],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], str]:
-    """(drive_s, distance_m, road, "road" | "straight") per unit, each by its own profile."""
-    drive_s = np.full(len(lons), math.inf)
-    distance_m = np.full(len(lons), math.inf)
-    road = np.zeros(len(lons), dtype=bool)
-    kinds = np.array(profiles, dtype=object)
+    modes: Sequence[str],
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], Callable[[NDArray[np.int64]], NDArray[np.float64]]]:
+    """(drive_s, road, metres of some rows) per unit, each in its own mode."""
+    many = len(lons)
+    drive_s, distance_m = np.full(many, math.inf), np.full(many, math.nan)
+    road = np.zeros(many, dtype=bool)
+    kinds = np.array(modes, dtype=object)
     ways = core.living_map.ways()
-    for profile in sorted(set(profiles)):
-        rows = np.flatnonzero(kinds == profile)
-        if ways is not None:
-            found = ways.nearest(lon, lat, lons[rows], lats[rows], profile, None, walk_within_m=THERE_M)
-        else:
+    placed: dict[str, tuple[NDArray[np.int64], Snaps]] = {}
+    off_m = haversine_m(lon, lat, lons, lats)
+    for how in sorted(set(modes)):
+        rows = np.flatnonzero(kinds == how)
+        if ways is None:
             for row in rows:
-                drive_s[row], distance_m[row] = straight_line(lons[row], lats[row], lon, lat, profile)
+                drive_s[row], distance_m[row] = straight_line(lons[row], lats[row], lon, lat, how)
             continue
-        drive_s[rows], distance_m[rows], road[rows] = found.drive_s, found.distance_m, found.road
-    return drive_s, distance_m, road, "road" if road.any() else "straight"
+        snaps = core.fleet.places(columns, ways, how, rows, lons[rows], lats[rows])
+        placed[how] = rows, snaps
+        scene = ways.snap(lon, lat, how, arriving=True)
+        drive_s[rows] = ways.times(snaps, scene, how)[:, 0]
+        road[rows] = np.isfinite(drive_s[rows])
+        # Who is off the roads, or so near that it may walk over.
+        apart = np.flatnonzero((snaps.edge < 0) | (scene.edge[0] < 0) | (off_m[rows] < THERE_M))
+        if len(apart):
+            some = _some(snaps, apart)
+            found = ways.nearest(lon, lat, some.lon, some.lat, how, None, snaps=some, walk_within_m=THERE_M)
+            drive_s[rows[apart]], distance_m[rows[apart]] = found.drive_s, found.distance_m
+            road[rows[apart]] = found.road
+
+    def metres(wanted: NDArray[np.int64]) -> NDArray[np.float64]:
+        for how, (rows, snaps) in placed.items():
+            at = np.flatnonzero(np.isin(rows, wanted) & np.isnan(distance_m[rows]))
+            if len(at) and ways is not None:
+                some = _some(snaps, at)
+                found = ways.nearest(lon, lat, some.lon, some.lat, how, None, snaps=some, straight=False)
+                distance_m[rows[at]] = found.distance_m
+        return distance_m[wanted]
+
+    return drive_s, road, metres
+
+
+def _some(snaps: Snaps, at: NDArray[np.int64]) -> Snaps:
+    return Snaps(snaps.lon[at], snaps.lat[at], snaps.edge[at], snaps.fraction[at], snaps.away_m[at])
 
 
 # ---- in words
 
 
-def as_json(result: Recommendation, pack: Pack, words: Words) -> dict[str, Any]:
-    """The API's form; `why` in the asker's language, `reasons` as codes for programs."""
+def as_json(
+    result: Recommendation,
+    pack: Pack,
+    words: Words,
+    zone_name: Callable[[str, Words], str] = lambda zone, _: zone,
+) -> dict[str, Any]:
+    """The API's form; `why` in the asker's language, `reasons` as codes for programs. `zone_name` says what a
+    dispatcher calls a zone."""
     plan = result.plan
     return {
         "incident": result.incident,
@@ -179,19 +392,58 @@ def as_json(result: Recommendation, pack: Pack, words: Words) -> dict[str, Any]:
         "missing": plan.missing,
         "waiting_for": list(result.waiting_for),
         "nobody": list(plan.nobody),
-        "cost": _cost(plan.cost),
+        "ask": asked_for(result.candidates, plan.missing, pack, words),
+        "cost": as_cost(plan.cost),
+        "coverage": None
+        if result.as_of_us is None
+        else {"fresh": bool(result.fresh), "as_of": rfc3339(result.as_of_us)},
+        "closures": list(result.closures),
         "units": [
-            *(_pick(pick, True, result.types, pack, words) for pick in plan.chosen),
-            *(_pick(pick, False, result.types, pack, words) for pick in plan.alternatives),
+            *(_pick(pick, True, result, pack, words, zone_name) for pick in plan.chosen),
+            *(_pick(pick, False, result, pack, words, zone_name) for pick in plan.alternatives),
         ],
-        "not_chosen": [_why_not(why, result.types, pack, words) for why in plan.not_chosen],
+        "not_chosen": [_why_not(why, result.types, pack, words, zone_name) for why in plan.not_chosen],
     }
 
 
-def _pick(pick: Pick, chosen: bool, types: Mapping[str, str], pack: Pack, words: Words) -> dict[str, Any]:
+def asked_for(
+    candidates: Candidates, missing: Mapping[str, int], pack: Pack, words: Words
+) -> list[dict[str, Any]]:
+    """For what nobody here can fill, whom to ask."""
+    found = []
+    for capability, count in missing.items():
+        partners, agencies = whom_to_ask(pack, capability)
+        names = [pack.partners[code].names[words.language] for code in partners]
+        names += [pack.agencies[code].names[words.language] for code in agencies]
+        gives = candidates.gives[:, candidates.capabilities.index(capability)].any()
+        args = {
+            "capability": pack.capabilities[capability].names[words.language].lower(),
+            "whom": "; ".join(names),
+            "how": "busy" if gives else "nobody",
+        }
+        found.append(
+            {
+                "capability": capability,
+                "count": count,
+                "partners": list(partners),
+                "agencies": list(agencies),
+                "words": words.say("missing-ask" if names else "missing-nobody", args),
+            }
+        )
+    return found
+
+
+def _pick(
+    pick: Pick,
+    chosen: bool,
+    result: Recommendation,
+    pack: Pack,
+    words: Words,
+    zone_name: Callable[[str, Words], str],
+) -> dict[str, Any]:
     return {
         "unit": pick.unit,
-        "type": types[pick.unit],
+        "type": result.types[pick.unit],
         "command": pick.command,
         "chosen": chosen,
         "eta_s": round(pick.eta_s),
@@ -204,23 +456,30 @@ def _pick(pick: Pick, chosen: bool, types: Mapping[str, str], pack: Pack, words:
         "fix_age_s": None if pick.fix_age_s is None else round(pick.fix_age_s, 1),
         "fills": list(pick.fills),
         "staging": pick.staging,
-        "uncovers": _uncovers(pick.reasons),
-        "cost": _cost(pick.cost),
-        "why": [say(reason, pack, words) for reason in pick.reasons],
+        "priority_signals": result.modes[pick.unit].endswith(PRIORITY),
+        "uncovers": _uncovers(pick.reasons, words, zone_name),
+        "cost": as_cost(pick.cost),
+        "why": [say(reason, pack, words, zone_name) for reason in pick.reasons],
         "reasons": [{"code": reason.code, **reason.args} for reason in pick.reasons],
     }
 
 
-def _why_not(why: WhyNot, types: Mapping[str, str], pack: Pack, words: Words) -> dict[str, Any]:
+def _why_not(
+    why: WhyNot,
+    types: Mapping[str, str],
+    pack: Pack,
+    words: Words,
+    zone_name: Callable[[str, Words], str],
+) -> dict[str, Any]:
     return {
         "unit": why.unit,
         "type": types[why.unit],
         "eta_s": _whole(why.eta_s),
         "eta_low_s": _whole(why.eta_low_s),
         "eta_high_s": _whole(why.eta_high_s),
-        "uncovers": _uncovers(why.reasons),
-        "cost": None if why.cost is None else _cost(why.cost),
-        "why": [say(reason, pack, words) for reason in why.reasons],
+        "uncovers": _uncovers(why.reasons, words, zone_name),
+        "cost": None if why.cost is None else as_cost(why.cost),
+        "why": [say(reason, pack, words, zone_name) for reason in why.reasons],
         "reasons": [{"code": reason.code, **reason.args} for reason in why.reasons],
     }
 
@@ -229,7 +488,7 @@ def _whole(seconds: float | None) -> int | None:
     return None if seconds is None or not math.isfinite(seconds) else round(seconds)
 
 
-def _cost(cost: Cost) -> dict[str, float]:
+def as_cost(cost: Cost) -> dict[str, float]:
     return {
         "late": round(cost.late, 4),
         "uncovered": round(cost.uncovered, 4),
@@ -237,18 +496,24 @@ def _cost(cost: Cost) -> dict[str, float]:
     }
 
 
-def _uncovers(reasons: Sequence[Reason]) -> list[dict[str, Any]]:
+def _uncovers(
+    reasons: Sequence[Reason], words: Words, zone_name: Callable[[str, Words], str]
+) -> list[dict[str, Any]]:
     found = [dict(reason.args) for reason in reasons if reason.code == "uncovers"]
-    return [{**one, "zone_name": one["zone"]} for one in found]
+    return [{**one, "zone_name": zone_name(str(one["zone"]), words)} for one in found]
 
 
-def say(reason: Reason, pack: Pack, words: Words) -> str:
+def say(
+    reason: Reason, pack: Pack, words: Words, zone_name: Callable[[str, Words], str] = lambda zone, _: zone
+) -> str:
     """One reason in the asker's language: codes of the pack become its names, seconds become a span."""
     args: dict[str, Any] = {}
     for name, value in reason.args.items():
         if name == "capabilities":
             known = [pack.capabilities[c] for c in str(value).split(",") if c in pack.capabilities]
             args[name] = ", ".join(c.names[words.language].lower() for c in known)
+        elif name == "zone":
+            args[name] = zone_name(str(value), words)
         elif name == "capability" and value in pack.capabilities:
             args[name] = pack.capabilities[str(value)].names[words.language].lower()
         elif name == "agency" and value in pack.agencies:

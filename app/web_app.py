@@ -22,13 +22,13 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import backup, demo, jobs, metrics, migrations, trace, up
 from app.api import (  # noqa: F401 - they register handlers
-    closures,
     doors,
     history,
     incidents,
     layers,
     phones,
     place,
+    plans,
     proposals,
     session,
     units,

@@ -54,7 +54,6 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dispatch.fill import PLAIN, Bools, Floats, Ints, Lateness, choose_one, fill
 from dispatch.standby import Cover
@@ -297,15 +296,15 @@ def recommend(
     eta_s = candidates.eta_s()
     sendable_as = np.array(candidates.sendable or ("",))[: len(candidates.ids)]
     old: Bools = ~(candidates.fix_age_s <= old_s)
-    doubtful: Bools = old | ((sendable_as == "soon") & (candidates.ready_in_s < -OVERDUE_S))
+    doubtful = doubtful_rows(candidates, old_s)
     far: Bools = eta_s > far_s
     order = _by_eta(candidates, eta_s)
     order = order[~candidates.already[order]]
-    stays = _stays(candidates, sendable_as)
+    stays = kept_back_rows(candidates) | ~candidates.in_zone | ~np.isfinite(candidates.drive_s)
     possible = order[useful[order] & ~stays[order]]
     sendable = possible[(sendable_as[possible] != "divert") & ~far[possible]]
     late = curve.late(eta_s)
-    tie = _tie(candidates, curve, away_s)
+    tie = tie_costs(candidates, curve, away_s)
     per_call = cover_weight * away_s / 3600.0
 
     def uncovered(rows: Ints) -> Floats:
@@ -513,8 +512,9 @@ def _by_eta(candidates: Candidates, eta_s: Floats) -> Ints:
     return np.lexsort((np.array(ids), times))
 
 
-def _stays(candidates: Candidates, sendable: NDArray[np.str_]) -> Bools:
-    """bool[n]: whether a hard rule keeps the unit out, whatever the others do; ``_barriers`` says which."""
+def kept_back_rows(candidates: Candidates) -> Bools:
+    """bool[n]: whether status or crew keeps the unit back from any incident; ``kept_back`` says which."""
+    sendable = np.array(candidates.sendable or ("",))[: len(candidates.ids)]
     at_work = {candidates.crew_id[row] for row in np.flatnonzero(candidates.already)} - {None}
     shared = [
         out is not None or (crew is not None and crew in at_work)
@@ -522,11 +522,16 @@ def _stays(candidates: Candidates, sendable: NDArray[np.str_]) -> Bools:
     ]
     unready = (sendable == "soon") & ~np.isfinite(candidates.ready_in_s)
     short = candidates.crew < candidates.crew_min
-    away = ~candidates.in_zone | ~np.isfinite(candidates.drive_s)
-    return np.asarray((sendable == "never") | unready | short | np.array(shared, dtype=bool) | away)
+    return np.asarray((sendable == "never") | unready | short | np.array(shared, dtype=bool))
 
 
-def _tie(candidates: Candidates, curve: Lateness, away_s: float) -> Floats:
+def doubtful_rows(candidates: Candidates, old_s: float = OLD_S) -> Bools:
+    """bool[n]: who is used after all others: its position is old or was never known, or it is overdue."""
+    soon = np.array([word == "soon" for word in candidates.sendable], dtype=bool)
+    return np.asarray(~(candidates.fix_age_s <= old_s) | (soon & (candidates.ready_in_s < -OVERDUE_S)))
+
+
+def tie_costs(candidates: Candidates, curve: Lateness, away_s: float) -> Floats:
     """float64[n]: what tells units apart that cost the same otherwise. Unknown counts as rested, with a long
     shift ahead."""
     worked = np.clip(np.nan_to_num(candidates.workload), 0.0, 1.0)
@@ -584,8 +589,8 @@ def _position(candidates: Candidates, row: int, stale_s: float, old_s: float) ->
     return Reason(code, {"age_s": age_s})
 
 
-def _barriers(candidates: Candidates, row: int) -> list[Reason]:
-    """The hard rules that keep this one unit out, whatever the others do."""
+def kept_back(candidates: Candidates, row: int) -> list[Reason]:
+    """What of its status and crew keeps this unit back from any incident."""
     reasons: list[Reason] = []
     status = candidates.status[row]
     if candidates.sendable[row] == "never":
@@ -609,6 +614,12 @@ def _barriers(candidates: Candidates, row: int) -> list[Reason]:
                 out_with = candidates.ids[other]
     if out_with is not None:
         reasons.append(Reason("crew-shared", {"unit": out_with}))
+    return reasons
+
+
+def _barriers(candidates: Candidates, row: int) -> list[Reason]:
+    """The hard rules that keep this one unit out of this incident, whatever the others do."""
+    reasons = kept_back(candidates, row)
     if not candidates.in_zone[row]:
         reasons.append(Reason("out-of-zone", {"district": candidates.districts[row] or ""}))
     if not np.isfinite(candidates.drive_s[row]):

@@ -404,7 +404,7 @@ def get_recommendation(path: IncidentPath) -> Response:
     parts, row_builder = core(), rows()
     result = offload(lambda: recommendation.compute(parts, row_builder, incident))
     remember_offer(incident, result)
-    return jsonify(recommendation.as_json(result, pack(), words()))
+    return jsonify(recommendation.as_json(result, pack(), words(), core().coverage.zone_name))
 
 
 @blueprint.get(

@@ -47,15 +47,6 @@ class PlanShape(Shape):
     missing: dict[str, int]
 
 
-class EtaChangeShape(Shape):
-    """Seconds on the way from where the crew then was; null: no way by road."""
-
-    at: Time
-    before_s: int | None
-    after_s: int | None
-    closures: list[str]
-
-
 class AssignmentShape(Shape):
     unit: str
     status: str
@@ -64,7 +55,6 @@ class AssignmentShape(Shape):
     requested: bool
     accepted_by: str | None
     times: dict[str, Time]
-    eta_change: EtaChangeShape | None
 
 
 class RequestShape(Shape):
@@ -321,52 +311,6 @@ class Proposals(RootModel[list[ProposalShape]]):
     pass
 
 
-class ClosureShape(Shape):
-    model_config = ConfigDict(extra="forbid", title="Closure")
-
-    id: str
-    kind: Literal["closure", "hazard", "slow", "flood"]
-    state: Literal["reported", "confirmed", "ordered", "withdrawn", "expired"]
-    geometry: dict[str, Any] = Field(description="GeoJSON; a Point has radius_m.")
-    classes: list[str]
-    from_: Time | None = Field(alias="from")
-    until: Time | None
-    ends: Time | None = Field(description="When it ends by itself, a report without an end included.")
-    speed_pct: float | None
-    entry_capabilities: list[str]
-    staging: Point | None
-    reason: str | None
-    unit: str | None
-    source: str
-    reported_at: Time
-    reported_by: str
-    confirmed_at: Time | None
-    confirmed_by: str | None
-    confirmed_unit: str | None
-    ordered_at: Time | None
-    authority: Literal["road_administrator", "police"] | None
-    ordered_by: str | None
-    agreed_by: str | None
-    withdrawn_at: Time | None
-    withdrawn_by: str | None
-    withdrawn_reason: str | None
-    conflicts: list[ConflictShape]
-    upgrade_needed: bool
-    district: str
-    station: str
-    rev: int
-
-
-class ChangedClosureShape(ClosureShape):
-    model_config = ConfigDict(extra="forbid", title="ChangedClosure")
-
-    log_position: str
-
-
-class Closures(RootModel[list[ClosureShape]]):
-    pass
-
-
 class PickShape(Shape):
     unit: str
     type: str
@@ -382,6 +326,7 @@ class PickShape(Shape):
     fix_age_s: float | None
     fills: list[str]
     staging: bool = Field(description="Its way ends at the staging point.")
+    priority_signals: bool = Field(description="Whether its time is one with priority signals.")
     uncovers: list[UncoversShape]
     cost: CostShape
     why: list[str]
@@ -400,6 +345,88 @@ class WhyNotShape(Shape):
     reasons: list[dict[str, Any]]
 
 
+class AskShape(Shape):
+    """Whom to ask for what nobody here can fill: partners by telephone, agencies that have such units."""
+
+    capability: str
+    count: int
+    partners: list[str]
+    agencies: list[str]
+    words: str
+
+
+class PlannedUnitShape(Shape):
+    unit: str
+    type: str
+    command: Literal["owned", "requested"]
+    eta_s: int
+    fills: list[str]
+    staging: bool
+
+
+class PlannedIncidentShape(Shape):
+    incident: str
+    number: str
+    units: list[PlannedUnitShape]
+    missing: dict[str, int]
+    ask: list[AskShape]
+
+
+class BatchPlanShape(Shape):
+    model_config = ConfigDict(extra="forbid", title="BatchPlan")
+
+    incidents: list[PlannedIncidentShape]
+    exact: bool = Field(description="Proven the best; else the best found among each one's nearest units.")
+    cost: CostShape
+    missing: int
+    computed_ms: float
+
+
+class EtaShape(Shape):
+    unit: str
+    eta_s: int | None
+    eta_low_s: int | None
+    eta_high_s: int | None
+
+
+class LeftShape(Shape):
+    """The share of a zone's calls that nobody idle reaches within the standard, before and after."""
+
+    capability: str
+    zone: str
+    zone_name: str
+    before_pct: int
+    after_pct: int
+
+
+class FaultShape(Shape):
+    """A rule that the choice breaks; further keys are its arguments. `person_may`: with a reason."""
+
+    model_config = ConfigDict(extra="allow", title="Fault")
+
+    unit: str
+    code: str
+    person_may: bool
+    why: str
+
+
+class WhatIfShape(Shape):
+    model_config = ConfigDict(extra="forbid", title="WhatIf")
+
+    incident: str
+    cost: CostShape
+    complete: bool
+    missing: dict[str, int]
+    etas: list[EtaShape]
+    uncovered: list[LeftShape]
+    faults: list[FaultShape]
+
+
+class FreshShape(Shape):
+    fresh: bool
+    as_of: Time
+
+
 class RecommendationShape(Shape):
     model_config = ConfigDict(extra="forbid", title="Recommendation")
 
@@ -410,8 +437,11 @@ class RecommendationShape(Shape):
     complete: bool
     missing: dict[str, int]
     nobody: list[str] = Field(description="What is missing and no unit gives at all.")
+    ask: list[AskShape]
     waiting_for: list[str]
     cost: CostShape
+    coverage: FreshShape | None = Field(description="Of the figures of coverage; null = there are none.")
+    closures: list[str] = Field(description="Ids of what is closed or slow and changes something here.")
     units: list[PickShape]
     not_chosen: list[WhyNotShape]
 

@@ -49,6 +49,22 @@ reason-ready-unknown = nobody has said when it will be free
 reason-out-of-zone = { $district } has no competence here
 reason-unreachable = no way there is known
 
+# --- what nobody can fill
+missing-ask = { $how ->
+    [nobody] no unit of this city gives { $capability }: ask { $whom }
+   *[other] nobody is free for { $capability }: ask { $whom }
+}
+missing-nobody = nobody is free for { $capability }, and nobody is known to ask
+
+# --- what a plan may not do, beside the reasons above
+reason-unit-twice = is named twice
+reason-crew-twice = its crew is also named with { $with_unit }
+reason-hazard-entry = may not enter the hazard zone; its way ends at the staging point
+reason-not-given = does not give { $capability }
+reason-not-requested = is ordered, not asked for
+reason-unknown-unit = is not a unit here
+reason-unknown-incident = is not an incident here
+
 # --- the timeline
 event-IncidentReported = Reported
 event-IncidentChanged = Changed: { $fields }

@@ -50,6 +50,22 @@ reason-ready-unknown = nimeni nu a spus când se eliberează
 reason-out-of-zone = { $district } nu are competență aici
 reason-unreachable = nu se cunoaște niciun drum până acolo
 
+# --- ce nu poate acoperi nimeni
+missing-ask = { $how ->
+    [nobody] niciun echipaj din oraș nu oferă { $capability }: cereți la { $whom }
+   *[other] nimeni nu este liber pentru { $capability }: cereți la { $whom }
+}
+missing-nobody = nimeni nu este liber pentru { $capability } și nu se știe cui se poate cere
+
+# --- ce nu poate face un plan, pe lângă motivele de mai sus
+reason-unit-twice = este numit de două ori
+reason-crew-twice = echipajul este numit și cu { $with_unit }
+reason-hazard-entry = nu poate intra în zona periculoasă; drumul se oprește la punctul de așteptare
+reason-not-given = nu oferă { $capability }
+reason-not-requested = primește ordin, nu se solicită
+reason-unknown-unit = nu este un echipaj de aici
+reason-unknown-incident = nu este un incident de aici
+
 # --- cronologia
 event-IncidentReported = Raportat
 event-IncidentChanged = Modificat: { $fields }
