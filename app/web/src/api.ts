@@ -1,16 +1,22 @@
+import type { FeatureCollection } from 'geojson';
 import { has, t, words } from './words.svelte';
 import type {
   Catalogue,
   City,
+  Closure,
+  CoverageAnswer,
   Incident,
   LayerImport,
+  NewClosure,
   NewIncident,
   Place,
+  Proposal,
   Recommendation,
   ReferenceFeatures,
   Session,
   TimelineEntry,
   Unit,
+  WhatIf,
 } from './types';
 
 export interface FieldError {
@@ -159,6 +165,8 @@ export const api = {
   alarmLevel: (id: string, level: number) =>
     call<Incident>('POST', `/incidents/${at(id)}/alarm-level`, { level }),
   recommendation: (id: string) => call<Recommendation>('GET', `/incidents/${at(id)}/recommendation`),
+  /** What sending just these units would mean; nothing is sent. */
+  whatIf: (id: string, units: readonly string[]) => call<WhatIf>('POST', `/incidents/${at(id)}/what-if`, { units }),
   timeline: (id: string) => call<TimelineEntry[]>('GET', `/incidents/${at(id)}/timeline`),
   send: (id: string, units: string[], override_reason: string | undefined, key: string) =>
     call<Sent>('POST', `/incidents/${at(id)}/assignments`, { units, override_reason }, key),
@@ -171,6 +179,19 @@ export const api = {
       via: 'phone',
       ...(reason ? { reason } : {}),
     }),
+
+  draw: (closure: NewClosure) => call<Closure>('POST', '/closures', closure, closure.id),
+  redraw: (id: string, change: Partial<NewClosure>) => call<Closure>('PATCH', `/closures/${at(id)}`, change),
+  decideClosure: (id: string, step: 'confirm' | 'order' | 'withdraw', why: Record<string, string>) =>
+    call<Closure>('POST', `/closures/${at(id)}/${step}`, why),
+
+  coverage: (capability: string, without: readonly string[]) =>
+    call<CoverageAnswer>('GET', `/coverage?capability=${at(capability)}${without.length ? `&without=${at(without.join())}` : ''}`),
+  isochrones: (from: { unit: string } | { station: string }, minutes: readonly number[]) =>
+    call<FeatureCollection>('GET', `/isochrones?${new URLSearchParams({ ...from, minutes: minutes.join() })}`),
+
+  accept: (proposal: string) => call<Proposal>('POST', `/proposals/${at(proposal)}/accept`, {}),
+  decline: (proposal: string, reason: string) => call<Proposal>('POST', `/proposals/${at(proposal)}/decline`, reason ? { reason } : {}),
 
   status: (unit: string, change: { status: string; reason?: string; hospital?: string; ready_at?: string; force?: true }) =>
     call<Unit>('POST', `/units/${at(unit)}/status`, change),

@@ -1,3 +1,4 @@
+import type { Map as MapLibre } from 'maplibre-gl';
 import type { Catalogue, City, Conflict, Incident, IncidentType, Priority, Status, Unit, UnitType, User } from './types';
 
 /** What is fixed for a session: who sits here, which city, and the pack's words by code. */
@@ -25,12 +26,24 @@ class Desk {
   /** The unit looked at on the board and the map. */
   unit = $state.raw<string | null>(null);
   calling = $state(false);
+  /** What stands in the card's place instead of an incident. */
+  panel = $state.raw<'closures' | null>(null);
+  /** The closure looked at in that panel and on the map. */
+  closure = $state.raw<string | null>(null);
+  /** Whether the coverage layer is on, and which units it is to be thought without. */
+  coverage = $state(false);
+  without = $state.raw<readonly string[]>([]);
+  /** The map once it can be drawn on, for the parts that come later and draw on it. */
+  map = $state.raw<MapLibre | null>(null);
   /** Where the call being taken is pinned, and who wants to hear of a click on the map meanwhile. */
   pin = $state.raw<{ lon: number; lat: number } | null>(null);
   onMapPoint = $state.raw<((lon: number, lat: number) => void) | null>(null);
+  /** What a click on the map does meanwhile, as a catalogue message. */
+  mapHint = $state.raw('map-click-sets-place');
   /** Lets a form hear clicks on the map; returns how it stops. The last form to ask is the one that hears. */
-  listenToMap(hear: (lon: number, lat: number) => void): () => void {
+  listenToMap(hear: (lon: number, lat: number) => void, hint = 'map-click-sets-place'): () => void {
     this.onMapPoint = hear;
+    this.mapHint = hint;
     return () => {
       if (this.onMapPoint !== hear) return;
       this.onMapPoint = null;

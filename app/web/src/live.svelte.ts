@@ -1,5 +1,5 @@
 import { io, type Socket } from 'socket.io-client';
-import type { Changes, Hello, Incident, Pulse, Rows, Trouble, Unit } from './types';
+import type { Changes, Closure, Hello, Incident, Proposal, Pulse, Rows, Trouble, Unit } from './types';
 
 /** What the API adds to a row: where in the log the write stands. */
 interface Receipt {
@@ -108,6 +108,15 @@ export class Fixes {
   }
 }
 
+/** What was held with newer rows in it and without those that are gone; the same object where nothing changed. */
+function newer<R extends { id: string; rev: number }>(held: ReadonlyMap<string, R>, rows: R[] = [], gone: string[] = []): ReadonlyMap<string, R> {
+  if (!rows.length && !gone.length) return held;
+  const next = new Map(held);
+  for (const id of gone) next.delete(id);
+  for (const row of rows) if (!((next.get(row.id)?.rev ?? -1) > row.rev)) next.set(row.id, row);
+  return next;
+}
+
 /**
  * The operating picture as this console holds it: rows from the server, never folded here.
  *
@@ -117,6 +126,8 @@ export class Fixes {
 class Live {
   incidents = $state.raw<ReadonlyMap<string, Incident>>(new Map());
   units = $state.raw<ReadonlyMap<string, Unit>>(new Map());
+  closures = $state.raw<ReadonlyMap<string, Closure>>(new Map());
+  proposals = $state.raw<ReadonlyMap<string, Proposal>>(new Map());
   cursor = $state.raw<string | null>(null);
   /** Server time as best known, milliseconds; moves once a second. */
   now_ms = $state(Date.now());
@@ -195,6 +206,8 @@ class Live {
     this.socket = null;
     this.incidents = new Map();
     this.units = new Map();
+    this.closures = new Map();
+    this.proposals = new Map();
     this.cursor = null;
     this.connected = false;
     this.greeting = false;
@@ -219,6 +232,14 @@ class Live {
   takeUnit(answer: Unit & Receipt): void {
     const { log_position: _, ...unit } = answer;
     this.merge({ incidents: [], units: [unit], server_time: '' });
+  }
+
+  takeClosure({ log_position: _, ...closure }: Closure & Receipt): void {
+    this.closures = newer(this.closures, [closure]);
+  }
+
+  takeProposal({ log_position: _, ...proposal }: Proposal & Receipt): void {
+    this.proposals = newer(this.proposals, [proposal]);
   }
 
   /** Age of a unit's last fix in seconds, null when it never had one. */
@@ -344,9 +365,13 @@ class Live {
     if (held?.state === 'closed' && !this.incidents.has(held.id)) this.merge({ ...rows, incidents: [held], units: [] });
     this.units = new Map(rows.units.map((row) => [row.id, row]));
     for (const unit of rows.units) this.seed(unit);
+    this.closures = newer(new Map(), rows.closures);
+    this.proposals = newer(new Map(), rows.proposals);
   }
 
   private merge(rows: Rows): void {
+    this.closures = newer(this.closures, rows.closures, rows.gone?.closures);
+    this.proposals = newer(this.proposals, rows.proposals, rows.gone?.proposals);
     const gone = rows.gone?.incidents ?? [];
     if (rows.incidents.length || gone.length) {
       const next = new Map(this.incidents);
@@ -390,6 +415,8 @@ export interface Peek {
   readonly cursor: string | null;
   readonly incidents: Incident[];
   readonly units: Unit[];
+  readonly closures: Closure[];
+  readonly proposals: Proposal[];
   readonly positionsSeen: number;
   readonly view: View | null;
 }
@@ -409,6 +436,12 @@ window.straja = Object.freeze({
   },
   get units() {
     return structuredClone([...live.units.values()]);
+  },
+  get closures() {
+    return structuredClone([...live.closures.values()]);
+  },
+  get proposals() {
+    return structuredClone([...live.proposals.values()]);
   },
   get positionsSeen() {
     return live.positionsSeen;

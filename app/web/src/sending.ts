@@ -65,9 +65,13 @@ export async function sendUnits(incident: string, units: string[], reason: strin
 /** Why nothing was sent. The server speaks English here; what a dispatcher meets daily is said in the room's words. */
 export function whyNot(fault: unknown): string {
   if (fault instanceof NoLink) return t('send-no-link');
-  if (!(fault instanceof Problem)) return faultWords(fault);
-  const extra = (name: string) => String(fault.extras[name] ?? '?');
-  const at = fault.extras['at'] ? extra('at') : null;
+  return (fault instanceof Problem ? refusal(fault.code, fault.extras) : null) ?? faultWords(fault);
+}
+
+/** The room's words for why a unit cannot be had, from the refusal's code and facts; null where there are none. */
+export function refusal(code: string, about: Record<string, unknown>): string | null {
+  const extra = (name: string) => String(about[name] ?? '?');
+  const at = about['at'] ? extra('at') : null;
   const facts = {
     unit: extra('unit'),
     by: personName(extra('by')),
@@ -76,7 +80,7 @@ export function whyNot(fault: unknown): string {
     at: at ? wall(at) : '?',
     ago: at ? age((live.serverNow() - Date.parse(at)) / 1000) : '?',
   };
-  switch (fault.code) {
+  switch (code) {
     case 'unit-taken':
       return t('send-taken', facts);
     case 'divert-needs-reason':
@@ -85,10 +89,10 @@ export function whyNot(fault: unknown): string {
       return t('send-refused-asked', facts);
     case 'crew-out':
     case 'crew-asked':
-      return t(`send-refused-${fault.code}`, facts);
+      return t(`send-refused-${code}`, facts);
     case 'unit-not-available':
       return t('send-refused-status', { unit: facts.unit, status: statusOf(extra('unit_status')) });
     default:
-      return faultWords(fault);
+      return null;
   }
 }

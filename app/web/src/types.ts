@@ -1,4 +1,4 @@
-import type { Feature } from 'geojson';
+import type { Feature, FeatureCollection, LineString, Point, Polygon } from 'geojson';
 
 /** Shapes that the API and the live stream send. Times are RFC 3339 strings in UTC unless a name ends in `_s`. */
 
@@ -112,6 +112,8 @@ export interface Assignment {
   since: string;
   by: string;
   requested: boolean;
+  /** What came or went in its way last, and how long it then had still to drive; null seconds: no way by road. */
+  eta_change?: { at: string; before_s: number | null; after_s: number | null; closures: string[] } | null;
 }
 
 export interface UnitRequest {
@@ -211,10 +213,24 @@ export interface Unit {
   rev: number;
 }
 
+/** What a choice costs, in late calls: the measure by which the server compares plans. */
+export interface Cost {
+  late: number;
+  uncovered: number;
+  total: number;
+}
+
 export interface Candidate {
   unit: string;
   command: 'owned' | 'requested';
   eta_s: number;
+  /** Between these it arrives eight times in ten. */
+  eta_low_s?: number | null;
+  eta_high_s?: number | null;
+  priority_signals?: boolean;
+  /** Its way ends at the staging point. */
+  staging?: boolean;
+  cost?: Cost | null;
   drive_s: number;
   turnout_s: number;
   distance_m: number | null;
@@ -230,6 +246,8 @@ export interface Candidate {
 export interface NotChosen {
   unit: string;
   eta_s: number | null;
+  eta_low_s?: number | null;
+  eta_high_s?: number | null;
   why: string[];
   reasons: { code: string }[];
 }
@@ -242,8 +260,63 @@ export interface Recommendation {
   computed_ms: number;
   complete: boolean;
   missing: Record<string, number>;
+  /** Whom to ask for what nobody here can fill, in words. */
+  ask?: { capability: string; words: string }[];
   units: Candidate[];
   not_chosen: NotChosen[];
+  /** How fresh the answer about what stays covered is. */
+  coverage?: { fresh: boolean; as_of: string | null } | null;
+  /** Closures that change a way or an arrival here. */
+  closures?: string[];
+}
+
+/** What the server says of a choice before it is made. */
+export interface WhatIf {
+  cost: Cost;
+  etas: { unit: string; eta_s: number | null; eta_low_s?: number | null; eta_high_s?: number | null }[];
+  uncovered: { capability: string; zone: string; zone_name: string | null; before_pct: number; after_pct: number }[];
+  /** Rules that the choice breaks; those that `person_may` break need a reason. */
+  faults: { code: string; unit: string; person_may: boolean; why: string }[];
+}
+
+export type ClosureKind = 'closure' | 'hazard' | 'slow' | 'flood';
+export type ClosureState = 'reported' | 'confirmed' | 'ordered' | 'withdrawn' | 'expired';
+
+/** A point has a radius; a line may be about one direction only, that in which it is drawn. */
+export type Shape = (Point & { radius_m: number }) | (LineString & { direction?: 'both' | 'along' }) | Polygon;
+
+/** A place where the roads are not as the city's map has them. */
+export interface Closure {
+  id: string;
+  kind: ClosureKind;
+  state: ClosureState;
+  geometry: Shape;
+  /** Travel profiles that it is about: held up or kept out, none named: all; of a flood, those that still pass. */
+  classes: string[];
+  from: string | null;
+  until: string | null;
+  /** When it ends by itself, a report that nobody has confirmed included. */
+  ends: string | null;
+  speed_pct: number | null;
+  entry_capabilities: string[];
+  staging: { lon: number; lat: number } | null;
+  reason: string | null;
+  source: string;
+  /** The crew that reported it. */
+  unit: string | null;
+  reported_at: string;
+  reported_by: string;
+  confirmed_at: string | null;
+  confirmed_by: string | null;
+  confirmed_unit: string | null;
+  ordered_at: string | null;
+  authority: string | null;
+  ordered_by: string | null;
+  agreed_by: string | null;
+  withdrawn_at: string | null;
+  withdrawn_by: string | null;
+  withdrawn_reason: string | null;
+  rev: number;
 }
 
 export interface Place {
@@ -282,8 +355,10 @@ export interface NewIncident {
 export interface Rows {
   incidents: Incident[];
   units: Unit[];
+  closures?: Closure[];
+  proposals?: Proposal[];
   /** Ids of what this console was shown before and may see no more. */
-  gone?: { incidents: string[] };
+  gone?: { incidents: string[]; closures?: string[]; proposals?: string[] };
   server_time: string;
 }
 
@@ -309,4 +384,54 @@ export interface Pulse {
   cursor: string | null;
   /** What keeps the server from saving, when something does. */
   trouble?: Trouble | null;
+}
+
+/** What the computer would change about crews that are out or waiting, for a person to accept. */
+export interface Proposal {
+  id: string;
+  kind: 'reassign' | 'move_up';
+  state: 'open' | 'accepted' | 'declined' | 'expired' | 'superseded';
+  /** What gave rise to it. */
+  trigger: string;
+  made_at: string;
+  expires_at: string;
+  unit: string;
+  incident: string | null;
+  leaves: string | null;
+  /** Whether accepting it only asks an agency. */
+  asks: boolean;
+  words: Named;
+  decided_at: string | null;
+  decided_by: string | null;
+  rule: string | null;
+  /** Why it holds no more, as a code, and the facts of it. */
+  why: string | null;
+  about: Record<string, unknown>;
+  rev: number;
+}
+
+export interface NewClosure {
+  id: string;
+  kind: ClosureKind;
+  geometry: Shape;
+  classes: string[];
+  from?: string | null;
+  until?: string | null;
+  state: ClosureState;
+  speed_pct?: number;
+  entry_capabilities?: string[];
+  staging?: { lon: number; lat: number } | null;
+  reason?: string;
+  unit?: string;
+  authority?: string;
+  ordered_by?: string;
+  agreed_by?: string;
+}
+
+/** Cells of the city: `demand` calls an hour, `covered_by` how many idle crews would be in time, `gap` that none would. */
+export interface CoverageAnswer extends FeatureCollection {
+  capability: string;
+  standards: { capability: string; within_s: number }[];
+  fresh?: boolean;
+  as_of?: string | null;
 }

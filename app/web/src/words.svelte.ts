@@ -1,19 +1,24 @@
 import { FluentBundle, FluentResource, type FluentVariable } from '@fluent/bundle';
-import enSource from '../../locales/en.ftl?raw';
-import roSource from '../../locales/ro.ftl?raw';
 import type { IncidentType, Named } from './types';
 
 export type Language = 'ro' | 'en';
 const REMEMBERED = 'straja.language';
 
-function bundle(lang: Language, source: string): FluentBundle {
+/** A catalogue is a file of its own: a console starts with the words of one language and takes the other when it rests. */
+const SOURCES: Record<Language, () => Promise<{ default: string }>> = {
+  ro: () => import('../../locales/ro.ftl?raw'),
+  en: () => import('../../locales/en.ftl?raw'),
+};
+const bundles: Partial<Record<Language, FluentBundle>> = {};
+
+async function load(lang: Language): Promise<void> {
+  if (bundles[lang]) return;
+  const { default: source } = await SOURCES[lang]();
   // Isolation marks would end up in titles and labels that are compared and copied; all text here runs left to right.
   const made = new FluentBundle(lang, { useIsolating: false });
   for (const fault of made.addResource(new FluentResource(source))) console.error(fault);
-  return made;
+  bundles[lang] = made;
 }
-
-const bundles: Record<Language, FluentBundle> = { ro: bundle('ro', roSource), en: bundle('en', enSource) };
 
 function firstLanguage(): Language {
   const kept = localStorage.getItem(REMEMBERED);
@@ -24,10 +29,17 @@ function firstLanguage(): Language {
 class Words {
   lang = $state<Language>(firstLanguage());
 
-  use(lang: Language): void {
+  /** Changes the language once its words are here; without them the screen stays as it is. */
+  async use(lang: Language): Promise<void> {
+    await load(lang);
     this.lang = lang;
     localStorage.setItem(REMEMBERED, lang);
   }
+
+  /** The words of the language to start with. Nothing can be said before. */
+  ready = (): Promise<void> => load(this.lang);
+  /** The other language's words, so that changing to it needs no server. */
+  others = (): Promise<unknown> => Promise.all((['ro', 'en'] as const).map(load));
 }
 
 export const words = new Words();
@@ -35,8 +47,8 @@ export const words = new Words();
 /** The text of a catalogue message in the chosen language; the bare key when the catalogue lacks it. */
 export function t(key: string, args?: Record<string, FluentVariable>): string {
   const from = bundles[words.lang];
-  const message = from.getMessage(key);
-  if (!message?.value) return key;
+  const message = from?.getMessage(key);
+  if (!from || !message?.value) return key;
   const faults: Error[] = [];
   const text = from.formatPattern(message.value, args, faults);
   for (const fault of faults) console.error(key, fault);
@@ -44,7 +56,7 @@ export function t(key: string, args?: Record<string, FluentVariable>): string {
 }
 
 export function has(key: string): boolean {
-  return bundles[words.lang].hasMessage(key);
+  return bundles[words.lang]?.hasMessage(key) ?? false;
 }
 
 export function named(entry: Named | undefined, otherwise: string): string {
