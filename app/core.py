@@ -229,7 +229,7 @@ def open_core(config: Config, world: World | None = None, *, listen: bool = True
             log.stop()
             raise
     speeds = Speeds(city.now, pack, world.clock)
-    living_map = LivingMap(picture, world.clock, city.now)
+    living_map = LivingMap(picture, world.clock, city.now, speeds)
     coverage = CoverageNow(pack, picture, tracks, world.clock, living_map.ways, city.now, engine, speeds)
     if listen:
         log.after_commit(coverage.stir)

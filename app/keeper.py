@@ -26,6 +26,7 @@ from app import backup, jobs, metrics, migrations, trace
 from app.core import Core, wait_for_core
 from app.database import UNREACHABLE, open_engine
 from app.log import StorageError
+from app.proposals import keep_proposing
 from app.up import Waiting
 from config import Config
 from dispatch import commands as c
@@ -203,7 +204,21 @@ def keep(core: Core, stop: threading.Event) -> None:
 
 
 def _keep(core: Core, stop: threading.Event, mine: Callable[[], bool]) -> None:
-    keeper, marked = Keeper(core), False
+    keeper = Keeper(core)
+    lost = threading.Event()
+    looking = threading.Thread(
+        target=keep_proposing, args=(core, mine, lambda s: lost.wait(s) or stop.is_set()), name="proposals"
+    )
+    looking.start()
+    try:
+        _steps(core, keeper, stop, mine)
+    finally:
+        lost.set()
+        looking.join()
+
+
+def _steps(core: Core, keeper: Keeper, stop: threading.Event, mine: Callable[[], bool]) -> None:
+    marked = False
     while not stop.is_set():
         if not mine():
             log.warning("the lock is lost with its session; another keeper may have it")

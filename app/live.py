@@ -30,6 +30,7 @@ from app.database import UNREACHABLE
 from app.native import is_cooperative
 from app.picture import crew_mates
 from app.rows import Rows, rfc3339
+from dispatch.closure import Closure
 from dispatch.commands import Actor
 from dispatch.incident import Incident
 from dispatch.proposal import Proposal
@@ -82,6 +83,7 @@ class Subjects:
 
     incidents: list[Incident]
     units: list[Unit]
+    closures: list[Closure]
     proposals: list[Proposal]
 
 
@@ -243,9 +245,11 @@ class Live:
         if kept is not None and kept[0] == self._at and now_s - kept[1] < SNAPSHOT_FRESH_S:
             return kept[2]
         state = self._core.picture.now
+        now_us = self._core.world.clock.now_us()
         everything = Subjects(
             [x for x in state.incidents() if x.open],
             list(state.units()),
+            [x for x in state.closures() if not x.has_ended(now_us)],
             [x for x in state.proposals() if x.open],
         )
         rows = self._built(scope, everything)
@@ -289,6 +293,7 @@ class Live:
         state = self._core.picture.now
         incidents: dict[str, Incident] = {}
         units: dict[str, Unit] = {}
+        closures: list[Closure] = []
         proposals: list[Proposal] = []
         for subject in subjects:
             kind, _, subject_id = subject.partition(":")
@@ -305,11 +310,15 @@ class Live:
                     on = state.incident(unit.incident) if unit.incident is not None else None
                     if on is not None and on.reported:
                         incidents[on.id] = on
+            elif kind == "closure":
+                closure = state.closure(subject_id)
+                if closure is not None and closure.reported:
+                    closures.append(closure)
             elif kind == "proposal":
                 proposal = state.proposal(subject_id)
                 if proposal is not None and proposal.made:
                     proposals.append(proposal)
-        return Subjects(list(incidents.values()), list(units.values()), proposals)
+        return Subjects(list(incidents.values()), list(units.values()), closures, proposals)
 
     def _built(self, scope: Scope, named: Subjects) -> dict[str, Any]:
         """Rows for one scope, and the ids of what it may see no more: the incidents that its unit has left.
@@ -335,6 +344,12 @@ class Live:
                 seen,
                 lambda u: self._rows.unit(
                     u, personal=may(actor, "personal.read", district=u.district, unit=u.id)
+                ),
+            ),
+            "closures": _whole(
+                named.closures if may(actor, "closure.read") else [],
+                lambda x: self._rows.closure(
+                    x, personal=may(actor, "personal.read", district=x.district, unit=x.crews)
                 ),
             ),
             "proposals": _whole(

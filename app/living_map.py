@@ -1,29 +1,242 @@
-"""The roads as they are now: the city's graph with everything that is in force on it.
+"""The roads as they are now: the city's graph with the speeds of the hour and everything that is in force on
+it.
 
 Every figure of driving (recommendation, route, ETA, coverage) asks `ways()` and never the city's own graph,
-so that a closure counts everywhere from the moment it lands and nowhere once it is over.
+so that a closure counts everywhere from the moment it lands and nowhere once it is over. Every process
+follows the log and makes its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
 
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from app.native import original
 from app.picture import Picture
 from app.ports import Clock
+from dispatch.closure import Closure
 from gis.city import City
-from gis.travel import RoadGraph
+from gis.conditions import ALL_VEHICLES, EVERYBODY, BadShape, Cuts, Obstacle, apply, read_shape
+from gis.travel import PROFILES, RoadGraph
+
+VIEWS_MAX = 6
+"""Views of the roads that are kept: that of now, those of who may enter a hazard zone, the one before."""
+log = logging.getLogger("straja.map")
+
+
+class Hours(Protocol):
+    """The speeds of the hour; `app.speeds.Speeds`."""
+
+    version: int
+
+    def hour(self, now_us: int | None = None) -> int: ...
+
+    def factors(self, mode: str, hour: int) -> NDArray[np.float32] | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """What holds from `from_us` until `until_us` (None: until a fact says otherwise), at a position of the
+    log. `warning` are the closures that are there and only reported."""
+
+    position: int
+    from_us: int
+    until_us: int | None
+    obstacles: tuple[Obstacle, ...]
+    warning: tuple[Closure, ...]
+
+    def holds(self, at_us: int) -> bool:
+        return self.from_us <= at_us and (self.until_us is None or at_us < self.until_us)
 
 
 class LivingMap:
-    """Follows the picture and the city in use; safe from any thread."""
+    """Follows the picture, the clock and the city in use; safe from any thread."""
 
-    def __init__(self, picture: Picture, clock: Clock, city: Callable[[], City | None]) -> None:
+    def __init__(
+        self, picture: Picture, clock: Clock, city: Callable[[], City | None], hours: Hours | None = None
+    ) -> None:
         self._picture = picture
         self._clock = clock
         self._city = city
+        self._hours = hours
+        # Held for milliseconds by threads of the pool and by the event loop: one of the operating system.
+        self._lock = original("_thread", "allocate_lock")()
+        self._now: _Now | None = None
+        self._drawn: dict[str, tuple[Closure, Obstacle | None]] = {}
+        self._views: OrderedDict[tuple[Any, ...], RoadGraph] = OrderedDict()
+        self._cuts: tuple[City, Cuts] | None = None
+        self._timed: tuple[tuple[Any, ...], RoadGraph] | None = None
 
-    def ways(self, now_us: int | None = None) -> RoadGraph | None:
+    # ---- what is in the way
+
+    def obstacles(self, now_us: int | None = None) -> tuple[Obstacle, ...]:
+        """What is in force at `now_us` (None: the present), by id."""
+        return self._known(now_us).obstacles
+
+    def warnings(self, now_us: int | None = None) -> tuple[Closure, ...]:
+        """What is there and only reported: it warns, and changes no way."""
+        return self._known(now_us).warning
+
+    def obstacles_at(self, at_us: int) -> tuple[Obstacle, ...]:
+        """What was in force at a time gone by, as is known today."""
+        return self._obstacles(x for x in self._closures() if x.was_in_force(at_us))
+
+    def hazards_at(self, lon: float, lat: float, now_us: int | None = None) -> tuple[Closure, ...]:
+        """The hazard zones in force around a point."""
+        point = shapely.Point(lon, lat)
+        found = []
+        for obstacle in self.obstacles(now_us):
+            if obstacle.kind != "hazard" or not shapely.from_wkb(obstacle.shape).intersects(point):
+                continue
+            closure = self._picture.now.closure(obstacle.id)
+            if closure is not None:
+                found.append(closure)
+        return tuple(found)
+
+    def open_to(self, capabilities: Collection[str], now_us: int | None = None) -> frozenset[str]:
+        """The hazard zones in force that one with these capabilities may enter; ids for `ways`."""
+        given = frozenset(capabilities)
+        return frozenset(o.id for o in self.obstacles(now_us) if o.kind == "hazard" and o.entry & given)
+
+    # ---- the roads
+
+    @property
+    def version(self) -> str | None:
+        """Changes with anything that changes a way; None where no city is in use."""
+        ways = self.ways()
+        return None if ways is None else str(ways.version)
+
+    def ways(
+        self, now_us: int | None = None, *, entering: Collection[str] = frozenset()
+    ) -> RoadGraph | None:
         """The graph by which to drive at `now_us` (None: the present); None where no city is in use. Take it
-        once for figures that belong together."""
+        once for figures that belong together. `entering`: hazard zones that are no obstacle here (`open_to`)
+        """
+        at_us = self._clock.now_us() if now_us is None else now_us
+        obstacles = self._known(now_us).obstacles
+        if entering:
+            obstacles = tuple(o for o in obstacles if o.id not in entering)
+        return self.ways_with(obstacles, at_us)
+
+    def ways_with(self, obstacles: tuple[Obstacle, ...], at_us: int) -> RoadGraph | None:
+        """The graph with just these obstacles, at the speeds of that time."""
         city = self._city()
-        return None if city is None else city.roads
+        if city is None:
+            return None
+        hour = (self._hours.version, self._hours.hour(at_us)) if self._hours is not None else ()
+        key = (id(city.roads), hour, obstacles)
+        with self._lock:
+            if (view := self._views.get(key)) is not None:
+                self._views.move_to_end(key)
+                return view
+            if self._cuts is None or self._cuts[0] is not city:
+                # Another city, or the same one imported anew: nothing found in the old one holds.
+                self._cuts, self._timed = (city, {}), None
+                self._views.clear()
+            timed = self._at_that_hour(city, hour)
+            cuts = self._cuts[1]
+            if len(cuts) > 1_000:
+                cuts.clear()
+            view = apply(timed, obstacles, version=_version(city, hour, obstacles), cuts=cuts)
+            self._views[key] = view
+            while len(self._views) > VIEWS_MAX:
+                self._views.popitem(last=False)
+            return view
+
+    def _at_that_hour(self, city: City, hour: tuple[int, ...]) -> RoadGraph:
+        """The city's graph at the speeds of an hour of the week."""
+        if self._hours is None:
+            return city.roads
+        if self._timed is not None and self._timed[0] == hour:
+            return self._timed[1]
+        factors = {
+            mode: factor
+            for mode in PROFILES
+            if mode != "air" and (factor := self._hours.factors(mode, hour[1])) is not None
+        }
+        timed = apply(city.roads, (), factors, version=_version(city, hour, ()))
+        self._timed = hour, timed
+        return timed
+
+    # ---- following the log
+
+    def _known(self, now_us: int | None) -> _Now:
+        at_us = self._clock.now_us() if now_us is None else now_us
+        known = self._now
+        position = self._picture.position
+        if known is not None and known.holds(at_us):
+            if known.position == position:
+                return known
+            changed = self._picture.changed_since(known.position)
+            if changed is not None and not any(s.startswith("closure:") for s in changed[1]):
+                known = _Now(changed[0], known.from_us, known.until_us, known.obstacles, known.warning)
+                self._now = known
+                return known
+        closures = self._closures()
+        turns = [us for x in closures if (us := x.turns_at(at_us)) is not None]
+        known = _Now(
+            position,
+            at_us,
+            min(turns, default=None),
+            self._obstacles(x for x in closures if x.in_force(at_us)),
+            tuple(x for x in closures if x.holds(at_us) and not x.reroutes),
+        )
+        if now_us is None:
+            self._now = known
+        return known
+
+    def _closures(self) -> list[Closure]:
+        return sorted(self._picture.now.closures(), key=lambda x: x.id)
+
+    def _obstacles(self, closures: Iterable[Closure]) -> tuple[Obstacle, ...]:
+        found = []
+        for closure in closures:
+            was = self._drawn.get(closure.id)
+            if was is None or was[0] is not closure:
+                was = closure, _obstacle(closure)
+                self._drawn[closure.id] = was
+            if was[1] is not None:
+                found.append(was[1])
+        if len(self._drawn) > 10_000:
+            self._drawn.clear()
+        return tuple(found)
+
+
+def _obstacle(closure: Closure) -> Obstacle | None:
+    """What a closure does to the roads; None where its geometry, perhaps of a newer program, is not
+    understood: it is on the board all the same."""
+    try:
+        shape = shapely.to_wkb(read_shape(closure.geometry))
+    except BadShape as fault:
+        log.warning("closure %s changes no way: %s", closure.id, fault)
+        return None
+    named = frozenset(closure.classes)
+    classes = {
+        "flood": ALL_VEHICLES - named,
+        "hazard": named or EVERYBODY,
+    }.get(closure.kind, named or ALL_VEHICLES)
+    slow = closure.kind == "slow"
+    return Obstacle(
+        closure.id,
+        closure.kind,
+        shape,
+        classes,
+        closure.speed_share if slow else None,
+        frozenset(closure.entry),
+        closure.geometry.get("direction") == "along",
+    )
+
+
+def _version(city: City, hour: tuple[int, ...], obstacles: tuple[Obstacle, ...]) -> str:
+    """Short, and the same in every process."""
+    told = [city.info.built_at, hour]
+    told += [(o.id, o.kind, o.shape, sorted(o.classes), o.speed_share, o.one_way) for o in obstacles]
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]

@@ -167,6 +167,18 @@ KEEPER_LAST = Gauge(
     registry=REGISTRY,
     multiprocess_mode="livemax",
 )
+PROPOSER_SECONDS = Histogram(
+    "straja_proposer_step_seconds",
+    "Time of one look for something better than what is ordered.",
+    buckets=_ANSWER,
+    registry=REGISTRY,
+)
+PROPOSER_WAITING = Gauge(
+    "straja_proposer_waiting",
+    "Incidents that wait for such a look.",
+    registry=REGISTRY,
+    multiprocess_mode="livemax",
+)
 JOBS = Counter(
     "straja_jobs_total",
     "Jobs that ended, by outcome: done, failed.",

@@ -15,6 +15,7 @@ from app.picture import Picture
 from app.tracks import Tracks
 from app.vault import Vault
 from app.words import LANGUAGES, Words, words_in
+from dispatch.closure import Closure
 from dispatch.commands import who
 from dispatch.events import Sealed, Secret
 from dispatch.events import Words as SaidWords
@@ -153,6 +154,14 @@ class Rows:
                     "requested": a.accepted_by is not None,
                     "accepted_by": a.accepted_by,
                     "times": {status: rfc3339(us) for status, us in a.times.items()},
+                    "eta_change": None
+                    if a.eta_change is None
+                    else {
+                        "at": rfc3339(a.eta_change.at_us),
+                        "before_s": a.eta_change.before_s,
+                        "after_s": a.eta_change.after_s,
+                        "closures": list(a.eta_change.because),
+                    },
                 }
                 for a in x.active()
             ],
@@ -252,6 +261,44 @@ class Rows:
             "conflicts": [_conflict(k) for k in unit.conflicts],
             "upgrade_needed": unit.parked,
             "rev": unit.position,
+        }
+
+    def closure(self, x: Closure, *, personal: bool) -> dict[str, Any]:
+        """Without `personal`, why the road is closed stays closed."""
+        secrets = [s for s in (x.reason, x.withdrawn_reason) if personal and isinstance(s, Sealed)]
+        opened = self._vault.open(secrets) if secrets else {}
+        return {
+            "id": x.id,
+            "kind": x.kind,
+            "state": x.state,
+            "geometry": x.geometry,
+            "classes": list(x.classes),
+            "from": rfc3339(x.from_us),
+            "until": rfc3339(x.until_us),
+            "ends": rfc3339(x.ends_us),
+            "speed_pct": None if x.speed_share is None else round(100 * x.speed_share, 1),
+            "entry_capabilities": list(x.entry),
+            "staging": None if x.staging is None else {"lon": x.staging[0], "lat": x.staging[1]},
+            "reason": _said(x.reason, opened),
+            "unit": x.unit,
+            "source": x.source,
+            "reported_at": rfc3339(x.reported_us),
+            "reported_by": who(x.reported_by),
+            "confirmed_at": rfc3339(x.confirmed_us),
+            "confirmed_by": who(x.confirmed_by) or None,
+            "confirmed_unit": x.confirmed_unit,
+            "ordered_at": rfc3339(x.ordered_us),
+            "authority": x.authority or None,
+            "ordered_by": x.ordered_by or None,
+            "agreed_by": x.agreed_by or None,
+            "withdrawn_at": rfc3339(x.withdrawn_us),
+            "withdrawn_by": who(x.withdrawn_by) or None,
+            "withdrawn_reason": _said(x.withdrawn_reason, opened),
+            "conflicts": [_conflict(k) for k in x.conflicts],
+            "upgrade_needed": x.parked,
+            "district": x.district,
+            "station": x.station,
+            "rev": x.position,
         }
 
     def proposal(self, x: Proposal, *, personal: bool = True) -> dict[str, Any]:

@@ -105,6 +105,11 @@ class Closure:
         return "confirmed" if self.confirmed_us is not None else "reported"
 
     @property
+    def crews(self) -> tuple[str, ...]:
+        """Those that have seen it."""
+        return tuple(unit for unit in (self.unit, self.confirmed_unit) if unit is not None)
+
+    @property
     def reroutes(self) -> bool:
         """Whether it is of the kind of state that changes ways, not only warns."""
         return self.ordered_us is not None or self.confirmed_us is not None

@@ -62,6 +62,8 @@ def _may_see(who_asks: Actor, envelope: Envelope) -> bool:
     proposals = [state.proposal(ident) for kind, ident in about if kind == "proposal"]
     if proposals:
         return all(x is not None and may(who_asks, "proposal.read", district=x.district) for x in proposals)
+    if any(kind == "closure" for kind, _ in about):
+        return may(who_asks, "closure.read")
     units = [state.unit(ident) for kind, ident in about if kind == "unit"]
     return any(x is not None and sees_unit(who_asks, x) for x in units)
 

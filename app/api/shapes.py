@@ -47,6 +47,15 @@ class PlanShape(Shape):
     missing: dict[str, int]
 
 
+class EtaChangeShape(Shape):
+    """Seconds on the way from where the crew then was; null: no way by road."""
+
+    at: Time
+    before_s: int | None
+    after_s: int | None
+    closures: list[str]
+
+
 class AssignmentShape(Shape):
     unit: str
     status: str
@@ -55,6 +64,7 @@ class AssignmentShape(Shape):
     requested: bool
     accepted_by: str | None
     times: dict[str, Time]
+    eta_change: EtaChangeShape | None
 
 
 class RequestShape(Shape):
@@ -308,6 +318,52 @@ class ChangedProposalShape(ProposalShape):
 
 
 class Proposals(RootModel[list[ProposalShape]]):
+    pass
+
+
+class ClosureShape(Shape):
+    model_config = ConfigDict(extra="forbid", title="Closure")
+
+    id: str
+    kind: Literal["closure", "hazard", "slow", "flood"]
+    state: Literal["reported", "confirmed", "ordered", "withdrawn", "expired"]
+    geometry: dict[str, Any] = Field(description="GeoJSON; a Point has radius_m.")
+    classes: list[str]
+    from_: Time | None = Field(alias="from")
+    until: Time | None
+    ends: Time | None = Field(description="When it ends by itself, a report without an end included.")
+    speed_pct: float | None
+    entry_capabilities: list[str]
+    staging: Point | None
+    reason: str | None
+    unit: str | None
+    source: str
+    reported_at: Time
+    reported_by: str
+    confirmed_at: Time | None
+    confirmed_by: str | None
+    confirmed_unit: str | None
+    ordered_at: Time | None
+    authority: Literal["road_administrator", "police"] | None
+    ordered_by: str | None
+    agreed_by: str | None
+    withdrawn_at: Time | None
+    withdrawn_by: str | None
+    withdrawn_reason: str | None
+    conflicts: list[ConflictShape]
+    upgrade_needed: bool
+    district: str
+    station: str
+    rev: int
+
+
+class ChangedClosureShape(ClosureShape):
+    model_config = ConfigDict(extra="forbid", title="ChangedClosure")
+
+    log_position: str
+
+
+class Closures(RootModel[list[ClosureShape]]):
     pass
 
 

@@ -670,6 +670,7 @@ problem-outside-city-swapped = The point lies outside the city: longitude and la
 problem-reason-needed = This needs a reason.
 problem-requests-open = An agency has not answered yet; withdraw the request before closing.
 problem-ring-open = The outline is open: its last point must be its first.
+problem-staging-inside = The staging point lies inside the zone itself.
 problem-status-not-next = This status does not follow from the present one. “Other status…” sets it, with a reason.
 problem-outcome-unknown = The database went away while this was being recorded: it may have been kept. Send the same again.
 problem-storage-unavailable = The server cannot record just now: nothing of this was kept. Try again; write it on paper meanwhile.

@@ -678,6 +678,7 @@ problem-outside-city-swapped = Punctul este în afara orașului: longitudinea ș
 problem-reason-needed = Este nevoie de un motiv.
 problem-requests-open = O instituție nu a răspuns încă; retrageți cererea înainte de închidere.
 problem-ring-open = Conturul este deschis: ultimul punct trebuie să fie primul.
+problem-staging-inside = Punctul de așteptare este chiar în interiorul zonei.
 problem-status-not-next = Starea nu urmează din cea de acum. „Altă stare…” o pune, cu un motiv.
 problem-outcome-unknown = Baza de date a dispărut în timpul înregistrării: este posibil să fi fost păstrat. Trimiteți din nou același lucru.
 problem-storage-unavailable = Serverul nu poate înregistra acum: nu s-a păstrat nimic. Încercați din nou; între timp notați pe hârtie.

@@ -82,12 +82,25 @@ EXPECTED = {
     "GET /phones/osmand": "           401 403 403 403 404 403 403 403",
     "POST /phones/osmand": "          401 403 403 403 404 403 403 403",
     "POST /phones/owntracks": "       401 403 403 403 404 403 403 403",
+    "GET /closures": "                        401 200 200 200 200 200 200 200",
+    "POST /closures": "                       401 201 201 201 201 201 403 403",
+    "GET /closures/{closure_id}": "           401 200 200 200 200 200 200 200",
+    "PATCH /closures/{closure_id}": "         401 200 200 200 403 403 403 403",
+    "POST /closures/{closure_id}/confirm": "  401 200 200 200 200 403 403 403",
+    "POST /closures/{closure_id}/order": "    401 200 200 403 403 403 403 403",
+    "POST /closures/{closure_id}/withdraw": " 401 200 200 200 403 403 403 403",
+    "POST /closures/{closure_id}/erase": "    401 200 403 403 403 403 403 403",
     "POST /positions": "              401 202 202 202 202 202 403 403",
 }
 """A crew is asked about incidents and units other than its own; a position of another unit is answered 202
-with that row refused. A phone's token is bound to a unit: that of the crew here is not registered."""
+with that row refused. A phone's token is bound to a unit: that of the crew here is not registered. The
+closure is one that somebody else reported; who orders it must be a police crew, who withdraws it the crew
+that reported it: this one is neither."""
 
+BARRIER = {"type": "LineString", "coordinates": [[24.9424, 60.1712], [24.9428, 60.1718]]}
 
+ON_THE_SPOT = ("report it instead.", "tell the room about the rest.")
+"""How a crew is told that a closure is not its own to order or to take back."""
 POST = {"post": "Gara", "location": {"lon": RAILWAY_STATION[0], "lat": RAILWAY_STATION[1]}}
 
 
@@ -123,6 +136,12 @@ class Scene:
         assert kinds == [("closed-with-units", None), ("sent-twice", None)]
         return incident, closed["conflicts"][0]["id"], unit, sent["conflicts"][0]["id"]
 
+    def closure(self) -> str:
+        body = {"id": self.room.uuid(), "kind": "closure", "geometry": BARRIER, "reason": "zid căzut"}
+        answer = self.room.ana.post("/closures", body)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json["id"])
+
     def request(self) -> tuple[str, str]:
         """An incident, and an ambulance that was asked for it."""
         incident, unit = self.incident(), self.room.unit("B2", crew=2)
@@ -150,8 +169,24 @@ class Scene:
         room = self.room
         method, path = route.split(" ")
         body: Any = None
-        incident, unit, proposal = "", "", ""
+        incident, unit, proposal, closure = "", "", "", ""
         match route:
+            case "POST /closures":
+                body = {"id": room.uuid(), "kind": "closure", "geometry": BARRIER}
+            case "PATCH /closures/{closure_id}":
+                closure, body = self.closure(), {"classes": ["bus"]}
+            case "POST /closures/{closure_id}/confirm":
+                closure, seen_by = self.closure(), room.unit()
+                # A crew speaks for itself, and must be known to do so.
+                is_crew = desk.name.startswith("field")
+                desk, body = (room.desk("field", unit=seen_by), {}) if is_crew else (desk, {"unit": seen_by})
+            case "POST /closures/{closure_id}/order":
+                closure = self.closure()
+                body = {"authority": "police", "ordered_by": "ag. Ilie"}
+            case "POST /closures/{closure_id}/withdraw":
+                closure, body = self.closure(), {"reason": "liber"}
+            case "POST /closures/{closure_id}/erase":
+                closure, body = self.closure(), {"reason": "cererea persoanei"}
             case "POST /session":
                 body = {"name": f"nimeni-{room.uuid()[:8]}", "password": "nimic altceva"}
             case "GET /addresses":
@@ -220,9 +255,11 @@ class Scene:
                 incident = self.incident()
             case _ if "{unit_id}" in path:
                 unit = room.unit()
+            case _ if "{closure_id}" in path:
+                closure = self.closure()
         before = room.core.log.position
-        about = {"incident_id": incident, "unit_id": unit, "proposal_id": proposal, "layer": "hydrants"}
-        answer = desk.call(method, path.format(**about), body)
+        about = {"incident_id": incident, "unit_id": unit, "proposal_id": proposal, "closure_id": closure}
+        answer = desk.call(method, path.format(layer="hydrants", **about), body)
         if answer.status_code >= 400:
             is_problem(answer, answer.status_code)
             assert room.core.log.position == before, "what is refused leaves no trace"
@@ -272,7 +309,7 @@ def test_each_role_may_do_its_own_work_and_no_more(scene: Scene, route: str) -> 
         answer = scene.call(route, caller(scene.room, role))
         met[role] = str(answer.status_code)
         if answer.status_code == 403:
-            lacks = (f"yours is {role}.", "your unit: TABLETA-7.", "your unit: none.")
+            lacks = (f"yours is {role}.", "your unit: TABLETA-7.", "your unit: none.", *ON_THE_SPOT)
             assert answer.json["detail"].endswith(lacks)
     assert " ".join(met.values()) == " ".join(EXPECTED[route].split()), dict(
         zip(CALLERS, EXPECTED[route].split(), strict=True)
@@ -291,7 +328,8 @@ def test_a_stranger_is_turned_away_before_the_request_is_even_looked_at(embedded
     for route in EXPECTED:
         method, path = route.split(" ")
         if path != "/session":
-            about = dict.fromkeys(("incident_id", "unit_id", "proposal_id", "layer"), "x" * 900)
+            names = ("incident_id", "unit_id", "proposal_id", "closure_id", "layer")
+            about = dict.fromkeys(names, "x" * 900)
             path = path.format(**about)
             is_problem(embedded_room.stranger.call(method, path, {"nonsense": 1}), 401, "sign-in")
 
@@ -325,6 +363,13 @@ OTHER_DISTRICT = {
     "GET /proposals/{proposal_id}": 404,
     "POST /proposals/{proposal_id}/accept": 404,
     "POST /proposals/{proposal_id}/decline": 404,
+    "GET /closures/{closure_id}": 200,
+    "POST /closures": 403,
+    "PATCH /closures/{closure_id}": 403,
+    "POST /closures/{closure_id}/confirm": 403,
+    "POST /closures/{closure_id}/order": 403,
+    "POST /closures/{closure_id}/withdraw": 403,
+    "POST /closures/{closure_id}/erase": 403,
     "POST /units": 403,
     "POST /units/{unit_id}/status": 403,
     "POST /units/{unit_id}/flags": 403,

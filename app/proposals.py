@@ -1,0 +1,560 @@
+"""What would be better than what is ordered, looked for by the keeper while time goes on.
+
+Something happens (a unit clears, an ETA slips, a closure lands, a priority changes, somebody calls): the
+incidents it may matter to are looked at one by one, the most urgent first, for as long as the budget of a
+step lasts; what is left over waits for the next. More slowly the city is looked at for a move-up. What is
+found is proposed through the door like anything else, and `dispatch.proposal` has the last word on what may
+be: here is only where to look and what is worth it.
+
+Ids are made of what is proposed, so that any number of keepers propose it once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app import demo, metrics, recommendation
+from app.core import Core
+from app.log import StorageError
+from app.rows import Rows, needs_of
+from dispatch import commands as c
+from dispatch import events as e
+from dispatch import proposal as domain
+from dispatch.commands import SYSTEM, Context, Refused
+from dispatch.fill import Lateness
+from dispatch.incident import Incident
+from dispatch.optimise import STALE_S, recommend
+from dispatch.proposal import GAIN_S, Move, Proposal
+from dispatch.unit import UNDERWAY, Unit, is_asked
+from gis.geometry import metres_between
+
+STEP_S = 1.0
+BUDGET_S = 0.1
+"""How long a step looks before it leaves the rest to the next; the incident in hand is finished."""
+SLIPS_EVERY_S = 10.0
+SLIP_S, SLIP_SHARE = 60.0, 0.2
+"""An ETA has slipped when a crew will be later than it was to be by both."""
+HOLDS_S = 30.0
+"""An open proposal that has come to gain less is withdrawn: less than what makes one, or it would flicker."""
+RIVALS = 3
+"""How many units on their way elsewhere are weighed for one place: the soonest."""
+NEVER_S = 3600.0
+"""What nobody coming at all is weighed as."""
+THERE_M = 150.0
+MOVE_UP_MAX_US = 3_600_000_000
+"""After this a unit that was to stand by somewhere is not waited for any longer."""
+log = logging.getLogger("straja.proposals")
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One way to do better. `worth` compares it with others, in weighted late calls."""
+
+    moves: tuple[Move, ...]
+    gain_s: float | None
+    eta_s: float
+    loss_s: float | None
+    worth: float
+
+    def figures(self, ways: str) -> dict[str, Any]:
+        return {
+            "gain_s": None if self.gain_s is None else round(self.gain_s),
+            "eta_s": round(self.eta_s),
+            "loss_s": None if self.loss_s is None else round(self.loss_s),
+            "map": ways,
+        }
+
+
+class Times:
+    """When each unit would be at one incident, and what it would give there."""
+
+    def __init__(self, core: Core, rows: Rows, incident: Incident) -> None:
+        now_us = core.world.clock.now_us()
+        lon, lat, _ = rows.place_of(incident)
+        self.incident = incident
+        looked = recommendation.look(core, incident, lon, lat, now_us)
+        self.columns, units = looked.candidates, looked.columns.units
+        self.at = {unit_id: row for row, unit_id in enumerate(self.columns.ids)}
+        self.needs = needs_of(incident, core.pack)
+        needed = np.array([self.needs.get(name, 0) > 0 for name in self.columns.capabilities])
+        self.useful: Bools = self.columns.gives & needed
+        eta_s = self.columns.eta_s()
+        for row, unit in enumerate(units):
+            if unit.status in ("assigned", "acknowledged") and unit.assigned_us is not None:
+                # Part of the turnout of a crew that was alerted is over.
+                gone_s = (now_us - unit.assigned_us) / 1e6
+                eta_s[row] -= min(float(unit.turnout_s), max(0.0, gone_s))
+        self.eta_s: Floats = np.where(np.isfinite(eta_s), eta_s, np.inf)
+        held = np.array([unit.custodian == core.config.station for unit in units], dtype=bool)
+        able = held & self.columns.in_zone & (self.columns.crew >= self.columns.crew_min)
+        rules, priority = core.pack.optimiser, core.pack.priorities.get(incident.priority)
+        waited_s = (now_us - incident.reported_us) / 1e6
+        target_s = priority.target_s if priority is not None else None
+        self.curve = Lateness.of(rules, incident.priority, target_s, waited_s)
+        sendable = np.array(self.columns.sendable)
+        unbound = np.array([mate is None for mate in self.columns.blocked_by], dtype=bool)
+        self.free: Bools = able & unbound & (sendable == "now") & ~self.columns.already
+        fresh = self.columns.fix_age_s <= STALE_S
+        rolling = np.array([unit.status == "en_route" for unit in units], dtype=bool)
+        self.rolling: Bools = able & fresh & rolling & (sendable == "divert") & ~self.columns.already
+        self.known: Bools = held & fresh
+
+    def soonest(self, rows: Bools, useful: Bools, before_s: float = np.inf) -> list[int]:
+        """Rows that give all of `useful` before that time, soonest first, equals by call sign."""
+        fits = rows & (self.columns.gives >= useful).all(axis=1) & (self.eta_s <= before_s)
+        fits &= np.isfinite(self.eta_s)
+        return sorted(np.flatnonzero(fits).tolist(), key=lambda row: (self.eta_s[row], self.columns.ids[row]))
+
+    def late(self, eta_s: float) -> float:
+        return float(self.curve.late(np.array([min(eta_s, NEVER_S)]))[0])
+
+
+class Proposer:
+    """One step notices what has changed, ends what is over, looks for something better and accepts what the
+    operator's rules accept. Belongs to one thread."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._rows = Rows(core.picture, core.vault, core.tracks, core.pack)
+        self._at = -1
+        self._queue: dict[str, str] = {}
+        self._priorities: dict[str, str] = {}
+        self._busy: set[str] = set()
+        self._expected: dict[tuple[str, str], tuple[int, float]] = {}
+        self._ways = ""
+        self._slips: list[str] = []
+        self._slips_at_s = -math.inf
+        self._worth_at_s = -math.inf
+        self._times: dict[str, Times] = {}
+
+    def step(self, mine: Callable[[], bool] = lambda: True, budget_s: float = BUDGET_S) -> None:
+        """`mine` tells whether this is still the keeper; it is asked before each thing that is done."""
+        begun = time.perf_counter()
+
+        def spare() -> bool:
+            return time.perf_counter() - begun < budget_s
+
+        self._times = {}
+        self._notice()
+        for command in (*self._over(), *self._stood_by()):
+            if not mine():
+                return
+            self._submit(command)
+        self._look_for_slips(spare)
+        # One at the least, or a budget that all else used up would starve them for ever.
+        while self._queue and mine():
+            self._look_at(*self._next())
+            if not spare():
+                break
+        for command in self._by_rule():
+            if not mine():
+                return
+            self._submit(command)
+        metrics.PROPOSER_SECONDS.observe(time.perf_counter() - begun)
+        metrics.PROPOSER_WAITING.set(len(self._queue))
+
+    def _submit(self, command: c.Command) -> None:
+        try:
+            self._core.door.submit(command, SYSTEM)
+        except Refused as error:
+            # Somebody was quicker: what was seen a moment ago is so no more.
+            log.info("%s: %s", type(command).__name__, error)
+
+    def _context(self) -> Context:
+        core, config = self._core, self._core.config
+        return Context(core.world.clock.now_us(), SYSTEM, config.station, config.district, core.pack)
+
+    # ---- what has changed
+
+    def _notice(self) -> None:
+        """Put the incidents that something may have changed for into the queue."""
+        picture = self._core.picture
+        changed = picture.changed_since(self._at) if self._at >= 0 else None
+        state = picture.now
+        if changed is None:
+            # The first look, or a long absence: everything may have changed.
+            self._at = picture.position
+            self._busy = {unit.id for unit in state.units() if not self._is_free(unit)}
+            for incident in state.incidents():
+                self._notice_incident(incident, "new_call")
+        else:
+            self._at, subjects = changed
+            cleared = False
+            for subject in subjects:
+                kind, _, ident = subject.partition(":")
+                if kind == "incident":
+                    found = state.incident(ident)
+                    if found is not None and found.reported:
+                        self._notice_incident(found)
+                elif kind == "unit":
+                    unit = state.unit(ident)
+                    if unit is not None and unit.registered:
+                        free = self._is_free(unit)
+                        cleared |= free and unit.id in self._busy
+                        (self._busy.discard if free else self._busy.add)(unit.id)
+            if cleared:
+                self._queue_all("unit_cleared")
+        ways = self._map()
+        if ways != self._ways:
+            if self._ways:
+                self._queue_all("map_changed")
+            self._ways = ways
+
+    def _notice_incident(self, incident: Incident, otherwise: str | None = None) -> None:
+        if not incident.open:
+            self._priorities.pop(incident.id, None)
+            self._queue.pop(incident.id, None)
+            return
+        was = self._priorities.get(incident.id)
+        self._priorities[incident.id] = incident.priority
+        if was is None:
+            self._queue.setdefault(incident.id, otherwise or "new_call")
+        elif was != incident.priority:
+            self._queue[incident.id] = "priority_changed"
+
+    def _queue_all(self, trigger: str) -> None:
+        for incident in self._core.picture.now.incidents():
+            if incident.open:
+                self._queue.setdefault(incident.id, trigger)
+
+    def _is_free(self, unit: Unit) -> bool:
+        return unit.incident is None and self._core.pack.sendable(unit.status) == "now" and not is_asked(unit)
+
+    def _map(self) -> str:
+        """What tells one state of the map from another, the hours of the day aside."""
+        now_us = self._core.world.clock.now_us()
+        found = [
+            (x.id, x.position)
+            for x in self._core.picture.now.closures()
+            if x.reroutes and x.in_force(now_us)
+        ]
+        city = self._core.city
+        text = e.canonical([city.info.built_at if city is not None else "", *map(list, sorted(found))])
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def _next(self) -> tuple[Incident, str]:
+        """The most urgent incident that waits, the oldest of those."""
+        state, pack = self._core.picture.now, self._core.pack
+
+        def order(incident_id: str) -> tuple[int, int, str]:
+            found = state.incident(incident_id)
+            known = pack.priorities.get(found.priority) if found is not None else None
+            return (known.rank if known else 99, found.reported_us if found else 0, incident_id)
+
+        chosen = min(self._queue, key=order)
+        trigger = self._queue.pop(chosen)
+        found = state.incident(chosen)
+        return found if found is not None else Incident(chosen, open=False), trigger
+
+    # ---- what is over
+
+    def _over(self) -> Iterator[c.Command]:
+        """Open proposals whose time has run out, or that hold no more."""
+        state, ctx = self._core.picture.now, self._context()
+        now_s = self._core.world.clock.monotonic_s()
+        weigh = now_s - self._worth_at_s >= SLIPS_EVERY_S
+        if weigh:
+            self._worth_at_s = now_s
+        for proposal in list(state.proposals()):
+            if not proposal.open or proposal.station != self._core.config.station:
+                continue
+            if domain.outdated(state, proposal, ctx) is not None:
+                yield c.ExpireProposal(id=f"expire:{proposal.id}", source="keeper", proposal=proposal.id)
+            elif weigh and self._gains_no_more(proposal):
+                yield c.ExpireProposal(
+                    id=f"expire:{proposal.id}", source="keeper", proposal=proposal.id, gain_gone=True
+                )
+
+    def _gains_no_more(self, proposal: Proposal) -> bool:
+        """Whether the times have changed so much that it is not worth it any more."""
+        if proposal.kind != "reassign" or proposal.figures.get("gain_s") is None:
+            return False
+        unit_id, leaves, to = proposal.moves[0]
+        target = None if to is None else self._core.picture.now.incident(to)
+        relieved = next((unit for unit, _, goes in proposal.moves if goes is None), None)
+        if target is None or (relieved is None and leaves is None):
+            return False
+        times = self._times_of(target)
+        if unit_id not in times.at:
+            return True
+        eta_s = times.eta_s[times.at[unit_id]]
+        if relieved is not None:
+            return bool(times.eta_s[times.at[relieved]] - eta_s < HOLDS_S)
+        # Compared with whoever else could come when it was made.
+        return bool(eta_s > proposal.figures["eta_s"] + proposal.figures["gain_s"] - HOLDS_S)
+
+    def _stood_by(self) -> Iterator[c.Command]:
+        """Units that have reached their post, or are not on their way to it any more."""
+        now_us = self._core.world.clock.now_us()
+        for unit in self._core.picture.now.units():
+            going = unit.moving_up
+            if going is None or unit.custodian != self._core.config.station:
+                continue
+            why = ""
+            if going.state == "asked":
+                why = "no_answer" if now_us >= (going.answer_by_us or 0) else ""
+            elif now_us - going.since_us > MOVE_UP_MAX_US:
+                why = "overdue"
+            else:
+                fix = self._core.tracks.last(unit.id)
+                if fix is not None and fix.observed_us >= going.since_us:
+                    near = metres_between(fix.lon, fix.lat, going.lon, going.lat) <= THERE_M
+                    why = "arrived" if near else ""
+            if why:
+                yield c.EndMoveUp(
+                    id=f"stood-by:{unit.id}:{going.since_us}:{why}", source="keeper", unit=unit.id, why=why
+                )
+
+    # ---- crews that will be late
+
+    def _look_for_slips(self, spare: Callable[[], bool]) -> None:
+        """Every now and then, and a few incidents at a time: whether the crews on their way still arrive when
+        they were to."""
+        now_s = self._core.world.clock.monotonic_s()
+        state = self._core.picture.now
+        if not self._slips and now_s - self._slips_at_s >= SLIPS_EVERY_S:
+            self._slips_at_s = now_s
+            self._slips = [x.id for x in state.incidents() if x.open and self._underway(x)]
+            here = set(self._slips)
+            self._expected = {key: value for key, value in self._expected.items() if key[1] in here}
+        while self._slips and spare():
+            incident = state.incident(self._slips.pop())
+            if incident is not None and incident.open and self._has_slipped(incident):
+                self._queue[incident.id] = "eta_slipped"
+
+    def _underway(self, incident: Incident) -> list[Unit]:
+        state = self._core.picture.now
+        found = [state.unit(a.unit) for a in incident.active()]
+        return [u for u in found if u is not None and u.registered and u.status in UNDERWAY]
+
+    def _has_slipped(self, incident: Incident) -> bool:
+        units = self._underway(incident)
+        if not units:
+            return False
+        times = Times(self._core, self._rows, incident)
+        now_us, slipped = self._core.world.clock.now_us(), False
+        for unit in units:
+            row = times.at[unit.id]
+            eta_s = float(times.eta_s[row])
+            if not times.known[row] or not math.isfinite(eta_s):
+                continue
+            due_us = now_us + round(eta_s * 1e6)
+            first_us, whole_s = self._expected.setdefault((unit.id, incident.id), (due_us, eta_s))
+            if due_us - first_us > max(SLIP_S, SLIP_SHARE * whole_s) * 1e6:
+                self._expected[unit.id, incident.id] = (due_us, eta_s)
+                slipped = True
+        return slipped
+
+    # ---- looking for something better
+
+    def _times_of(self, incident: Incident) -> Times:
+        """Worked out once a step."""
+        if incident.id not in self._times:
+            self._times[incident.id] = Times(self._core, self._rows, incident)
+        return self._times[incident.id]
+
+    def _look_at(self, incident: Incident, trigger: str) -> None:
+        """Propose the best that can be done for one incident, if anything is worth it."""
+        if not incident.open or not needs_of(incident, self._core.pack):
+            return
+        times = self._times_of(incident)
+        options = [*self._take_overs(times, trigger), *self._diverts(times)]
+        for found in sorted(options, key=lambda x: (-x.worth, str(x.moves))):
+            if self._is_allowed(found):
+                self._propose(incident, trigger, found)
+                return
+
+    def _is_allowed(self, found: Found) -> bool:
+        state = self._core.picture.now
+        figures = found.figures(self._ways)
+        return domain.fault_of(state, "reassign", found.moves, None, figures, self._context()) is None
+
+    def _propose(self, incident: Incident, trigger: str, found: Found) -> None:
+        self._submit(
+            self._command("reassign", trigger, incident.district, found.moves, found.figures(self._ways))
+        )
+
+    def _command(
+        self,
+        kind: str,
+        trigger: str,
+        district: str,
+        moves: tuple[Move, ...],
+        figures: dict[str, Any],
+        post: c.Place | None = None,
+    ) -> c.Propose:
+        state = self._core.picture.now
+        basis = domain.basis_of(state, kind, moves, figures)
+        # The same once more, after it was answered, is another proposal.
+        before = sum(x.kind == kind and x.moves == moves and not x.open for x in state.proposals())
+        named = [kind, [list(move) for move in moves], post.label if post else "", basis, before]
+        ident = hashlib.sha256(e.canonical(named).encode()).hexdigest()[:24]
+        return c.Propose(
+            id=f"propose:{ident}",
+            source="keeper",
+            proposal=ident,
+            kind=kind,
+            trigger=trigger,
+            district=district,
+            moves=moves,
+            figures=figures,
+            post=post,
+        )
+
+    def _take_overs(self, times: Times, trigger: str) -> Iterator[Found]:
+        """A unit that is free now in place of one that is still on its way."""
+        incident, state = times.incident, self._core.picture.now
+        for unit in self._underway(incident):
+            row = times.at[unit.id]
+            useful = times.useful[row]
+            if not times.known[row] or not useful.any() or not math.isfinite(times.eta_s[row]):
+                continue
+            for rival in times.soonest(times.free, useful, times.eta_s[row] - GAIN_S)[:RIVALS]:
+                other = state.unit(times.columns.ids[rival])
+                if other is None:
+                    continue
+                if trigger in ("unit_cleared", "new_call") and other.status_us <= (unit.assigned_us or 0):
+                    # It was free already when the other was sent: somebody chose so.
+                    continue
+                gain_s = float(times.eta_s[row] - times.eta_s[rival])
+                yield Found(
+                    ((other.id, None, incident.id), (unit.id, incident.id, None)),
+                    gain_s,
+                    float(times.eta_s[rival]),
+                    None,
+                    times.late(times.eta_s[row]) - times.late(times.eta_s[rival]),
+                )
+                break
+
+    def _diverts(self, times: Times) -> Iterator[Found]:
+        """A unit on its way elsewhere in place of whoever comes now, or would be sent."""
+        if not times.rolling.any():
+            return
+        for useful, without_s, relieved, sent in self._places(times):
+            gained_s = without_s - GAIN_S
+            for row in times.soonest(times.rolling, useful, gained_s)[:RIVALS]:
+                found = self._divert(times, row, without_s, relieved, sent)
+                if found is not None and found.worth > 0:
+                    yield found
+
+    def _places(self, times: Times) -> Iterator[tuple[Bools, float, int | None, set[int]]]:
+        """What has to be done at the incident: the capabilities, when somebody who gives them arrives as
+        things are, who that is if it was sent, and the free units that the plan counts on."""
+        state, columns = self._core.picture.now, times.columns
+        for unit in self._underway(times.incident):
+            row = times.at[unit.id]
+            if times.known[row] and times.useful[row].any():
+                yield times.useful[row], float(times.eta_s[row]), row, set()
+        # Who was asked for and has not answered is counted on like one who comes.
+        asked = [r.unit for r in times.incident.requests if r.state == "asked" and r.unit in times.at]
+        needs = dict(times.needs)
+        for unit_id in asked:
+            for n in np.flatnonzero(times.useful[times.at[unit_id]]).tolist():
+                needs[columns.capabilities[n]] = max(0, needs[columns.capabilities[n]] - 1)
+        if not any(needs.values()):
+            return
+        plan = recommend(columns, needs, curve=times.curve, top=0)
+        sent = {times.at[pick.unit] for pick in plan.chosen}
+        names = list(columns.capabilities)
+        for pick in plan.chosen:
+            if state.unit(pick.unit) is not None and pick.fills:
+                # Whoever is not sent after all can take the place of the one that is turned.
+                yield np.isin(names, pick.fills), pick.eta_s, None, sent - {times.at[pick.unit]}
+        for name in plan.missing:
+            yield np.isin(names, [name]), math.inf, None, sent
+
+    def _divert(
+        self, times: Times, row: int, without_s: float, relieved: int | None, sent: set[int]
+    ) -> Found | None:
+        """What it is worth to turn that unit here, with the best that can then be done for the incident it
+        leaves."""
+        to = times.incident.id
+        state = self._core.picture.now
+        unit = state.unit(times.columns.ids[row])
+        left = state.incident(unit.incident) if unit is not None and unit.incident is not None else None
+        if unit is None or left is None or not left.open or to == left.id:
+            return None
+        there = self._times_of(left)
+        useful = there.useful[there.at[unit.id]]
+        was_s = float(there.eta_s[there.at[unit.id]])
+        free = there.free.copy()
+        free[list(sent)] = False
+        moves: list[Move] = [(unit.id, left.id, to)]
+        instead = there.soonest(free, useful)[:1]
+        after_s = float(there.eta_s[instead[0]]) if instead else math.inf
+        if relieved is not None:
+            other = times.columns.ids[relieved]
+            swaps = [n for n in there.soonest(there.rolling, useful) if there.columns.ids[n] == other]
+            if swaps and there.eta_s[swaps[0]] <= after_s:
+                after_s = float(there.eta_s[swaps[0]])
+                moves.append((other, to, left.id))
+            else:
+                moves.append((other, to, None))
+                if instead:
+                    moves.append((there.columns.ids[instead[0]], None, left.id))
+        elif instead:
+            moves.append((there.columns.ids[instead[0]], None, left.id))
+        loss_s = after_s - was_s if math.isfinite(after_s) and math.isfinite(was_s) else None
+        worth = times.late(without_s) - times.late(times.eta_s[row])
+        worth -= there.late(after_s) - there.late(was_s) if useful.any() else 0.0
+        gain_s = without_s - float(times.eta_s[row])
+        return Found(
+            tuple(moves),
+            gain_s if math.isfinite(gain_s) else None,
+            float(times.eta_s[row]),
+            None if loss_s is None else max(0.0, loss_s),
+            worth,
+        )
+
+    # ---- what needs no person
+
+    def _by_rule(self) -> Iterator[c.Command]:
+        """Open proposals that the operator's rules accept."""
+        if not any(rule.accept for rule in self._core.pack.rules.values()):
+            return
+        state, ctx = self._core.picture.now, self._context()
+        for proposal in list(state.proposals()):
+            if not proposal.open or proposal.station != self._core.config.station:
+                continue
+            if domain.rule_for(state, proposal, ctx) is None or not self._is_in_earnest(proposal):
+                continue
+            yield c.AcceptProposal(
+                id=f"rule:{proposal.id}", source="keeper", proposal=proposal.id, rule=True
+            )
+
+    def _is_in_earnest(self, proposal: Proposal) -> bool:
+        """Whether it is about real units and incidents, or the rule goes for the demo's too."""
+        if self._core.pack.rules[proposal.kind].in_demo:
+            return True
+        state = self._core.picture.now
+        units = [state.unit(one) for one in proposal.units]
+        incidents = [state.incident(one) for one in proposal.incidents]
+        played = any(u is not None and u.source == demo.SOURCE for u in units) or any(
+            x is not None and "type" in x.facts and x.facts["type"].source == demo.SOURCE for x in incidents
+        )
+        return not played and not self._core.config.demo
+
+
+def keep_proposing(core: Core, mine: Callable[[], bool], wait: Callable[[float], bool]) -> None:
+    """Step until `wait(seconds)` returns true or the keeper's lock is lost, in a thread of its own: whatever
+    is looked for here, no deadline waits for it."""
+    proposer = Proposer(core)
+    while not wait(STEP_S) and mine():
+        try:
+            proposer.step(mine)
+        except StorageError as error:
+            log.warning("proposals must wait: %s", error)
+        except Exception:
+            log.exception("a look for something better failed")

@@ -1,0 +1,547 @@
+"""What is in the way, laid over the roads: obstacles to arcs, and the view of the road graph that keeps to
+them.
+
+An obstacle closes whole arcs: what is cut anywhere is closed to through traffic. Who stands on such a street,
+or is awaited there, is not lost: from the open part the street is left by its open end; from inside the
+obstacle a vehicle gets to others inside by the streets inside, and to the rest by the nearest open street.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, MutableMapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import shapely
+from numpy.typing import ArrayLike, NDArray
+from shapely.geometry.base import BaseGeometry
+from shapely.validation import explain_validity
+
+from gis.geometry import Box, FloatArray, LocalMetres, explain_outside, is_position
+from gis.roads import DRIVE_PROFILES, FOOT_PROFILES, IMPASSABLE, NETWORK_OF, PRIORITY, Arrays
+from gis.travel import ROAD, SCENE_ACCESS_MPS, UNIT_ACCESS_MPS, RoadGraph, Route, Snaps, Travel
+
+POINTS_MAX: Final = 2_000
+RADIUS_MAX_M: Final = 5_000.0
+LENGTH_MAX_M: Final = 50_000.0
+AREA_MAX_KM2: Final = 100.0
+OUTSIDE_M: Final = 5_000.0
+"""How far outside the city's streets an obstacle may reach."""
+
+FOLLOWS_M: Final = 8.0
+"""How near to a street a line must run to follow it: hand-drawn lines and both carriageways of an avenue."""
+FOLLOWS_COS: Final = math.cos(math.radians(35))
+"""And how nearly parallel: a street that merely crosses the line is not followed."""
+FOLLOWED_MIN_M: Final = 15.0
+"""Metres of a street that a line must follow for the street to be closed, or half of a shorter street."""
+STEP_M: Final = 3.0
+"""How finely streets are looked at where they are cut."""
+
+BITS: Final = {"both": 3, "along": 1, "against": 2}
+
+
+class BadShape(ValueError):
+    """A geometry that cannot be an obstacle. `code` is stable, `field` is what to change."""
+
+    def __init__(self, code: str, field: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Something in force. `shape` is WKB in degrees (a LineString or an area), `classes` the base profiles
+    that it holds up, `speed_share` the share of the usual speed left to them (None: they may not pass),
+    `entry` the capabilities with which one may go in all the same. `one_way`: only that direction of the
+    streets that a line follows in which it was drawn."""
+
+    id: str
+    kind: str
+    shape: bytes
+    classes: frozenset[str]
+    speed_share: float | None = None
+    entry: frozenset[str] = frozenset()
+    one_way: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The k edges of one network that an obstacle meets: between which fractions (`low`, `high` float64[k]),
+    over what `share` of the edge, and in which directions (`bits` uint8[k]: 1 arc 2e, 2 arc 2e+1)."""
+
+    edge: NDArray[np.int64]
+    low: FloatArray
+    high: FloatArray
+    share: FloatArray
+    bits: NDArray[np.uint8]
+
+
+Cuts = MutableMapping[tuple[str, bytes, bool], Cut]
+"""By network and shape: finding what an obstacle meets is done once."""
+
+
+# ---- what was drawn
+
+
+def read_shape(geometry: Mapping[str, Any], box: Box | None = None, field: str = "geometry") -> BaseGeometry:
+    """A GeoJSON Point with `radius_m`, LineString or Polygon as the shape that it stands for, in degrees (a
+    point becomes a circle). `box` is the city's, None where there is none. Raises BadShape naming the field.
+    """
+    kind = geometry.get("type")
+    coordinates = geometry.get("coordinates")
+    where = f"{field}.coordinates"
+    if kind == "Point":
+        points = _positions([coordinates], where)
+        radius_m: Any = geometry.get("radius_m")
+        is_number = isinstance(radius_m, (int, float)) and not isinstance(radius_m, bool)
+        if not is_number or not math.isfinite(radius_m):
+            raise BadShape("bad-radius", f"{field}.radius_m", "A point needs its radius_m in metres.")
+        if not 1.0 <= radius_m <= RADIUS_MAX_M:
+            said = f"radius_m must be from 1 to {RADIUS_MAX_M:.0f} m."
+            raise BadShape("too-large" if radius_m > 1 else "bad-radius", f"{field}.radius_m", said)
+        _check_inside(points, box, where)
+        plane = LocalMetres(*points[0])
+        return _in_degrees(shapely.Point(0.0, 0.0).buffer(float(radius_m), quad_segs=16), plane)
+    if kind == "LineString":
+        points = _positions(coordinates, where)
+        if len(set(points)) < 2:
+            raise BadShape("bad-geometry", where, "A line needs two different points.")
+        _check_inside(points, box, where)
+        line: BaseGeometry = shapely.LineString(points)
+        length_m = shapely.length(_in_metres(line, LocalMetres(*points[0])))
+        if length_m > LENGTH_MAX_M:
+            said = f"A line of {length_m / 1000:.0f} km; {LENGTH_MAX_M / 1000:.0f} km is the most."
+            raise BadShape("too-large", where, said)
+        return line
+    if kind == "Polygon":
+        if not isinstance(coordinates, (list, tuple)) or not coordinates:
+            raise BadShape("bad-geometry", where, "A polygon is a list of rings.")
+        if sum(len(ring) for ring in coordinates if isinstance(ring, (list, tuple))) > POINTS_MAX:
+            raise _too_many(where)
+        rings = [_positions(ring, f"{where}.{i}") for i, ring in enumerate(coordinates)]
+        for i, ring in enumerate(rings):
+            if ring[0] != ring[-1]:
+                said = "The ring is open: its last point must be its first."
+                raise BadShape("ring-open", f"{where}.{i}", said)
+            if len(ring) < 4:
+                raise BadShape("bad-geometry", f"{where}.{i}", "A ring has four points or more.")
+            _check_inside(ring, box, f"{where}.{i}")
+        area: BaseGeometry = shapely.Polygon(rings[0], rings[1:])
+        if not area.is_valid or area.area == 0.0:
+            said = f"The outline crosses itself or encloses nothing ({explain_validity(area)})."
+            raise BadShape("crosses-itself", where, said)
+        km2 = shapely.area(_in_metres(area, LocalMetres(*rings[0][0]))) / 1e6
+        if km2 > AREA_MAX_KM2:
+            said = f"An area of {km2:.0f} km2; {AREA_MAX_KM2:.0f} km2 is the most."
+            raise BadShape("too-large", where, said)
+        return area
+    raise BadShape("bad-geometry", f"{field}.type", "Draw a Point, a LineString or a Polygon.")
+
+
+def _too_many(field: str) -> BadShape:
+    return BadShape("too-many-points", field, f"More than {POINTS_MAX} points; draw it more simply.")
+
+
+def _positions(given: Any, field: str) -> list[tuple[float, float]]:
+    if not isinstance(given, (list, tuple)) or not given:
+        raise BadShape("bad-geometry", field, "A list of [longitude, latitude] is missing.")
+    if len(given) > POINTS_MAX:
+        raise _too_many(field)
+    found = []
+    for i, point in enumerate(given):
+        is_pair = isinstance(point, (list, tuple)) and len(point) == 2
+        if not is_pair or any(isinstance(x, bool) or not isinstance(x, (int, float)) for x in point):
+            raise BadShape("bad-geometry", f"{field}.{i}", "A point is [longitude, latitude], two numbers.")
+        if not is_position(*point):
+            raise BadShape("bad-geometry", f"{field}.{i}", "That is no place on Earth, in degrees.")
+        found.append((float(point[0]), float(point[1])))
+    return found
+
+
+def _check_inside(points: Sequence[tuple[float, float]], box: Box | None, field: str) -> None:
+    for lon, lat in points if box is not None else ():
+        outside = explain_outside(lon, lat, box, OUTSIDE_M) if box is not None else None
+        if outside is not None:
+            hint = " Longitude and latitude look swapped." if outside == "swapped" else ""
+            raise BadShape(f"outside-city-{outside}", field, f"It lies outside the city.{hint}")
+
+
+def _in_metres(shape: BaseGeometry, plane: LocalMetres) -> BaseGeometry:
+    return shapely.transform(shape, lambda xy: np.column_stack(plane.to_xy(xy[:, 0], xy[:, 1])))
+
+
+def _in_degrees(shape: BaseGeometry, plane: LocalMetres) -> BaseGeometry:
+    return shapely.transform(shape, lambda xy: np.column_stack(plane.to_lonlat(xy[:, 0], xy[:, 1])))
+
+
+# ---- which streets it meets
+
+
+def cut(a: Arrays, shape: BaseGeometry, one_way: bool = False) -> Cut:
+    """The edges of a network that a shape in degrees meets. An area (a circle too) meets every street that
+    it touches. A line meets the streets that it follows; one that follows none is a barrier, and meets those
+    that it crosses."""
+    west, south, east, north = shape.bounds
+    plane = LocalMetres((west + east) / 2, (south + north) / 2)
+    flat = _in_metres(shape, plane)
+    is_line = flat.geom_type == "LineString"
+    edges = _near(a, shape.bounds, FOLLOWS_M if is_line else 0.0)
+    if not len(edges):
+        return _no_cut()
+    sizes = (a["point_first"][edges + 1] - a["point_first"][edges]).astype(np.int64)
+    of = np.repeat(np.arange(len(edges)), sizes)
+    row = np.arange(len(of)) - np.repeat(np.cumsum(sizes) - sizes, sizes) + a["point_first"][edges][of]
+    x, y = plane.to_xy(a["point_lon_e7"][row] / 1e7, a["point_lat_e7"][row] / 1e7)
+    streets: NDArray[Any] = np.asarray(shapely.linestrings(x, y, indices=of))
+    shapely.prepare(flat)
+    if is_line:
+        followed = _followed(edges, streets, flat, one_way)
+        if len(followed.edge):
+            return followed
+    met = np.asarray(shapely.intersects(flat, streets))
+    whole = np.asarray(shapely.contains_properly(flat, streets)) & (not is_line)
+    edges, streets, whole = edges[met], streets[met], whole[met]
+    low, high, share = np.zeros(len(edges)), np.ones(len(edges)), np.ones(len(edges))
+    part = np.flatnonzero(~whole)
+    if len(part):
+        low[part], high[part], share[part] = _between(streets[part], flat, is_line)
+    return Cut(edges, low, high, share, np.full(len(edges), BITS["both"], dtype=np.uint8))
+
+
+def _no_cut() -> Cut:
+    none = np.empty(0)
+    return Cut(np.empty(0, dtype=np.int64), none, none, none, np.empty(0, dtype=np.uint8))
+
+
+def _near(a: Arrays, bounds: Box, margin_m: float) -> NDArray[np.int64]:
+    """Edges with a piece in a grid cell that the box touches."""
+    lon0, lat0, kx, ky, cell = (float(v) for v in a["grid_shape"][:5])
+    columns, rows = int(a["grid_shape"][5]), int(a["grid_shape"][6])
+    west, south, east, north = bounds
+    c0 = max(0, math.floor(((west - lon0) * kx - margin_m) / cell))
+    c1 = min(columns - 1, math.floor(((east - lon0) * kx + margin_m) / cell))
+    r0 = max(0, math.floor(((south - lat0) * ky - margin_m) / cell))
+    r1 = min(rows - 1, math.floor(((north - lat0) * ky + margin_m) / cell))
+    if c0 > c1 or r0 > r1:
+        return np.empty(0, dtype=np.int64)
+    first = a["grid_first"]
+    found = [
+        a["grid_point"][first[r * columns + c0] : first[r * columns + c1 + 1]] for r in range(r0, r1 + 1)
+    ]
+    return np.unique(a["point_edge"][np.concatenate(found)]).astype(np.int64)
+
+
+def _samples(streets: NDArray[Any]) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
+    """(street, fraction, step as a fraction) of points evenly along each, `STEP_M` apart or closer."""
+    lengths = shapely.length(streets)
+    counts = np.clip(np.ceil(lengths / STEP_M), 3, 10_000).astype(np.int64)
+    of = np.repeat(np.arange(len(streets)), counts)
+    nth = np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return of, (nth + 0.5) / counts[of], 1.0 / counts
+
+
+def _span(
+    count: int, of: NDArray[np.int64], fraction: FloatArray, step: FloatArray, hit: NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(low, high, share) of the samples that hit, by street; low > high where none did."""
+    low, high = np.full(count, np.inf), np.full(count, -np.inf)
+    np.minimum.at(low, of[hit], fraction[hit])
+    np.maximum.at(high, of[hit], fraction[hit])
+    share = np.bincount(of[hit], minlength=count) * step
+    return np.maximum(0.0, low - step / 2), np.minimum(1.0, high + step / 2), share
+
+
+def _between(
+    streets: NDArray[Any], flat: BaseGeometry, is_line: bool
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    count = len(streets)
+    if is_line:
+        low, high, share = np.full(count, np.inf), np.full(count, -np.inf), np.zeros(count)
+    else:
+        of, fraction, step = _samples(streets)
+        at = shapely.get_coordinates(shapely.line_interpolate_point(streets[of], fraction, normalized=True))
+        low, high, share = _span(count, of, fraction, step, shapely.contains_xy(flat, at[:, 0], at[:, 1]))
+    # Cut between two samples, or by a line alone: a spot.
+    for i in np.flatnonzero(low > high):
+        spot = shapely.intersection(streets[i], flat)
+        point = shapely.point_on_surface(spot)
+        low[i] = high[i] = shapely.line_locate_point(streets[i], point, normalized=True)
+    return low, high, share
+
+
+def _followed(edges: NDArray[np.int64], streets: NDArray[Any], flat: BaseGeometry, one_way: bool) -> Cut:
+    near = shapely.dwithin(streets, flat, FOLLOWS_M)
+    edges, streets = edges[near], streets[near]
+    if not len(edges):
+        return _no_cut()
+    of, fraction, step = _samples(streets)
+    lengths = shapely.length(streets)
+    at = shapely.line_interpolate_point(streets[of], fraction, normalized=True)
+    ahead = np.minimum(1.0, fraction + step[of] / 2)
+    behind = np.maximum(0.0, fraction - step[of] / 2)
+    own = _direction(streets[of], behind * lengths[of], ahead * lengths[of])
+    where = shapely.line_locate_point(np.array([flat], dtype=object), at)
+    drawn = _direction(np.full(len(of), flat), np.maximum(0.0, where - 1.0), where + 1.0)
+    cos = (own * drawn).sum(axis=1)
+    # Beyond either end of the line nothing is followed: there the nearest point is the end itself.
+    within = (where > 1e-6) & (where < flat.length - 1e-6)
+    hit = within & (np.abs(cos) >= FOLLOWS_COS) & (shapely.distance(at, flat) <= FOLLOWS_M)
+    low, high, share = _span(len(edges), of, fraction, step, hit)
+    enough = share * lengths >= np.minimum(FOLLOWED_MIN_M, lengths / 2)
+    enough &= share > 0
+    ways = np.bincount(of[hit], weights=np.sign(cos[hit]), minlength=len(edges))
+    bits = np.full(len(edges), BITS["both"])
+    if one_way:
+        bits = np.where(ways >= 0, BITS["along"], BITS["against"])
+    return Cut(edges[enough], low[enough], high[enough], share[enough], bits[enough].astype(np.uint8))
+
+
+def _direction(lines: NDArray[Any], start_m: FloatArray, end_m: FloatArray) -> FloatArray:
+    a = shapely.get_coordinates(shapely.line_interpolate_point(lines, start_m))
+    b = shapely.get_coordinates(shapely.line_interpolate_point(lines, end_m))
+    way = b - a
+    return way / np.maximum(1e-9, np.hypot(way[:, 0], way[:, 1]))[:, None]
+
+
+# ---- the roads with it
+
+
+def apply(
+    graph: RoadGraph,
+    obstacles: Sequence[Obstacle],
+    factors: Mapping[str, NDArray[np.float32]] | None = None,
+    *,
+    version: Hashable = None,
+    cuts: Cuts | None = None,
+) -> RoadGraph:
+    """A view of `graph` with every arc's time multiplied by `factors` (by mode, float32[A]) and the obstacles
+    in the way. `cuts` keeps what was found for each obstacle from one view to the next. A shape that cannot
+    be read is passed over. Takes time by how many streets the obstacles meet, not by how large the city is.
+    """
+    base = graph
+    if factors:
+        timed = {mode: _times(graph.ms(mode), factor) for mode, factor in factors.items()}
+        base = graph.with_ms(timed, version=(version, "times"))
+    if not obstacles:
+        return base if factors else graph
+    found = cuts if cuts is not None else {}
+    changed: dict[str, NDArray[np.uint32]] = {}
+    spans: dict[str, list[Cut]] = {}
+    for mode in NETWORK_OF:
+        profile = mode.removesuffix(PRIORITY)
+        ours = [o for o in obstacles if profile in o.classes]
+        if not ours:
+            continue
+        try:
+            a = graph.arrays(mode)
+        except ValueError:
+            continue
+        ms = base.ms(mode)
+        new = ms.copy()
+        closed: list[Cut] = []
+        for obstacle in sorted(ours, key=lambda o: o.speed_share is None):
+            met = _cut_once(found, NETWORK_OF[mode], a, obstacle)
+            if obstacle.speed_share is None:
+                closed.append(met)
+            for bit, arc in ((1, 2 * met.edge), (2, 2 * met.edge + 1)):
+                on = (met.bits & bit) > 0
+                if obstacle.speed_share is None:
+                    new[arc[on]] = IMPASSABLE
+                else:
+                    new[arc[on]] = _slowed(new[arc[on]], met.share[on], obstacle.speed_share)
+        changed[mode] = new
+        spans[mode] = closed
+    if not changed:
+        return base
+    return ClosedRoads.over(base, changed, spans, version)
+
+
+def _cut_once(cuts: Cuts, network: str, a: Arrays, obstacle: Obstacle) -> Cut:
+    key = (network, obstacle.shape, obstacle.one_way)
+    if (met := cuts.get(key)) is None:
+        try:
+            met = cut(a, shapely.from_wkb(obstacle.shape), obstacle.one_way)
+        except shapely.errors.GEOSException:
+            met = _no_cut()
+        cuts[key] = met
+    return met
+
+
+def _times(ms: NDArray[np.uint32], factor: NDArray[np.float32]) -> NDArray[np.uint32]:
+    timed = np.clip(np.rint(ms * factor.astype(np.float64)), 1, IMPASSABLE - 1)
+    return np.where(ms == IMPASSABLE, IMPASSABLE, timed).astype(np.uint32)
+
+
+def _slowed(ms: NDArray[np.uint32], share: FloatArray, speed_share: float) -> NDArray[np.uint32]:
+    slower = np.clip(np.rint(ms * (1.0 + share * (1.0 / speed_share - 1.0))), 1, IMPASSABLE - 1)
+    return np.where(ms == IMPASSABLE, IMPASSABLE, slower).astype(np.uint32)
+
+
+class ClosedRoads(RoadGraph):
+    """A view in which some streets are closed, and who stands on one of them still gets away. Snaps for its
+    `nearest` and `times` must be its own: on another view the same place may lie on an open street."""
+
+    _base: RoadGraph
+    _spans: Mapping[str, Sequence[Cut]]
+    _shut: dict[str, tuple[NDArray[np.bool_], FloatArray, FloatArray]]
+    _inner: dict[str, RoadGraph]
+
+    @classmethod
+    def over(
+        cls,
+        base: RoadGraph,
+        ms: Mapping[str, NDArray[np.uint32]],
+        spans: Mapping[str, Sequence[Cut]],
+        version: Hashable,
+    ) -> ClosedRoads:
+        view = cls.__new__(cls)
+        view.__dict__.update(vars(copy(base.with_ms(ms, version=version))))
+        view._base, view._spans, view._shut, view._inner = base, spans, {}, {}
+        return view
+
+    def shut(self, profile: str) -> tuple[NDArray[np.bool_], FloatArray, FloatArray]:
+        """(closed bool[E], from fraction float64[E], to fraction float64[E]): the streets that are passable
+        without the obstacles and are not with them, and the part of each that is cut."""
+        if (known := self._shut.get(profile)) is not None:
+            return known
+        count = len(self.arrays(profile)["edge_m"])
+        is_shut, low, high = np.zeros(count, dtype=bool), np.full(count, np.inf), np.full(count, -np.inf)
+        for met in self._spans.get(profile, ()):
+            np.minimum.at(low, met.edge, met.low)
+            np.maximum.at(high, met.edge, met.high)
+        before, now = self._base.ms(profile), self.ms(profile)
+        gone = (now == IMPASSABLE) & (before != IMPASSABLE)
+        left = now != IMPASSABLE
+        is_shut[:] = (gone[0::2] | gone[1::2]) & ~(left[0::2] | left[1::2])
+        return self._shut.setdefault(profile, (is_shut, low, high))
+
+    def snap(
+        self, lon: ArrayLike, lat: ArrayLike, profile: str, *, arriving: bool = False
+    ) -> Snaps:
+        """As in `RoadGraph`; who is on the open part of a street that is cut leaves it, or is reached, by its
+        open end; who is inside, by the nearest open street."""
+        at = self._base.snap(lon, lat, profile, arriving=arriving)
+        if NETWORK_OF.get(profile) is None or profile not in self._spans:
+            return at
+        is_shut, low, high = self.shut(profile)
+        rows = np.flatnonzero((at.edge >= 0) & is_shut[at.edge])
+        if not len(rows):
+            return at
+        moved = super().snap(at.lon[rows], at.lat[rows], profile, arriving=arriving)
+        for i, row in enumerate(rows):
+            edge, fraction = int(at.edge[row]), float(at.fraction[row])
+            end = None
+            if not low[edge] <= fraction <= high[edge]:
+                end = self._open_end(profile, edge, fraction, fraction < low[edge], arriving)
+            if end is None:
+                at.edge[row], at.fraction[row], at.away_m[row] = (
+                    moved.edge[i],
+                    moved.fraction[i],
+                    moved.away_m[i],
+                )
+            else:
+                access_mps = SCENE_ACCESS_MPS if arriving else _access_mps(profile)
+                at.edge[row], at.fraction[row] = end[0], end[1]
+                at.away_m[row] += end[2] / 1000 * access_mps
+        return at
+
+    def _open_end(
+        self, profile: str, edge: int, fraction: float, by_tail: bool, arriving: bool
+    ) -> tuple[int, float, float] | None:
+        """(an open edge at the street's open end, the fraction of it that is that end, ms between the two);
+        None where the street may not be driven that way, or nothing is open there."""
+        a, before, now = self.arrays(profile), self._base.ms(profile), self.ms(profile)
+        # Leaving by its tail is driving against the polyline, arriving by it is driving along.
+        arc = 2 * edge + (by_tail != arriving)
+        if before[arc] == IMPASSABLE:
+            return None
+        took_ms = (fraction if by_tail else 1.0 - fraction) * float(before[arc])
+        junction = a["edge_tail" if by_tail else "edge_head"][edge]
+        best: tuple[int, float, float] | None = None
+        for end, fraction_there in (("edge_tail", 0.0), ("edge_head", 1.0)):
+            for other in np.flatnonzero(a[end] == junction):
+                ways = now[2 * other] != IMPASSABLE, now[2 * other + 1] != IMPASSABLE
+                leads = ways[0] if (fraction_there == 0.0) != arriving else ways[1]
+                if leads and (best is None or all(ways)):
+                    best = int(other), fraction_there, took_ms
+                    if all(ways):
+                        return best
+        return best
+
+    def inside(self, profile: str) -> RoadGraph:
+        """The closed streets alone, as they were: for who is inside to get to others inside."""
+        if (known := self._inner.get(profile)) is not None:
+            return known
+        is_shut, before = self.shut(profile)[0], self._base.ms(profile)
+        only = np.where(np.repeat(is_shut, 2), before, np.uint32(IMPASSABLE)).astype(np.uint32)
+        return self._inner.setdefault(
+            profile, self._base.with_ms({profile: only}, version=(self.version, "inside", profile))
+        )
+
+    def nearest(
+        self, lon: float, lat: float, unit_lon: ArrayLike, unit_lat: ArrayLike, profile: str,
+        k: int | None = None,
+        *, straight: bool = True, snaps: Snaps | None = None, walk_within_m: float = 0.0,
+    ) -> Travel:  # fmt: skip
+        """As in `RoadGraph`; who is inside a closed area gets to an incident inside by the streets inside."""
+        found = super().nearest(
+            lon, lat, unit_lon, unit_lat, profile, k,
+            straight=straight, snaps=snaps, walk_within_m=walk_within_m,
+        )  # fmt: skip
+        if profile not in self._spans:
+            return found
+        scene = self._base.snap(lon, lat, profile, arriving=True)
+        if scene.edge[0] < 0 or not self.shut(profile)[0][scene.edge[0]]:
+            return found
+        at = self._base.snap(unit_lon, unit_lat, profile)
+        rows = np.flatnonzero(self._meets(at, scene, profile))
+        if not len(rows):
+            return found
+        own = Snaps(at.lon[rows], at.lat[rows], at.edge[rows], at.fraction[rows], at.away_m[rows])
+        within = self.inside(profile).nearest(
+            lon, lat, own.lon, own.lat, profile, straight=False, snaps=own, walk_within_m=walk_within_m
+        )
+        sooner = within.drive_s < found.drive_s[rows]
+        found.drive_s[rows[sooner]] = within.drive_s[sooner]
+        found.distance_m[rows[sooner]] = within.distance_m[sooner]
+        found.road[rows[sooner]], found.how[rows[sooner]] = True, ROAD
+        return found
+
+    def route(self, lon: float, lat: float, to_lon: float, to_lat: float, profile: str) -> Route:
+        """As in `RoadGraph`, and inside a closed area by the streets inside where that is quicker."""
+        found = super().route(lon, lat, to_lon, to_lat, profile)
+        if profile in self._spans:
+            unit = self._base.snap(lon, lat, profile)
+            scene = self._base.snap(to_lon, to_lat, profile, arriving=True)
+            if self._meets(unit, scene, profile)[0]:
+                within = self.inside(profile).route(lon, lat, to_lon, to_lat, profile)
+                if within.road and (not found.road or within.drive_s < found.drive_s):
+                    return within
+        return found
+
+    def _meets(self, units: Snaps, scene: Snaps, profile: str) -> NDArray[np.bool_]:
+        """Which units get to an incident by closed streets alone: both are inside an obstacle, or on one
+        street with nothing between them; bool[n]."""
+        is_shut, low, high = self.shut(profile)
+        edge, fraction = int(scene.edge[0]), float(scene.fraction[0])
+        on = (units.edge >= 0) & is_shut[units.edge]
+        if edge < 0 or not is_shut[edge]:
+            return np.zeros(len(on), dtype=bool)
+        within = (low[units.edge] <= units.fraction) & (units.fraction <= high[units.edge])
+        both = within & (low[edge] <= fraction <= high[edge])
+        before = (units.fraction < low[edge]) & (fraction < low[edge])
+        behind = (units.fraction > high[edge]) & (fraction > high[edge])
+        meets: NDArray[np.bool_] = on & (both | ((units.edge == edge) & (before | behind)))
+        return meets
+
+
+def _access_mps(profile: str) -> float:
+    return SCENE_ACCESS_MPS if profile in FOOT_PROFILES else UNIT_ACCESS_MPS
+
+
+ALL_VEHICLES: Final = frozenset(DRIVE_PROFILES)
+EVERYBODY: Final = frozenset((*DRIVE_PROFILES, *FOOT_PROFILES))

@@ -1,0 +1,449 @@
+"""Proposals while time goes on: what the keeper sees, what a person does with it, and what never happens."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from app.proposals import Proposer
+from app.up import wait_until
+from tests.app.board import NearConsole
+from tests.app.control_room import Room, is_problem
+
+CENTRE = (24.9414, 60.1712)
+NEAR = (24.9440, 60.1705)
+FAR = (24.9300, 60.1850)
+BRAWL, GUARD = "D03", "P09"
+"""Two kinds of incidents for a patrol: one of priority P1, one of priority P4."""
+
+
+Cleared = tuple[Room, Proposer, str, str, str]
+"""A room, who proposes in it, an incident, the unit near it and the one far away."""
+
+
+def patrol(room: Room, at: tuple[float, float] | None = None, **more: Any) -> str:
+    """A local-police crew, the city's own."""
+    return room.unit("PL", at=at, **more)
+
+
+def under_way(room: Room, unit: str, incident: str, at: tuple[float, float]) -> None:
+    """Given a unit that was sent and has left, and is seen there."""
+    room.sent(incident, unit)
+    told = room.desk("admin").post(f"/units/{unit}/status", {"status": "en_route"})
+    assert told.status_code == 200, told.text
+    room.seen(unit, at)
+
+
+def proposed(room: Room, state: str = "open") -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = room.ana.get(f"/proposals?state={state}").json
+    return rows
+
+
+@pytest.fixture
+def room(open_another: Callable[..., Room]) -> Room:
+    return open_another()
+
+
+@pytest.fixture
+def cleared(room: Room) -> Cleared:
+    """Given a patrol that is still far from its call, and one that has just cleared beside it."""
+    incident = room.incident(BRAWL, CENTRE)["id"]
+    near = patrol(room, NEAR, status=None)
+    far = patrol(room, FAR)
+    under_way(room, far, incident, FAR)
+    proposer = Proposer(room.core)
+    proposer.step()
+    assert proposed(room) == []
+    room.clock.advance(20)
+    room.desk("admin").post(f"/units/{near}/status", {"status": "available"})
+    room.seen(far, FAR)
+    room.seen(near, NEAR)
+    proposer.step()
+    return room, proposer, incident, near, far
+
+
+def test_a_unit_that_clears_beside_the_call_is_proposed_for_one_that_is_far(cleared: Cleared) -> None:
+    room, _, incident, near, far = cleared
+    [row] = proposed(room)
+    assert (row["kind"], row["trigger"], row["unit"], row["incident"]) == (
+        "reassign", "unit_cleared", near, incident,
+    )  # fmt: skip
+    assert [(m["unit"], m["leaves"], m["to"]) for m in row["moves"]] == [
+        (near, None, incident),
+        (far, incident, None),
+    ]
+    assert row["figures"]["gain_s"] >= 60
+    assert row["asks"] is False
+    # Both languages say it, and the case has a line for it
+    assert row["words"]["en"].startswith(f"{near} to C1-1 instead of {far}: ")
+    assert row["words"]["ro"].startswith(f"{near} la C1-1 în locul {far}: ")
+    [line] = room.facts(incident, "ProposalMade")
+    assert (line["words"], line["source"], line["actor"]) == (f"Proposed: {near}, {far}", "keeper", "straja")
+
+
+def test_nothing_moves_before_a_person_says_yes(cleared: Cleared) -> None:
+    room, proposer, incident, near, far = cleared
+    for _ in range(5):
+        room.clock.advance(2)
+        proposer.step()
+    assert room.ana.get(f"/units/{near}").json["incident"] is None
+    assert room.ana.get(f"/units/{far}").json["incident"] == incident
+    assert len(proposed(room)) == 1
+
+
+def test_accepting_gives_the_orders_and_says_who_did(cleared: Cleared) -> None:
+    room, proposer, incident, near, far = cleared
+    [row] = proposed(room)
+    key = room.uuid()
+    answer = room.ana.post(f"/proposals/{row['id']}/accept", {}, idempotency_key=key)
+    assert answer.status_code == 200, answer.text
+    assert (answer.json["state"], answer.json["decided_by"]) == ("accepted", room.ana.name)
+    shown = room.ana.get(f"/incidents/{incident}").json
+    assert [(a["unit"], a["by"]) for a in shown["assignments"]] == [(near, room.ana.name)]
+    assert room.ana.get(f"/units/{far}").json["status"] == "returning"
+    kinds = [line["type"] for line in room.facts(incident)][-3:]
+    assert kinds == ["ProposalAccepted", "UnitAssigned", "UnitRecalled"]
+    # The answer lost on the way: the same key does nothing twice, and a second yes is told what happened
+    again = room.ana.post(f"/proposals/{row['id']}/accept", {}, idempotency_key=key)
+    assert again.status_code == 200
+    refused = is_problem(room.ana.post(f"/proposals/{row['id']}/accept", {}), 409, "proposal-closed")
+    assert refused["by"] == room.ana.name
+    assert refused["detail"] == f"This proposal was accepted by {room.ana.name} 0 s ago."
+    assert len(room.facts(incident, "UnitRecalled")) == 1
+    # And who was relieved is not sent back and forth
+    room.clock.advance(60)
+    room.seen(far, CENTRE)
+    proposer.step()
+    assert proposed(room) == []
+
+
+def test_a_stale_proposal_is_refused_in_words_and_ends(cleared: Cleared) -> None:
+    room, proposer, incident, near, _ = cleared
+    [row] = proposed(room)
+    other = room.incident(GUARD, FAR)["id"]
+    room.clock.advance(3)
+    room.sent(other, near)
+    room.clock.advance(2)
+    refused = is_problem(room.ana.post(f"/proposals/{row['id']}/accept", {}), 409, "unit-taken")
+    assert refused["detail"] == f"{near} was sent to incident C1-2 by {room.ana.name} 2 s ago."
+    assert (refused["unit"], refused["by"], refused["incident_number"]) == (near, room.ana.name, "C1-2")
+    # When the keeper looks again, it is over, and says why
+    proposer.step()
+    [ended] = proposed(room, "all")
+    assert (ended["state"], ended["why"], ended["about"]["unit"]) == ("superseded", "unit-taken", near)
+    assert room.facts(incident, "ProposalExpired")[0]["words"] == (
+        f"Proposal no longer holds: {near} was sent elsewhere"
+    )
+
+
+def test_once_the_far_unit_arrives_there_is_nothing_to_propose(cleared: Cleared) -> None:
+    room, proposer, _, _, far = cleared
+    room.desk("admin").post(f"/units/{far}/status", {"status": "on_scene"})
+    [row] = proposed(room)
+    is_problem(room.ana.post(f"/proposals/{row['id']}/accept", {}), 409, "unit-arrived")
+    proposer.step()
+    assert [(p["state"], p["why"]) for p in proposed(room, "all")] == [("superseded", "unit-arrived")]
+
+
+def test_a_declined_proposal_comes_back_only_when_something_material_changed(cleared: Cleared) -> None:
+    room, proposer, incident, near, far = cleared
+    [row] = proposed(room)
+    said = room.ana.post(f"/proposals/{row['id']}/decline", {"reason": "drumul e blocat"})
+    assert (said.json["state"], said.json["reason"]) == ("declined", "drumul e blocat")
+
+    def clears_again() -> None:
+        """It is out for a moment: the same situation once more."""
+        for status in ("out_of_service", "available"):
+            room.clock.advance(5)
+            told = {"status": status, "reason": "alimentare"}
+            room.desk("admin").post(f"/units/{near}/status", told)
+            room.seen(far, FAR)
+            proposer.step()
+
+    clears_again()
+    assert proposed(room) == []
+    # When the alarm is raised, it is another matter
+    room.ana.post(f"/incidents/{incident}/alarm-level", {"level": 2})
+    clears_again()
+    assert [p["unit"] for p in proposed(room)] == [near]
+    # The reason is for those who may read about the incident
+    watcher = room.desk("observer")
+    rows = {p["id"]: p for p in watcher.get("/proposals?state=all").json}
+    assert rows[row["id"]]["reason"] is None
+    assert "drumul e blocat" not in watcher.get("/events?limit=1000").text
+
+
+def test_one_that_nobody_takes_up_runs_out(cleared: Cleared) -> None:
+    room, proposer, _, _, far = cleared
+    [row] = proposed(room)
+    for _ in range(18):
+        room.clock.advance(10)
+        room.seen(far, FAR)
+        proposer.step()
+    assert [(p["state"], p["why"]) for p in proposed(room, "all")] == [("expired", "time")]
+    is_problem(room.ana.post(f"/proposals/{row['id']}/accept", {}), 409, "proposal-closed")
+
+
+def test_when_the_far_unit_turns_out_to_be_near_it_is_withdrawn(cleared: Cleared) -> None:
+    room, proposer, _, _, far = cleared
+    room.clock.advance(11)
+    room.seen(far, CENTRE)
+    proposer.step()
+    assert [(p["state"], p["why"]) for p in proposed(room, "all")] == [("superseded", "gain-gone")]
+
+
+# ---- diverting
+
+
+@pytest.fixture
+def diverted(room: Room) -> Cleared:
+    """Given a patrol on its way to a guard duty, when somebody calls for help on its way; the only other one
+    is far."""
+    guard = room.incident(GUARD, FAR)["id"]
+    near, far = patrol(room, NEAR), patrol(room, FAR)
+    under_way(room, near, guard, NEAR)
+    proposer = Proposer(room.core)
+    proposer.step()
+    help = room.incident(BRAWL, CENTRE)["id"]
+    room.clock.advance(1)
+    proposer.step()
+    return room, proposer, help, near, far
+
+
+def test_a_unit_on_its_way_to_something_lesser_is_proposed_for_the_new_call(diverted: Cleared) -> None:
+    room, _, help, near, far = diverted
+    [row] = proposed(room)
+    assert (row["unit"], row["incident"], row["trigger"]) == (near, help, "new_call")
+    guard = row["leaves"]
+    # The one that would have been sent takes its place
+    assert [(m["unit"], m["leaves"], m["to"]) for m in row["moves"]] == [
+        (near, guard, help),
+        (far, None, guard),
+    ]
+    assert f"{far} goes to C1-1" in row["words"]["en"]
+    # When it is accepted, one order takes it from the one to the other
+    assert room.ana.post(f"/proposals/{row['id']}/accept", {"reason": "mai urgent"}).status_code == 200
+    assert room.ana.get(f"/units/{near}").json["incident"] == help
+    assert room.ana.get(f"/units/{far}").json["incident"] == guard
+    [line] = room.facts(guard, "UnitRecalled")
+    assert (line["data"]["to"], line["data"]["reason"]) == (help, "mai urgent")
+
+
+def test_nobody_is_turned_twice_for_the_same_incident(diverted: Cleared) -> None:
+    room, proposer, help, near, _ = diverted
+    [row] = proposed(room)
+    room.ana.post(f"/proposals/{row['id']}/accept", {})
+    # Given that the priorities turn round, and the crew is on its way again
+    room.desk("admin").post(f"/units/{near}/status", {"status": "en_route"})
+    room.ana.patch(f"/incidents/{help}", {"priority": "P4"})
+    room.ana.patch(f"/incidents/{row['leaves']}", {"priority": "P1"})
+    for _ in range(3):
+        room.clock.advance(15)
+        room.seen(near, FAR)
+        proposer.step()
+    assert all(near not in [m["unit"] for m in p["moves"]] for p in proposed(room))
+
+
+def test_a_unit_on_its_way_to_something_more_urgent_is_left_alone(room: Room) -> None:
+    help = room.incident(BRAWL, FAR)["id"]
+    near = patrol(room, NEAR)
+    patrol(room, FAR)
+    under_way(room, near, help, NEAR)
+    proposer = Proposer(room.core)
+    proposer.step()
+    room.incident(GUARD, CENTRE)
+    proposer.step()
+    assert proposed(room) == []
+
+
+def test_a_raised_priority_is_looked_at(room: Room) -> None:
+    guard, other = room.incident(GUARD, FAR)["id"], room.incident(GUARD, CENTRE)["id"]
+    near = patrol(room, NEAR)
+    patrol(room, FAR)
+    under_way(room, near, guard, NEAR)
+    proposer = Proposer(room.core)
+    proposer.step()
+    room.ana.patch(f"/incidents/{other}", {"priority": "P1"})
+    proposer.step()
+    assert [(p["trigger"], p["unit"], p["incident"]) for p in proposed(room)] == [
+        ("priority_changed", near, other)
+    ]
+
+
+def test_a_crew_that_falls_behind_is_looked_at(room: Room) -> None:
+    incident = room.incident(BRAWL, CENTRE)["id"]
+    patrol(room, FAR)
+    slow = patrol(room, NEAR)
+    under_way(room, slow, incident, NEAR)
+    proposer = Proposer(room.core)
+    proposer.step()
+    assert proposed(room) == []
+    # When it drives away instead of coming, past the one that was free all the time
+    room.clock.advance(15)
+    room.seen(slow, (24.9200, 60.1960))
+    proposer.step()
+    assert [p["trigger"] for p in proposed(room)] == ["eta_slipped"]
+
+
+# ---- requested units
+
+
+def test_a_requested_unit_is_asked_and_the_other_stays_until_its_agency_agrees(room: Room) -> None:
+    incident = room.incident("M01", CENTRE)["id"]
+    near, far = room.unit("B2", crew=2, status=None), room.unit("B2", crew=2, at=FAR)
+    room.sent(incident, far)
+    yes = {"answer": "accepted", "name": "dr. Pop", "via": "phone"}
+    room.ana.post(f"/incidents/{incident}/requests/{far}/answer", yes)
+    room.desk("admin").post(f"/units/{far}/status", {"status": "en_route"})
+    room.seen(far, FAR)
+    proposer = Proposer(room.core)
+    proposer.step()
+    room.clock.advance(10)
+    room.desk("admin").post(f"/units/{near}/status", {"status": "available"})
+    room.seen(near, NEAR)
+    room.seen(far, FAR)
+    proposer.step()
+    [row] = proposed(room)
+    assert (row["unit"], row["asks"]) == (near, True)
+    assert room.ana.post(f"/proposals/{row['id']}/accept", {}).status_code == 200
+    shown = room.ana.get(f"/incidents/{incident}").json
+    assert [(r["unit"], r["state"]) for r in shown["requests"] if r["unit"] == near] == [(near, "asked")]
+    assert [a["unit"] for a in shown["assignments"]] == [far]
+
+
+# ---- several keepers
+
+
+def test_of_keepers_that_look_at_once_one_makes_the_proposal(open_another: Callable[..., Room]) -> None:
+    rooms = [open_another(), open_another()]
+    first = rooms[0]
+    incident = first.incident(BRAWL, CENTRE)["id"]
+    near, far = patrol(first, status=None), patrol(first, FAR)
+    under_way(first, far, incident, FAR)
+    assert wait_until(lambda: rooms[0].core.picture.position == rooms[1].core.picture.position, 5)
+    keepers = [Proposer(room.core) for room in rooms * 2]
+    for keeper in keepers:
+        keeper.step()
+    first.clock.advance(5)
+    first.desk("admin").post(f"/units/{near}/status", {"status": "available"})
+    for room in rooms:
+        # Positions are followed by themselves; here both were heard.
+        room.seen(near, NEAR)
+        room.seen(far, FAR, seconds_ago=0.5)
+    assert wait_until(lambda: rooms[0].core.picture.position == rooms[1].core.picture.position, 5)
+    gate = threading.Barrier(len(keepers))
+
+    def look(keeper: Proposer) -> None:
+        gate.wait(10)
+        keeper.step()
+
+    threads = [threading.Thread(target=look, args=(keeper,)) for keeper in keepers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert [p["unit"] for p in proposed(first)] == [near]
+    assert len(first.facts(incident, "ProposalMade")) == 1
+
+
+def test_a_keeper_that_lost_its_lock_proposes_nothing(cleared: Cleared) -> None:
+    room, _, _, near, _ = cleared
+    for status in ("out_of_service", "available"):
+        room.clock.advance(5)
+        room.desk("admin").post(f"/units/{near}/status", {"status": status, "reason": "pană"})
+    before = room.core.log.position
+    Proposer(room.core).step(lambda: False)
+    assert room.core.log.position == before
+
+
+# ---- standing by
+
+
+def test_a_unit_stands_by_elsewhere_until_it_is_there(room: Room) -> None:
+    unit = patrol(room, FAR)
+    body = {"post": "Gara", "location": {"lon": CENTRE[0], "lat": CENTRE[1]}}
+    row = room.ana.post(f"/units/{unit}/move-up", body).json
+    assert (row["status"], row["moving_up"]["post"], row["moving_up"]["state"]) == (
+        "available", "Gara", "moving",
+    )  # fmt: skip
+    assert row["moving_up"]["by"] == room.ana.name
+    # Its crew's tablet sees where to go
+    assert room.desk("field", unit=unit).get(f"/units/{unit}").json["moving_up"]["post"] == "Gara"
+    proposer = Proposer(room.core)
+    room.clock.advance(60)
+    room.seen(unit, NEAR)
+    proposer.step()
+    assert room.ana.get(f"/units/{unit}").json["moving_up"] is not None
+    room.clock.advance(60)
+    room.seen(unit, CENTRE)
+    proposer.step()
+    assert room.ana.get(f"/units/{unit}").json["moving_up"] is None
+
+
+def test_an_assignment_comes_before_standing_by(room: Room) -> None:
+    unit = patrol(room, FAR)
+    body = {"post": "Gara", "location": {"lon": CENTRE[0], "lat": CENTRE[1]}}
+    room.ana.post(f"/units/{unit}/move-up", body)
+    incident = room.incident(BRAWL, CENTRE)["id"]
+    room.sent(incident, unit)
+    row = room.ana.get(f"/units/{unit}").json
+    assert (row["incident"], row["moving_up"]) == (incident, None)
+    is_problem(room.ana.post(f"/units/{unit}/move-up", body), 409, "unit-not-free")
+
+
+@pytest.mark.parametrize("said", ["accepted", "refused", None])
+def test_a_requested_unit_is_asked_to_stand_by(room: Room, said: str | None) -> None:
+    unit = room.unit("B2", crew=2, at=FAR)
+    body = {"post": "Gara", "location": {"lon": CENTRE[0], "lat": CENTRE[1]}}
+    assert room.ana.post(f"/units/{unit}/move-up", body).json["moving_up"]["state"] == "asked"
+    if said is None:
+        room.clock.advance(121)
+        Proposer(room.core).step()
+    else:
+        yes = {"answer": said, "name": "dr. Pop", "via": "phone"}
+        assert room.ana.post(f"/units/{unit}/move-up/answer", yes).status_code == 200
+        is_problem(room.ana.post(f"/units/{unit}/move-up/answer", yes), 409, "not-asked")
+    going = room.ana.get(f"/units/{unit}").json["moving_up"]
+    assert (going and going["state"]) == ("moving" if said == "accepted" else None)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"post": "", "location": {"lon": 24.9, "lat": 60.1}}, "post"),
+        ({"post": "Gara", "location": {"lon": 240.9, "lat": 60.1}}, "location.lon"),
+        ({"post": "Gara"}, "location"),
+        ({"post": "Gara", "location": {"lon": 24.9, "lat": 60.1}, "why": "x"}, "why"),
+    ],
+)
+def test_a_post_must_be_a_place_with_a_name(embedded_room: Room, body: Any, field: str) -> None:
+    unit = embedded_room.unit("PL")
+    is_problem(embedded_room.ana.post(f"/units/{unit}/move-up", body), 422, "invalid", field)
+
+
+def test_what_is_not_there_is_not_accepted(embedded_room: Room) -> None:
+    for what in ("accept", "decline"):
+        is_problem(embedded_room.ana.post(f"/proposals/nothing/{what}", {}), 404, "unknown-proposal")
+        long = embedded_room.ana.post(f"/proposals/nothing/{what}", {"reason": "x" * 501})
+        is_problem(long, 422, "invalid", "reason")
+    is_problem(embedded_room.ana.get("/proposals?state=closed"), 422, "invalid", "state")
+
+
+# ---- on the boards
+
+
+def test_consoles_hear_of_a_proposal_and_of_its_end(cleared: Cleared) -> None:
+    room, _, _, near, _ = cleared
+    ana, crew = NearConsole(room, room.ana), NearConsole(room, room.desk("field", unit=near))
+    [row] = proposed(room)
+    assert ana.proposals == {row["id"]: row}
+    room.ana.post(f"/proposals/{row['id']}/decline", {})
+    assert wait_until(lambda: ana.listen() or ana.proposals[row["id"]]["state"] == "declined", 5)
+    crew.listen()
+    # A crew is told of orders, not of thoughts
+    assert crew.proposals == {}
+    fresh = NearConsole(room, room.ana)
+    assert fresh.proposals == {}
