@@ -105,6 +105,8 @@ PERMISSIONS: Mapping[str, Mapping[Role, Scope]] = MappingProxyType(
         "unit.trail": _grants(_DISTRICT, _ROOM, field=_OWN, system=_CITY),
         "position.report": _grants(_DISTRICT, f"{_ROOM} gateway", field=_OWN, system=_CITY),
         "custody.grant": _grants(_DISTRICT, "admin supervisor"),
+        # what is covered, of the whole city: a control room looks over its edge
+        "coverage.read": _grants(_CITY, f"{_ROOM} {_WATCHERS} system"),
         # what is in the way: everybody drives by it; who may close a road is docs/closures.md
         "closure.read": _grants(_CITY, f"{_ROOM} {_WATCHERS} field gateway system"),
         "closure.report": _grants(_DISTRICT, f"{_ROOM} gateway", field=_OWN, system=_CITY),

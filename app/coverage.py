@@ -65,6 +65,8 @@ BUSY_WINDOW_US: Final = 6 * 3600 * 1_000_000
 BUSY_MIN, BUSY_MAX = 0.05, 0.9
 BATCH: Final = 64
 """Origins that are searched in one go in the background."""
+WAITING_MAX: Final = 2
+"""Requests that wait for the first figures; others are told to come again."""
 RETRY_S: Final = 10.0
 """After work that failed, how long until it is tried again."""
 log = logging.getLogger("straja.coverage")
@@ -128,7 +130,8 @@ def standards_of(pack: Pack) -> tuple[Standard, ...]:
 class Standing:
     """How the city is covered at one moment. `cover` has the units in the order in which they were asked
     for. `fresh` False: other roads (a closure, an opening, another hour) are still being worked in, and the
-    figures are by those before; `as_of_us` is since when these hold. `cells` is what it is measured on."""
+    figures are by those before, or a unit that has just come into service is not counted yet. `as_of_us` is
+    since when these roads hold, `cells` what it is measured on."""
 
     cover: Cover
     fresh: bool
@@ -300,6 +303,7 @@ class CoverageNow:
         self._working = original("_thread", "allocate_lock")()
         self._busy = False
         self._closed = False
+        self._waiting = 0
         self._state: _State | None = None
         self._history = _History()
         self._learned_s: float | None = None
@@ -336,6 +340,14 @@ class CoverageNow:
         """How long a unit sent to an incident of this type is expected to be gone."""
         return self._history.away(kind)
 
+    def turnout_s(self, unit: Unit, *, hour: int | None = None, standing: bool = False) -> float:
+        """Seconds until the unit's wheels roll: none where they do already, unless it is to be taken as
+        `standing` at its station."""
+        if unit.status in ROLLING and not standing:
+            return 0.0
+        at = self._hours.hour() if hour is None else hour
+        return float(self._hours.turnout_s(unit.type, unit.station, at, unit.turnout_s).median_s)
+
     def zone_name(self, zone: str, words: Words) -> str:
         """What a dispatcher calls the zone of that id."""
         with self._lock:
@@ -362,7 +374,10 @@ class CoverageNow:
         return state
 
     def _is_fresh(self, state: _State) -> bool:
-        return state.drives is not None and state.drives.graph is self._ways()
+        if state.drives is None or state.drives.graph is not self._ways():
+            return False
+        # A unit that has just come into service, or far, is not counted before times from there are known.
+        return all(state.units[unit].cell >= 0 for units in state.waiting.values() for unit in units)
 
     def _follow(self, state: _State) -> None:
         changes = self._picture.changed_since(state.position)
@@ -415,10 +430,7 @@ class CoverageNow:
             and unit.crew >= unit.crew_min
             and not any(mate.incident is not None or is_asked(mate) for mate in mates if mate.id != unit.id)
         )
-        turnout_s = 0.0
-        if unit.status not in ROLLING:
-            found = self._hours.turnout_s(unit.type, unit.station, state.hour, unit.turnout_s)
-            turnout_s = float(found.median_s)
+        turnout_s = self.turnout_s(unit, hour=state.hour)
         gives = tuple(sorted(self._index[c] for c in unit.capabilities if c in self._index))
         # A unit of no crew is one of its own; the prefix keeps its name apart from crews' names.
         crew = f"crew:{unit.crew_id}" if unit.crew_id is not None else f"unit:{unit.id}"
@@ -512,6 +524,19 @@ class CoverageNow:
         with self._working:
             self._work()
 
+    def settle(self) -> None:
+        """The same for a request, which may wait for it; nothing where others wait already, for they hold
+        threads that everybody needs."""
+        with self._lock:
+            if self._waiting >= WAITING_MAX:
+                return
+            self._waiting += 1
+        try:
+            self.refresh()
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
     def close(self) -> None:
         """Begin nothing new."""
         self._closed = True
@@ -554,6 +579,8 @@ class CoverageNow:
             with self._lock:
                 self._place_all(state)
                 self._state = state
+        with self._lock:
+            self._follow(state)
         self._fill(state)
 
     def _key(self, city: City) -> tuple[Any, ...]:

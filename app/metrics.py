@@ -264,6 +264,19 @@ class Now:
         if core.city is not None:
             built = parse_rfc3339_s(core.city.info.built_at)
             yield _one("straja_city_built_timestamp_seconds", "When the city was imported.", built)
+        standing = core.coverage.standing([])
+        if standing is not None:
+            shares = GaugeMetricFamily(
+                "straja_coverage_share",
+                "Share of demand expected to be met within the standard by the units idle now.",
+                labels=["capability"],
+            )
+            for one in standing.cover.standards:
+                shares.add_metric([one.capability], one.share())
+            yield shares
+            yield _one(
+                "straja_coverage_fresh", "1 when coverage is by the roads as they are.", standing.fresh
+            )
 
 
 def _one(name: str, words: str, value: float) -> Metric:

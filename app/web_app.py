@@ -23,6 +23,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app import backup, demo, jobs, metrics, migrations, trace, up
 from app.api import (  # noqa: F401 - they register handlers
     closures,
+    coverage,
     doors,
     history,
     incidents,
@@ -156,6 +157,7 @@ def build(config: Config, core: Core | None = None) -> Flask:
         demo.revoke_tokens(core.accounts)
     if core.city is not None:
         core.city.roads.warm_up()
+        core.coverage.warm_up()
     sweep_uploads(config.var)
     pages(app)
     _health(app, core)

@@ -22,7 +22,8 @@ import shapely
 from numpy.typing import ArrayLike, NDArray
 
 from gis.geometry import FloatArray, LocalMetres, haversine_m
-from gis.roads import CLASSES, DRIVE_PROFILES, NEVER_ASIDE_M, Arrays
+from gis.roads import CLASSES, DRIVE_PROFILES, IMPASSABLE, NEVER_ASIDE_M, Arrays
+from gis.travel import STRAIGHT_KMH, UNIT_ACCESS_MPS, RoadGraph, Snaps
 
 CELLS_MIN: Final = 1_000
 CELLS_MAX: Final = 2_000
@@ -461,3 +462,113 @@ def hourly_demand(
     in_zone = np.divide(cells.share, whole[cells.zone], out=np.zeros(len(cells)), where=whole[cells.zone] > 0)
     of_cell = (calls + calls_to_learn * in_zone) / (met[cells.zone] + calls_to_learn)
     return np.asarray(rate * of_zone[cells.zone] * of_cell, dtype=np.float64)
+
+
+# ---- isochrones
+
+PIXEL_M: Final = 40.0
+"""An isochrone is drawn on a raster this fine, or coarser where it spans more than `_PIXELS_MAX` of them."""
+_PIXELS_MAX: Final = 700
+BESIDE_M: Final = 80.0
+"""How far beside a reached street still counts as reached: a block, not a river."""
+HOLE_M2: Final = 60_000.0
+"""Smaller holes are closed: the inside of a block is reached with the streets around it."""
+
+
+def isochrones(
+    graph: RoadGraph, lon: float, lat: float, how: str, limits_s: Sequence[float], *, before_s: float = 0.0
+) -> list[shapely.Geometry] | None:
+    """What is reached from (lon, lat) by mode `how` within each of `limits_s`, as polygons in degrees, empty
+    where `before_s` (the turnout) leaves no time to drive; None where no road is near. The streets that are
+    reached and what lies within a block of them: the straight line over a river is no way.
+
+    `air` flies in a circle. Raises ValueError for an unknown mode.
+    """
+    plane = LocalMetres(lon, lat)
+    left_s = [limit_s - before_s for limit_s in limits_s]
+    if how == "air":
+        circles = [shapely.Point(0, 0).buffer(max(0.0, s) * STRAIGHT_KMH["air"] / 3.6) for s in left_s]
+        return [_in_degrees(circle, plane) for circle in circles]
+    snap = graph.snap(lon, lat, how)
+    if snap.edge[0] < 0:
+        return None
+    x, y, seconds = _passed(graph, snap, how, max(0.0, *left_s), plane)
+    found = []
+    for limit_s in left_s:
+        within = seconds <= limit_s
+        found.append(_in_degrees(_around(x[within], y[within]), plane))
+    return found
+
+
+def _passed(
+    graph: RoadGraph, snap: Snaps, how: str, limit_s: float, plane: LocalMetres
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(x, y, seconds) of points along every street that is reached, a pixel apart at most."""
+    reach = graph.reach(float(snap.lon[0]), float(snap.lat[0]), how, limit_s)
+    a, ms = graph.arrays(how), graph.ms(how).astype(np.float64) / 1000
+    ms[ms >= IMPASSABLE / 1000] = np.inf
+    edges = len(a["edge_m"])
+    tail_s, head_s = np.full(edges, np.inf), np.full(edges, np.inf)
+    tail_s[reach.edge], head_s[reach.edge] = reach.tail_s, reach.head_s
+    is_reached = np.zeros(edges, dtype=bool)
+    is_reached[reach.edge] = True
+    start = np.flatnonzero((a["point_edge"][:-1] == a["point_edge"][1:]) & is_reached[a["point_edge"][:-1]])
+    length_m = (a["point_m"][start + 1] - a["point_m"][start]).astype(np.float64)
+    pieces = np.maximum(1, np.ceil(length_m / PIXEL_M)).astype(np.int64)
+    which = np.repeat(np.arange(len(start)), pieces)
+    nth = np.arange(len(which)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    along = (nth + 0.5) / pieces[which]
+    p = start[which]
+    edge = a["point_edge"][p]
+    whole_m = np.maximum(a["edge_m"][edge].astype(np.float64), 1e-3)
+    share = np.minimum(1.0, (a["point_m"][p] + along * length_m[which]) / whole_m)
+    with np.errstate(invalid="ignore"):
+        forth, back = tail_s[edge] + share * ms[2 * edge], head_s[edge] + (1 - share) * ms[2 * edge + 1]
+        own = edge == snap.edge[0]
+        ahead = share[own] - snap.fraction[0]
+        direct = np.where(ahead >= 0, ahead * ms[2 * edge[own]], -ahead * ms[2 * edge[own] + 1])
+    seconds = np.fmin(forth, back)
+    seconds[own] = np.fmin(seconds[own], direct + snap.away_m[0] / UNIT_ACCESS_MPS)
+    ends = [a[name] for name in ("point_lon_e7", "point_lat_e7")]
+    lon, lat = (end[p] / 1e7 * (1 - along) + end[p + 1] / 1e7 * along for end in ends)
+    x, y = plane.to_xy(lon, lat)
+    return x, y, seconds
+
+
+def _around(x: FloatArray, y: FloatArray) -> shapely.Geometry:
+    """The ground within a block of the points, in metres."""
+    if not len(x):
+        return shapely.Polygon()
+    span = max(float(x.max() - x.min()), float(y.max() - y.min())) + 4 * BESIDE_M
+    pixel = max(PIXEL_M, span / _PIXELS_MAX)
+    margin = math.ceil(BESIDE_M / pixel) + 1
+    west, south = float(x.min()) - margin * pixel, float(y.min()) - margin * pixel
+    column, row = ((x - west) / pixel).astype(np.int64), ((y - south) / pixel).astype(np.int64)
+    drawn = np.zeros((int(row.max()) + margin + 1, int(column.max()) + margin + 1), dtype=bool)
+    drawn[row, column] = True
+    wide = drawn.copy()
+    for dx in range(-margin, margin + 1):
+        for dy in range(-margin, margin + 1):
+            if 0 < math.hypot(dx, dy) * pixel <= BESIDE_M:
+                wide |= np.roll(drawn, (dy, dx), axis=(0, 1))
+    # Here, because a process that only counts coverage never draws it.
+    from contourpy import FillType, contour_generator
+
+    high, across = wide.shape
+    outline = contour_generator(
+        west + (np.arange(across) + 0.5) * pixel, south + (np.arange(high) + 0.5) * pixel,
+        wide.astype(np.float64), fill_type=FillType.OuterOffset,
+    )  # fmt: skip
+    parts = []
+    for points, offsets in zip(*outline.filled(0.5, 2.0), strict=True):
+        rings = [points[one:next_] for one, next_ in itertools.pairwise(offsets)]
+        holes = [ring for ring in rings[1:] if shapely.Polygon(ring).area >= HOLE_M2]
+        parts.append(shapely.Polygon(rings[0], holes).simplify(0.75 * pixel))
+    return shapely.union_all(parts)
+
+
+def _in_degrees(shape: shapely.Geometry, plane: LocalMetres) -> shapely.Geometry:
+    def turned(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.column_stack(plane.to_lonlat(points[:, 0], points[:, 1])).round(5))
+
+    return shapely.transform(shape, turned)

@@ -655,6 +655,114 @@ class Features(Shape):
     imported_at: Time | None
 
 
+class StandardShape(Shape):
+    """A capability that should be there within `within_s` in towns, `rural_s` outside, `share_pct` of the
+    time where the operator says so (`stated`)."""
+
+    capability: str
+    within_s: float
+    rural_s: float
+    share_pct: int | None
+    stated: bool
+
+
+class CellProperties(Shape):
+    """`demand` calls an hour, `covered_by` idle crews in time, `preparedness` the chance that one is free."""
+
+    zone: str
+    zone_name: str
+    demand: float
+    covered_by: int
+    gap: bool
+    preparedness: float
+
+
+class CellShape(Shape):
+    type: Literal["Feature"]
+    id: int
+    geometry: dict[str, Any]
+    properties: CellProperties
+
+
+class _Measured(Shape):
+    """`fresh` False: by the roads of before `as_of`, others are being worked in. `source`: population,
+    buildings or streets, which `about` may name further."""
+
+    fresh: bool
+    as_of: Time
+    source: Literal["population", "buildings", "streets"]
+    about: str | None
+    cell_m: float
+    without: list[str]
+    standards: list[StandardShape]
+
+
+class CoverageShape(_Measured):
+    model_config = ConfigDict(extra="forbid", title="Coverage")
+
+    type: Literal["FeatureCollection"]
+    capability: str
+    share: float
+    busy: float
+    features: list[CellShape]
+
+
+class ZoneStandardShape(Shape):
+    capability: str
+    demand: float
+    gap_pct: float
+    gap_after_pct: float
+    preparedness_pct: float
+    preparedness_after_pct: float
+
+
+class ZoneShape(Shape):
+    zone: str
+    name: str
+    kind: Literal["district", "place", "sector"]
+    lon: float
+    lat: float
+    people: int
+    standards: list[ZoneStandardShape]
+
+
+class CoverageZonesShape(_Measured):
+    model_config = ConfigDict(extra="forbid", title="CoverageZones")
+
+    zones: list[ZoneShape]
+
+
+class IsochroneProperties(Shape):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    minutes: float
+    from_: str = Field(alias="from")
+    empty: bool
+
+
+class IsochroneShape(Shape):
+    type: Literal["Feature"]
+    id: int
+    geometry: dict[str, Any]
+    properties: IsochroneProperties
+
+
+class StartShape(Shape):
+    name: str
+    lon: float
+    lat: float
+
+
+class IsochronesShape(Shape):
+    model_config = ConfigDict(extra="forbid", title="Isochrones", populate_by_name=True)
+
+    type: Literal["FeatureCollection"]
+    from_: StartShape = Field(alias="from")
+    mode: str
+    turnout_s: int
+    features: list[IsochroneShape]
+
+
 class RowFault(Shape):
     row: int
     field: str

@@ -529,6 +529,7 @@ unit.answer_move_up      D D D - D - - C
 unit.trail               D D D O - - - C
 position.report          D D D O D - - C
 custody.grant            D D - - - - - -
+coverage.read            C C C - - C C C
 closure.read             C C C C C C C C
 closure.report           D D D O D - - C
 closure.edit             D D D - - - - -

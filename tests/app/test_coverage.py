@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+import shapely
+import shapely.geometry
 
+from app.api import shapes
 from app.core import read_pack
 from app.coverage import STANDARDS_MAX, Away, CoverageNow, standards_of, zone_words
 from app.up import wait_until
@@ -15,7 +19,8 @@ from dispatch.standby import Coverage
 from gis.coverage import Zone
 from gis.roads import IMPASSABLE
 from gis.travel import RoadGraph, mode
-from tests.app.control_room import RAILWAY_STATION, Room
+from tests.app.control_room import RAILWAY_STATION, Room, is_problem
+from tests.app.test_shapes import fits
 
 
 def test_the_operators_published_targets_are_the_first_standards_and_urgent_needs_follow() -> None:
@@ -245,3 +250,146 @@ def test_zones_that_the_map_does_not_name_are_called_after_their_direction(langu
             "en": ["centre", "outer north-east (Calea Moșilor)", "Kluuvi"],
         }[language]
     )
+
+
+# ---- over HTTP
+
+
+@pytest.fixture
+def ready(own_room: Room) -> tuple[Room, str]:
+    """A room with one ambulance at the railway station, and the city known."""
+    unit = own_room.unit("B2", crew=2, at=RAILWAY_STATION)
+    own_room.core.coverage.refresh()
+    return own_room, unit
+
+
+def test_the_map_shows_what_is_in_reach_and_what_would_be_if_a_unit_left(ready: tuple[Room, str]) -> None:
+    room, unit = ready
+    now = room.ana.get("/coverage?capability=")
+    assert now.mimetype == "application/geo+json"
+    fits(shapes.CoverageShape, now.json)
+    assert now.json["capability"] == "first_aid"
+    assert [one["capability"] for one in now.json["standards"]][:2] == ["first_aid", "doctor"]
+    assert (now.json["fresh"], now.json["source"]) == (True, "buildings")
+    covered = [cell for cell in now.json["features"] if not cell["properties"]["gap"]]
+    assert covered
+    assert all(cell["properties"]["covered_by"] == 1 for cell in covered)
+    assert shapely.geometry.shape(covered[0]["geometry"]).area > 0
+    without = room.ana.get(f"/coverage?capability=first_aid&without={unit}, {unit}").json
+    assert without["without"] == [unit]
+    assert without["share"] == 0.0
+    assert all(cell["properties"]["gap"] for cell in without["features"])
+    # Thinking changes nothing
+    assert room.ana.get("/coverage").json["share"] == now.json["share"] > 0
+
+
+def test_zones_say_how_prepared_they_are_before_and_after(ready: tuple[Room, str]) -> None:
+    room, unit = ready
+    answer = room.ana.get(f"/coverage/zones?without={unit}").json
+    fits(shapes.CoverageZonesShape, answer)
+    assert "Kluuvi" in [zone["name"] for zone in answer["zones"]]
+    for zone in answer["zones"]:
+        first = zone["standards"][0]
+        assert first["capability"] == "first_aid"
+        assert (first["gap_after_pct"], first["preparedness_after_pct"]) == (100.0, 0.0)
+        assert first["gap_pct"] < 100.0
+    plain = room.ana.get("/coverage/zones").json["zones"]
+    assert all(s["gap_pct"] == s["gap_after_pct"] for zone in plain for s in zone["standards"])
+
+
+def test_isochrones_hold_the_streets_that_are_reached_and_those_of_more_minutes_more(
+    ready: tuple[Room, str],
+) -> None:
+    room, unit = ready
+    answer = room.ana.get(f"/isochrones?unit={unit}&minutes=2,1.5,1")
+    assert answer.mimetype == "application/geo+json"
+    fits(shapes.IsochronesShape, answer.json)
+    assert (answer.json["mode"], answer.json["from"]["name"]) == ("ambulance_priority", unit)
+    minutes = [feature["properties"]["minutes"] for feature in answer.json["features"]]
+    assert minutes == [1, 1.5, 2]
+    areas = [shapely.geometry.shape(feature["geometry"]).area for feature in answer.json["features"]]
+    assert areas[0] < areas[1] < areas[2]
+    again = room.ana.get(f"/isochrones?unit={unit}&minutes=2,1.5,1")
+    assert again.data == answer.data
+
+
+def test_a_station_is_one_that_units_have_or_one_of_the_map(ready: tuple[Room, str]) -> None:
+    room, _ = ready
+    lon, lat = RAILWAY_STATION
+    room.unit("ASAS", crew=5, base={"lon": lon, "lat": lat})
+    own = room.ana.get("/isochrones?station=Nord&minutes=5").json
+    assert (own["mode"], own["turnout_s"]) == ("fire_engine_priority", 60)
+    (first, *_) = room.ana.get("/layers/stations").json["features"]
+    mapped = room.ana.get(f"/isochrones?station={first['properties']['ref']}&minutes=5")
+    assert mapped.status_code == 200
+    assert mapped.json["turnout_s"] == 0
+    on_foot = room.ana.get("/isochrones?station=Nord&minutes=5&profile=air").json
+    assert on_foot["mode"] == "air"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code", "field"),
+    [
+        ("/coverage?capability=levitation", 422, "unknown-capability", "capability"),
+        ("/coverage?capability=foam", 422, "unknown-capability", "capability"),
+        ("/coverage?without=NIMENI", 422, "unknown-unit", "without"),
+        ("/coverage?capabilty=doctor", 422, "invalid", "capabilty"),
+        ("/coverage/zones?without=NIMENI", 422, "unknown-unit", "without"),
+        ("/isochrones", 422, "unit-or-station", "unit"),
+        ("/isochrones?unit=A&station=B", 422, "unit-or-station", "unit"),
+        ("/isochrones?unit=NIMENI", 404, "unknown-unit", None),
+        ("/isochrones?station=NIMENI", 404, "unknown-station", None),
+        ("/isochrones?station=Nord&minutes=0", 422, "invalid", "minutes"),
+        ("/isochrones?station=Nord&minutes=10000", 422, "invalid", "minutes"),
+        ("/isochrones?station=Nord&minutes=-4", 422, "invalid", "minutes"),
+        ("/isochrones?station=Nord&minutes=", 422, "invalid", "minutes"),
+        ("/isochrones?station=Nord&minutes=patru", 422, "invalid", "minutes"),
+        ("/isochrones?station=Nord&minutes=1,2,3,4,5,6,7", 422, "invalid", "minutes"),
+        ("/isochrones?station=Nord&profile=tank", 422, "invalid", "profile"),
+    ],
+)
+def test_what_cannot_be_measured_is_said(
+    embedded_room: Room, path: str, status: int, code: str, field: str | None
+) -> None:
+    is_problem(embedded_room.ana.get(path), status, code, field)
+
+
+def test_fifty_units_may_be_thought_away_and_no_more(embedded_room: Room) -> None:
+    names = ",".join(f"N{n}" for n in range(51))
+    is_problem(embedded_room.ana.get(f"/coverage?without={names}"), 422, "too-many-units", "without")
+
+
+def test_units_without_a_place_or_far_from_every_road_have_no_isochrone(own_room: Room) -> None:
+    room = own_room
+    nowhere, at_sea = room.unit("B2", crew=2), room.unit("B2", crew=2, at=(20.0, 57.0))
+    is_problem(room.ana.get(f"/isochrones?unit={nowhere}"), 409, "no-position", "unit")
+    is_problem(room.ana.get(f"/isochrones?unit={at_sea}"), 409, "off-road", "unit")
+
+
+def test_nobody_on_duty_is_a_city_of_gaps_not_an_error(own_room: Room) -> None:
+    room = own_room
+    empty = room.ana.get("/coverage")
+    assert empty.status_code == 200
+    assert all(cell["properties"]["gap"] for cell in empty.json["features"])
+    unit = room.unit("B2", crew=2, at=RAILWAY_STATION)
+    room.sent(room.incident("M01")["id"], unit)
+    busy = room.ana.get(f"/coverage?without={unit}")
+    assert busy.json["share"] == 0.0
+    assert room.ana.get("/coverage/zones").json["zones"][0]["standards"][0]["gap_pct"] == 100.0
+
+
+def test_without_a_city_each_call_says_that_one_must_be_imported(open_another: Callable[..., Room]) -> None:
+    room = open_another(city=None)
+    unit = room.unit("B2", crew=2)
+    for path in ("/coverage", "/coverage/zones", f"/isochrones?unit={unit}"):
+        is_problem(room.ana.get(path), 404, "no-city")
+
+
+def test_what_is_covered_is_a_figure_for_prometheus(ready: tuple[Room, str]) -> None:
+    room, _ = ready
+    admin = room.desk("admin")
+    answer = room.app.test_client().get("/metrics", headers={"Authorization": f"Bearer {admin.token}"})
+    share = re.search(r'straja_coverage_share\{capability="first_aid"\} ([0-9.]+)', answer.text)
+    assert share is not None, answer.text[-2000:]
+    assert 0 < float(share[1]) < 1
+    assert "straja_coverage_fresh 1.0" in answer.text

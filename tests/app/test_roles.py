@@ -45,6 +45,9 @@ EXPECTED = {
     "GET /layers/{layer}/nearest": "401 200 200 200 200 200 200 200",
     "GET /addresses": "   401 200 200 200 200 403 200 200",
     "GET /addresses/reverse": "401 200 200 200 200 403 200 200",
+    "GET /coverage": "       401 200 200 200 403 403 200 200",
+    "GET /coverage/zones": " 401 200 200 200 403 403 200 200",
+    "GET /isochrones": "     401 200 200 200 403 403 200 200",
     "GET /events": "      401 200 200 200 403 403 200 200",
     "GET /incidents": "   401 200 200 200 200 403 200 200",
     "POST /incidents": "  401 201 201 201 403 201 403 403",
@@ -198,6 +201,8 @@ class Scene:
                 body = {"type": "FeatureCollection", "features": []}
             case "GET /layers/{layer}/nearest":
                 path += f"?lon={RAILWAY_STATION[0]}&lat={RAILWAY_STATION[1]}"
+            case "GET /isochrones":
+                path += f"?minutes=1&unit={room.unit(at=RAILWAY_STATION)}"
             case "POST /incidents":
                 at = {"lon": RAILWAY_STATION[0], "lat": RAILWAY_STATION[1]}
                 body = {"id": room.uuid(), "type": "F05", "location": at}

@@ -23,6 +23,7 @@ from gis.coverage import (
     Zone,
     cells_of,
     hourly_demand,
+    isochrones,
     load_points,
     version_of,
 )
@@ -218,3 +219,75 @@ def six_cells() -> Cells:
         np.ones(n, dtype=bool), "streets", "", np.zeros(n, dtype=np.int32), zones,
     )  # fmt: skip
     return replace(empty, zone=np.array([0, 0, 0, 1, 1, 1], dtype=np.int32))
+
+
+# ---- isochrones
+
+
+@pytest.fixture(scope="module")
+def two_banks(tmp_path_factory: pytest.TempPathFactory) -> RoadGraph:
+    """Streets along both banks of a river 400 m wide, with one bridge in the west; the southern one is one
+    way, towards the east."""
+    town = Town()
+    for i in range(11):
+        town.node(1 + i, i * 300, 0)
+        town.node(101 + i, i * 300, 400)
+    town.way(range(1, 12), {"highway": "primary", "oneway": "yes"})
+    town.way(range(101, 112), {"highway": "primary"})
+    town.way([1, 101], {"highway": "primary", "bridge": "yes"})
+    folder = tmp_path_factory.mktemp("cities")
+    import_city(town.write(folder / "town.osm.pbf"), folder, "town")
+    return RoadGraph.open(folder / "town")
+
+
+def test_an_isochrone_follows_the_streets_and_not_the_water_between(two_banks: RoadGraph) -> None:
+    # Given a car at the east end of the northern bank
+    lon, lat = at(3000.0, 400.0)
+    drive_s = two_banks.nearest(*at(300.0, 400.0), [lon], [lat], "car").drive_s[0]
+    found = isochrones(two_banks, lon, lat, "car", [60.0, drive_s + 5, 1800.0])
+    assert found is not None
+    near, far, all_of_it = found
+    # Then it reaches its street as far as it comes, neither the water nor the other bank before the bridge
+    here, over_there = shapely.Point(*at(2900.0, 400.0)), shapely.Point(*at(2900.0, 0.0))
+    water = shapely.Point(*at(1500.0, 200.0))
+    assert near.contains(here)
+    assert not near.contains(shapely.Point(*at(300.0, 400.0)))
+    assert far.contains(shapely.Point(*at(330.0, 400.0)))
+    assert not far.contains(over_there)
+    assert all_of_it.contains(over_there)
+    for ground in found:
+        assert ground.is_valid
+        assert not ground.contains(water)
+    assert near.area < far.area < all_of_it.area
+    # And what each contains is reached in time, as the routes say
+    for x in (600.0, 1500.0, 2400.0):
+        for y, limit_s, ground in ((400.0, 60.0, near), (400.0, drive_s + 5, far), (0.0, 60.0, near)):
+            seconds = two_banks.nearest(*at(x, y), [lon], [lat], "car").drive_s[0]
+            if abs(seconds - limit_s) > 15:
+                assert ground.contains(shapely.Point(*at(x, y))) == (seconds < limit_s), (x, y, seconds)
+
+
+def test_turnout_is_taken_off_the_time_to_drive(two_banks: RoadGraph) -> None:
+    lon, lat = at(3000.0, 400.0)
+    late = isochrones(two_banks, lon, lat, "car", [60.0, 120.0], before_s=90.0)
+    soon = isochrones(two_banks, lon, lat, "car", [30.0])
+    assert late is not None
+    assert soon is not None
+    assert late[0].is_empty
+    assert late[1].equals(soon[0])
+
+
+def test_a_one_way_street_is_reached_with_its_direction_only(two_banks: RoadGraph) -> None:
+    east = isochrones(two_banks, *at(1500.0, 0.0), "car", [90.0])
+    assert east is not None
+    assert east[0].contains(shapely.Point(*at(2000.0, 0.0)))
+    assert not east[0].contains(shapely.Point(*at(1000.0, 0.0)))
+
+
+def test_a_helicopter_flies_in_a_circle_and_who_is_far_from_every_road_has_none(two_banks: RoadGraph) -> None:
+    lon, lat = at(1500.0, 200.0)
+    flown = isochrones(two_banks, lon, lat, "air", [60.0])
+    assert flown is not None
+    assert flown[0].contains(shapely.Point(*at(1500.0, 3700.0)))
+    assert not flown[0].contains(shapely.Point(*at(1500.0, 3900.0)))
+    assert isochrones(two_banks, *at(1500.0, 9000.0), "car", [60.0]) is None

@@ -171,6 +171,9 @@ form-no-place = give a location or an address, or both
 form-box-numbers = must be four numbers: west,south,east,north
 form-box-degrees = must be in degrees, longitude first
 form-box-order = must be west,south,east,north, the smaller ones first
+form-minutes-numbers = must be numbers with commas between, such as 4,8,12
+form-minutes-range = must be above 0 and at most { $most }
+form-minutes-many = at most { $many } of them
 
 # --- reference layers
 layer-stations = Stations

@@ -180,6 +180,9 @@ form-no-place = dați o poziție sau o adresă, sau amândouă
 form-box-numbers = trebuie să fie patru numere: vest,sud,est,nord
 form-box-degrees = trebuie să fie în grade, longitudinea prima
 form-box-order = trebuie să fie vest,sud,est,nord, întâi cele mai mici
+form-minutes-numbers = trebuie să fie numere despărțite prin virgule, de pildă 4,8,12
+form-minutes-range = trebuie să fie peste 0 și cel mult { $most }
+form-minutes-many = cel mult { $many }
 
 # --- straturile de referință
 layer-stations = Sedii de intervenție
