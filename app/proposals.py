@@ -496,7 +496,10 @@ class Proposer:
         after_s = float(there.eta_s[instead[0]]) if instead else math.inf
         if relieved is not None:
             other = times.columns.ids[relieved]
-            swaps = [n for n in there.soonest(there.rolling, useful) if there.columns.ids[n] == other]
+            # Only between equals: nobody is turned to something less urgent.
+            equal = left.priority == times.incident.priority
+            rolling = there.soonest(there.rolling, useful) if equal else []
+            swaps = [n for n in rolling if there.columns.ids[n] == other]
             if swaps and there.eta_s[swaps[0]] <= after_s:
                 after_s = float(there.eta_s[swaps[0]])
                 moves.append((other, to, left.id))

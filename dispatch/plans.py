@@ -812,7 +812,8 @@ class _Reader:
     def rules(self, top: _Entry) -> Mapping[str, Rule]:
         """What is accepted without a person: nothing, unless the operator wrote so and on whose word."""
         read: dict[str, Rule] = {}
-        for kind, raw in top.mapping("rules").items():
+        value = top.get("rules", None)
+        for kind, raw in ({} if value is None else self.mapping("rules", value)).items():
             path = f"rules.{kind}"
             known = self.known_code(path, kind, RULE_KINDS, "kind of proposal")
             entry = _Entry(self, path, self.mapping(path, raw))
