@@ -15,8 +15,9 @@ import hashlib
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,10 @@ from numpy.typing import NDArray
 
 from app import demo, metrics, recommendation
 from app.core import Core
+from app.coverage import Standing, zone_words
 from app.log import StorageError
 from app.rows import Rows, needs_of
+from app.words import LANGUAGES, words_in
 from dispatch import commands as c
 from dispatch import events as e
 from dispatch import proposal as domain
@@ -34,8 +37,12 @@ from dispatch.fill import Lateness
 from dispatch.incident import Incident
 from dispatch.optimise import STALE_S, recommend
 from dispatch.proposal import GAIN_S, Move, Proposal
+from dispatch.standby import STANDBY, Coverage, move_ups
+from dispatch.standby import Move as StandbyMove
 from dispatch.unit import UNDERWAY, Unit, is_asked
+from gis.coverage import Cells
 from gis.geometry import metres_between
+from gis.travel import RoadGraph, mode
 
 STEP_S = 1.0
 BUDGET_S = 0.1
@@ -49,6 +56,13 @@ RIVALS = 3
 """How many units on their way elsewhere are weighed for one place: the soonest."""
 NEVER_S = 3600.0
 """What nobody coming at all is weighed as."""
+MOVE_UPS_EVERY_S = 15.0
+"""How often one standard of coverage is looked at, in turn."""
+MOVE_UPS_AT_ONCE = 2
+"""So many are open, or on their way, at the most."""
+AT_POST_M = 300.0
+"""A unit this near to a post waits there."""
+POSTS_MAX = 60
 THERE_M = 150.0
 MOVE_UP_MAX_US = 3_600_000_000
 """After this a unit that was to stand by somewhere is not waited for any longer."""
@@ -80,12 +94,11 @@ class Found:
 class Times:
     """When each unit would be at one incident, and what it would give there."""
 
-    def __init__(self, core: Core, rows: Rows, incident: Incident) -> None:
+    def __init__(self, core: Core, rows: Rows, incident: Incident, units: Sequence[Unit]) -> None:
         now_us = core.world.clock.now_us()
         lon, lat, _ = rows.place_of(incident)
         self.incident = incident
-        looked = recommendation.look(core, incident, lon, lat, now_us)
-        self.columns, units = looked.candidates, looked.columns.units
+        self.columns, _, _ = recommendation._candidates(core, incident, units, lon, lat, now_us)
         self.at = {unit_id: row for row, unit_id in enumerate(self.columns.ids)}
         self.needs = needs_of(incident, core.pack)
         needed = np.array([self.needs.get(name, 0) > 0 for name in self.columns.capabilities])
@@ -138,6 +151,9 @@ class Proposer:
         self._slips_at_s = -math.inf
         self._worth_at_s = -math.inf
         self._times: dict[str, Times] = {}
+        self._cover_at_s = core.world.clock.monotonic_s()
+        self._turn = 0
+        self._reach: tuple[tuple[Any, ...], NDArray[np.float32]] | None = None
 
     def step(self, mine: Callable[[], bool] = lambda: True, budget_s: float = BUDGET_S) -> None:
         """`mine` tells whether this is still the keeper; it is asked before each thing that is done."""
@@ -158,6 +174,8 @@ class Proposer:
             self._look_at(*self._next())
             if not spare():
                 break
+        if spare() and mine():
+            self._look_for_move_ups()
         for command in self._by_rule():
             if not mine():
                 return
@@ -343,7 +361,7 @@ class Proposer:
         units = self._underway(incident)
         if not units:
             return False
-        times = Times(self._core, self._rows, incident)
+        times = Times(self._core, self._rows, incident, units)
         now_us, slipped = self._core.world.clock.now_us(), False
         for unit in units:
             row = times.at[unit.id]
@@ -362,7 +380,8 @@ class Proposer:
     def _times_of(self, incident: Incident) -> Times:
         """Worked out once a step."""
         if incident.id not in self._times:
-            self._times[incident.id] = Times(self._core, self._rows, incident)
+            units = sorted(self._core.picture.now.units(), key=lambda u: u.id)
+            self._times[incident.id] = Times(self._core, self._rows, incident, units)
         return self._times[incident.id]
 
     def _look_at(self, incident: Incident, trigger: str) -> None:
@@ -521,6 +540,139 @@ class Proposer:
             worth,
         )
 
+    # ---- standing by
+
+    def _look_for_move_ups(self) -> None:
+        """Every now and then, for one standard of coverage at a time."""
+        core, now_s = self._core, self._core.world.clock.monotonic_s()
+        if now_s - self._cover_at_s < MOVE_UPS_EVERY_S or not core.coverage.standards:
+            return
+        self._cover_at_s = now_s
+        state = core.picture.now
+        under_way = sum(unit.moving_up is not None for unit in state.units())
+        waiting = sum(x.open and x.kind == "move_up" for x in state.proposals())
+        self._turn = (self._turn + 1) % len(core.coverage.standards)
+        standard = core.coverage.standards[self._turn]
+        units = sorted(
+            (u for u in state.units() if standard.capability in u.capabilities and u.profile != "air"),
+            key=lambda u: u.id,
+        )
+        on_duty = [u for u in units if u.status not in ("off_duty", "out_of_service")]
+        if under_way + waiting >= MOVE_UPS_AT_ONCE or len(on_duty) < 2:
+            return
+        standing = core.coverage.standing([u.id for u in on_duty])
+        ways = core.living_map.ways()
+        if standing is None or not standing.fresh or ways is None:
+            return
+        found = self._best_move_up(standing, self._turn, on_duty, ways)
+        if found is None:
+            return
+        unit, post, figures = found
+        figures["map"] = self._ways
+        moves: tuple[Move, ...] = ((unit.id, None, None),)
+        figures |= {"capability": standard.capability, "within_s": round(standard.within_s)}
+        if domain.fault_of(state, "move_up", moves, post, figures, self._context()) is None:
+            self._submit(self._command("move_up", "coverage", unit.district, moves, figures, post))
+
+    def _best_move_up(
+        self, standing: Standing, turn: int, units: Sequence[Unit], ways: RoadGraph
+    ) -> tuple[Unit, c.Place, dict[str, Any]] | None:
+        """The one move that covers most, where it is worth it: the unit, its post, and what that changes."""
+        coverage, rows = standing.cover.standards[turn], standing.cover.row[turn]
+        posts = _posts(units)
+        counted = [n for n in range(len(units)) if rows[n] >= 0]
+        if not posts or not counted:
+            return None
+        # Posts are measured by what most of these units are, and drive there like anybody.
+        kinds = Counter((units[n].profile, units[n].lights, units[n].turnout_s) for n in counted)
+        (profile, lights, turnout_s), _ = min(kinds.items(), key=lambda item: (-item[1], item[0]))
+        posts_s = self._reach_of(posts, mode(profile, lights), standing.cells, ways) + turnout_s
+        drive_s = np.full((len(coverage.idle), len(posts)), np.inf)
+        home = np.full(len(coverage.idle), -1, dtype=np.intp)
+        movers: dict[int, tuple[Unit, tuple[float, float]]] = {}
+        for n in counted:
+            unit, row, place = units[n], int(rows[n]), self._where(units[n])
+            if row in movers or place is None:
+                continue
+            if unit.moving_up is not None:
+                # It counts where it will be.
+                to = _nearest_post(posts, unit.moving_up.lon, unit.moving_up.lat)
+                coverage = coverage.changed([row], reach_s=posts_s[[to]]) if to >= 0 else coverage
+            elif unit.status == "available" and coverage.idle[row] and self._is_rested(unit):
+                home[row] = _nearest_post(posts, *place)
+                movers[row] = (unit, place)
+        if not movers:
+            return None
+        order = list(movers)
+        lons, lats = (np.array([movers[row][1][axis] for row in order]) for axis in (0, 1))
+        for p, post in enumerate(posts):
+            drive_s[order, p] = ways.nearest(post.lon, post.lat, lons, lats, profile, None).drive_s
+        may_move = np.isin(np.arange(len(coverage.idle)), order)
+        busy = 1.0 - float(coverage.idle.mean())
+        rules = replace(STANDBY, at_once=1)
+        found = move_ups(
+            coverage, posts_s, drive_s, home, may_move=may_move, utilisation=busy, rules=rules
+        )
+        if not found:
+            return None
+        [move] = found
+        after = coverage.changed([move.row], reach_s=posts_s[[move.post]])
+        return self._told(movers[move.row][0], posts[move.post], move, coverage, after, standing)
+
+    def _told(
+        self, unit: Unit, post: c.Place, move: StandbyMove, was: Coverage, now: Coverage, standing: Standing
+    ) -> tuple[Unit, c.Place, dict[str, Any]] | None:
+        """The zone that gains most in calls, and the one that loses most."""
+        before, after = was.preparedness(), now.preparedness()
+        rise = (after - before) * was.demand_by_zone()
+        best, worst = int(rise.argmax()), int(rise.argmin())
+        if round(10 * after[best]) <= round(10 * before[best]):
+            # Nothing that could be said of it to a person.
+            return None
+        zones = standing.cells.zones
+
+        def names(zone: int) -> dict[str, str]:
+            return {language: zone_words(zones[zone], words_in(language)) for language in LANGUAGES}
+
+        figures: dict[str, Any] = {
+            "zone": zones[best].id,
+            "zone_name": names(best),
+            "before_in_10": round(10 * float(before[best])),
+            "after_in_10": round(10 * float(after[best])),
+            "city_before_pct": round(100 * was.share(), 1),
+            "city_after_pct": round(100 * now.share(), 1),
+            "drive_s": round(move.drive_s),
+        }
+        if round(10 * after[worst]) < round(10 * before[worst]):
+            figures |= {
+                "leaves_zone_name": names(worst),
+                "leaves_before_in_10": round(10 * float(before[worst])),
+                "leaves_after_in_10": round(10 * float(after[worst])),
+            }
+        return unit, post, figures
+
+    def _reach_of(
+        self, posts: Sequence[c.Place], how: str, cells: Cells, ways: RoadGraph
+    ) -> NDArray[np.float32]:
+        """float32[p, m]: seconds of driving from each post to each cell; kept while the roads stay."""
+        key = (id(ways), id(cells), how, tuple(posts))
+        if self._reach is None or self._reach[0] != key:
+            lons, lats = (np.array([getattr(post, axis) for post in posts]) for axis in ("lon", "lat"))
+            leave = ways.snap(lons, lats, how)
+            arrive = ways.snap(cells.lon, cells.lat, how, arriving=True)
+            horizon_s = max(max(s.within_s, s.rural_s) for s in self._core.coverage.standards)
+            self._reach = (key, ways.times(leave, arrive, how, limit_s=horizon_s))
+        return self._reach[1]
+
+    def _where(self, unit: Unit) -> tuple[float, float] | None:
+        fix = self._core.tracks.last(unit.id)
+        return (fix.lon, fix.lat) if fix is not None else unit.base
+
+    def _is_rested(self, unit: Unit) -> bool:
+        """Whether it has had its rest since it last moved up."""
+        now_us = self._core.world.clock.now_us()
+        return not unit.moved_up or now_us - unit.moved_up[-1] >= domain.REST_US
+
     # ---- what needs no person
 
     def _by_rule(self) -> Iterator[c.Command]:
@@ -548,6 +700,25 @@ class Proposer:
             x is not None and "type" in x.facts and x.facts["type"].source == demo.SOURCE for x in incidents
         )
         return not played and not self._core.config.demo
+
+
+def _posts(units: Sequence[Unit]) -> list[c.Place]:
+    """Where units of a kind wait: their stations, each once."""
+    found: list[c.Place] = []
+    for unit in units:
+        if unit.base is None or len(found) >= POSTS_MAX:
+            continue
+        near = any(metres_between(*unit.base, post.lon, post.lat) <= AT_POST_M for post in found)
+        if not near:
+            found.append(c.Place(*unit.base, unit.station))
+    return found
+
+
+def _nearest_post(posts: Sequence[c.Place], lon: float, lat: float) -> int:
+    """Which post is there, -1 for none."""
+    near_m = [metres_between(lon, lat, post.lon, post.lat) for post in posts]
+    nearest = int(np.argmin(near_m))
+    return nearest if near_m[nearest] <= AT_POST_M else -1
 
 
 def keep_proposing(core: Core, mine: Callable[[], bool], wait: Callable[[float], bool]) -> None:

@@ -369,13 +369,21 @@ def proposal_words(x: Proposal, moves: Sequence[Mapping[str, Any]], pack: Pack, 
     def given(name: str) -> str:
         return "yes" if figures.get(name) is not None else "no"
 
+    def in_language(name: str) -> str:
+        value = figures.get(name)
+        return str(value.get(say.language, "")) if isinstance(value, Mapping) else str(value or "")
+
     if x.kind == "move_up":
         capability = pack.capabilities.get(str(figures.get("capability")))
         args = {
             "unit": x.unit,
             "post": x.post[0] if x.post else "",
             "capability": capability.names[say.language].lower() if capability else "",
-            "zone": figures.get("zone_name") or figures.get("zone") or "",
+            "zone": in_language("zone_name"),
+            "loses": "yes" if "leaves_zone_name" in figures else "no",
+            "left": in_language("leaves_zone_name"),
+            "left_before": figures.get("leaves_before_in_10", 0),
+            "left_after": figures.get("leaves_after_in_10", 0),
             "within": span("within_s"),
             "before": figures.get("before_in_10", 0),
             "after": figures.get("after_in_10", 0),

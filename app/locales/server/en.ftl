@@ -136,7 +136,10 @@ proposal-instead = { $instead } goes to { $leaves }{ $loses ->
    *[no] , no later.
 }
 proposal-nobody-instead = { $leaves } then waits for the next free unit.
-proposal-move-up = { $unit } to stand by at { $post }: { $zone } from { $before } to { $after } of 10 calls reached in { $within } ({ $capability }); { $drive } to drive.
+proposal-move-up = { $unit } to stand by at { $post }: { $zone } from { $before } to { $after } of 10 calls reached in { $within } ({ $capability }); { $drive } to drive.{ $loses ->
+    [yes] { " " }{ $left } goes from { $left_before } to { $left_after }.
+   *[no] { "" }
+}
 
 # --- a field of the wrong form
 form-missing = is missing

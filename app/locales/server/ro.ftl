@@ -137,7 +137,10 @@ proposal-instead = La { $leaves } merge { $instead }{ $loses ->
    *[no] , fără întârziere.
 }
 proposal-nobody-instead = { $leaves } așteaptă apoi prima unitate liberă.
-proposal-move-up = { $unit } în așteptare la { $post }: { $zone } de la { $before } la { $after } din 10 apeluri atinse în { $within } ({ $capability }); { $drive } de drum.
+proposal-move-up = { $unit } în așteptare la { $post }: { $zone } de la { $before } la { $after } din 10 apeluri atinse în { $within } ({ $capability }); { $drive } de drum.{ $loses ->
+    [yes] { " " }{ $left } trece de la { $left_before } la { $left_after }.
+   *[no] { "" }
+}
 
 # --- un câmp cu altă formă decât trebuie
 form-missing = lipsește
