@@ -118,6 +118,7 @@ class Watch:
         incidents = self._pages("/incidents?limit=200", COLLEAGUE) if units is not None else None
         if units is None or incidents is None:
             return None
+        proposals = self._pages("/proposals", COLLEAGUE) or []
         open_ids = {row["id"] for row in incidents}
         self._read = {id: read for id, read in self._read.items() if id in open_ids}
         for row in incidents:
@@ -129,7 +130,7 @@ class Watch:
                 self._read[row["id"]] = (row["rev"], *_handled(reply.body))
         touched = {id: read[1] for id, read in self._read.items()}
         looked = {id: read[2] for id, read in self._read.items()}
-        return Seen(units, incidents, touched, looked)
+        return Seen(units, incidents, touched, looked, proposals)
 
     def _pages(self, path: str, token: str) -> list[dict[str, Any]] | None:
         rows: list[dict[str, Any]] = []

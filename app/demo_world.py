@@ -35,6 +35,8 @@ OUT_HANDS_OFF_S = 3600.0
 """How long a unit stays out of service that a person put there."""
 COLLEAGUE_S = 75.0
 """How long an incident lies before the colleague takes it up."""
+PROPOSAL_S = 75.0
+"""How long a proposal lies before the colleague answers it."""
 PERSON_S = 600.0
 """How long the colleague stays away from an incident that a person touched."""
 GIVE_UP_S = 1500.0
@@ -89,6 +91,7 @@ class Seen:
     incidents: Sequence[Mapping[str, Any]]
     touched_us: Mapping[str, int] = field(default_factory=dict)
     looked_us: Mapping[str, int] = field(default_factory=dict)
+    proposals: Sequence[Mapping[str, Any]] = ()
 
 
 class Way(Protocol):
@@ -242,6 +245,8 @@ class Crew:
     silent_us: int = 0
     fix_us: int = 0
     parked_us: int = 0
+    post: tuple[str, Point] | None = None
+    """Where it was told to stand by, until the next order."""
 
     @property
     def known(self) -> bool:
@@ -288,6 +293,7 @@ class DemoWorld:
             for c in life["crews"]
         }
         self._incidents: dict[str, Mapping[str, Any]] = {}
+        self._proposals: Sequence[Mapping[str, Any]] = ()
         self._touched_us: Mapping[str, int] = {}
         self._looked_us: Mapping[str, int] = {}
         self._seen_us = 0
@@ -350,6 +356,7 @@ class DemoWorld:
         self._seen_us = now_us
         self._incidents = {row["id"]: row for row in seen.incidents}
         self._touched_us, self._looked_us = seen.touched_us, seen.looked_us
+        self._proposals = seen.proposals
         self._person_us = max([self._person_us, *seen.touched_us.values()])
         for row in seen.units:
             crew = self._crews.get(row["id"])
@@ -383,6 +390,8 @@ class DemoWorld:
             seen_at: Point = (row["lon"], row["lat"]) if row["lon"] is not None else crew.base
             crew.at = seen_at if metres_between(*seen_at, *crew.base) < 50_000 else crew.base
             crew.parked_us = now_us
+        if crew.incident is not None:
+            crew.post = None
         ordered = crew.status in ("assigned", "acknowledged", "en_route") and crew.incident is not None
         if ordered and (crew.order is None or crew.order[0] != crew.incident or crew.status == "assigned"):
             if crew.order is None or crew.order != (crew.incident, crew.since_us):
@@ -662,7 +671,18 @@ class DemoWorld:
             return self._press(crew, "off_duty", now_us) if home and not asked else []
         if now_us < crew.hands_off_us:
             return []
-        if crew.habit == "wait":
+        up = crew.row.get("moving_up")
+        if up is not None and up["state"] == "asked":
+            desk = self._life["desks"].get(crew.row["agency"], ["demo"])
+            said = {"answer": "accepted", "name": self._pick(desk, "up", crew.unit), "via": "api"}
+            key = self._uuid("up", crew.unit, up["since"])
+            asks = [Ask("POST", f"/units/{crew.unit}/move-up/answer", said, CREWS, key, ("up", crew.unit))]
+            return asks if self._once(("up", crew.unit), 20) else []
+        if up is not None:
+            crew.post = (up["post"], (up["lon"], up["lat"]))
+        if crew.post is not None:
+            self._go(crew, ("post", crew.post[0]), crew.post[1], now_us)
+        elif crew.habit == "wait":
             self._go(crew, ("base",), crew.base, now_us)
         elif crew.drive is not None and crew.drive.goal[0] in ("base", "incident", "hospital"):
             if crew.drive.goal != ("base",) or self._go(crew, ("base",), crew.base, now_us):
@@ -822,7 +842,23 @@ class DemoWorld:
         asks: list[Ask] = []
         for incident in self._incidents.values():
             asks += self._handle(incident, now_us)
+        for proposal in self._proposals:
+            asks += self._answer(proposal, now_us)
         return asks
+
+    def _answer(self, proposal: Mapping[str, Any], now_us: int) -> list[Ask]:
+        """A yes more often than a no, once a person had time to look at it."""
+        id, touched = proposal["id"], self._touched_us
+        about = [end for move in proposal["moves"] for end in (move["leaves"], move["to"]) if end]
+        if any(now_us - touched.get(one, 0) < PERSON_S * 1e6 for one in about):
+            return []
+        made_us = us_of(proposal["made_at"]) or now_us
+        patience_us = PROPOSAL_S * self._between(0.8, 1.2, "consider", id) * 1e6
+        if now_us - made_us < patience_us or not self._once(("answer", id), 30):
+            return []
+        what = "accept" if self._roll("answer", id) < 0.75 else "decline"
+        key = self._uuid(what, id)
+        return [Ask("POST", f"/proposals/{id}/{what}", {}, COLLEAGUE, key, ("answer", id))]
 
     def _handle(self, incident: Mapping[str, Any], now_us: int) -> list[Ask]:
         id = incident["id"]

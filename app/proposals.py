@@ -33,7 +33,6 @@ from dispatch import commands as c
 from dispatch import events as e
 from dispatch import proposal as domain
 from dispatch.commands import SYSTEM, Context, Refused
-from dispatch.fill import Lateness
 from dispatch.incident import Incident
 from dispatch.optimise import STALE_S, recommend
 from dispatch.proposal import GAIN_S, Move, Proposal
@@ -94,33 +93,32 @@ class Found:
 class Times:
     """When each unit would be at one incident, and what it would give there."""
 
-    def __init__(self, core: Core, rows: Rows, incident: Incident, units: Sequence[Unit]) -> None:
-        now_us = core.world.clock.now_us()
+    def __init__(self, core: Core, rows: Rows, incident: Incident) -> None:
+        state, now_us = core.picture.now, core.world.clock.now_us()
         lon, lat, _ = rows.place_of(incident)
         self.incident = incident
-        self.columns, _, _ = recommendation._candidates(core, incident, units, lon, lat, now_us)
+        self.columns = recommendation.look(core, incident, lon, lat, now_us).candidates
         self.at = {unit_id: row for row, unit_id in enumerate(self.columns.ids)}
         self.needs = needs_of(incident, core.pack)
         needed = np.array([self.needs.get(name, 0) > 0 for name in self.columns.capabilities])
         self.useful: Bools = self.columns.gives & needed
         eta_s = self.columns.eta_s()
+        units = [state.unit(unit_id) for unit_id in self.columns.ids]
         for row, unit in enumerate(units):
-            if unit.status in ("assigned", "acknowledged") and unit.assigned_us is not None:
+            if unit is not None and unit.status in ("assigned", "acknowledged"):
                 # Part of the turnout of a crew that was alerted is over.
-                gone_s = (now_us - unit.assigned_us) / 1e6
-                eta_s[row] -= min(float(unit.turnout_s), max(0.0, gone_s))
+                gone_s = (now_us - (unit.assigned_us or now_us)) / 1e6
+                eta_s[row] -= min(float(self.columns.turnout_s[row]), max(0.0, gone_s))
         self.eta_s: Floats = np.where(np.isfinite(eta_s), eta_s, np.inf)
-        held = np.array([unit.custodian == core.config.station for unit in units], dtype=bool)
+        station = core.config.station
+        held = np.array([unit is not None and unit.custodian == station for unit in units], dtype=bool)
         able = held & self.columns.in_zone & (self.columns.crew >= self.columns.crew_min)
-        rules, priority = core.pack.optimiser, core.pack.priorities.get(incident.priority)
-        waited_s = (now_us - incident.reported_us) / 1e6
-        target_s = priority.target_s if priority is not None else None
-        self.curve = Lateness.of(rules, incident.priority, target_s, waited_s)
+        self.curve = recommendation.curve_of(core, incident, now_us)
         sendable = np.array(self.columns.sendable)
         unbound = np.array([mate is None for mate in self.columns.blocked_by], dtype=bool)
         self.free: Bools = able & unbound & (sendable == "now") & ~self.columns.already
         fresh = self.columns.fix_age_s <= STALE_S
-        rolling = np.array([unit.status == "en_route" for unit in units], dtype=bool)
+        rolling = np.array([status == "en_route" for status in self.columns.status], dtype=bool)
         self.rolling: Bools = able & fresh & rolling & (sendable == "divert") & ~self.columns.already
         self.known: Bools = held & fresh
 
@@ -309,7 +307,8 @@ class Proposer:
             return True
         eta_s = times.eta_s[times.at[unit_id]]
         if relieved is not None:
-            return bool(times.eta_s[times.at[relieved]] - eta_s < HOLDS_S)
+            late_s = times.eta_s[times.at[relieved]] if relieved in times.at else np.inf
+            return bool(late_s - eta_s < HOLDS_S)
         # Compared with whoever else could come when it was made.
         return bool(eta_s > proposal.figures["eta_s"] + proposal.figures["gain_s"] - HOLDS_S)
 
@@ -357,17 +356,18 @@ class Proposer:
         found = [state.unit(a.unit) for a in incident.active()]
         return [u for u in found if u is not None and u.registered and u.status in UNDERWAY]
 
+    def _sent(self, times: Times) -> Iterator[tuple[Unit, int]]:
+        """The crews on their way that can be reckoned with, and their rows."""
+        for unit in self._underway(times.incident):
+            row = times.at.get(unit.id, -1)
+            if row >= 0 and times.known[row] and math.isfinite(times.eta_s[row]):
+                yield unit, row
+
     def _has_slipped(self, incident: Incident) -> bool:
-        units = self._underway(incident)
-        if not units:
-            return False
-        times = Times(self._core, self._rows, incident, units)
         now_us, slipped = self._core.world.clock.now_us(), False
-        for unit in units:
-            row = times.at[unit.id]
+        times = self._times_of(incident)
+        for unit, row in self._sent(times):
             eta_s = float(times.eta_s[row])
-            if not times.known[row] or not math.isfinite(eta_s):
-                continue
             due_us = now_us + round(eta_s * 1e6)
             first_us, whole_s = self._expected.setdefault((unit.id, incident.id), (due_us, eta_s))
             if due_us - first_us > max(SLIP_S, SLIP_SHARE * whole_s) * 1e6:
@@ -380,8 +380,7 @@ class Proposer:
     def _times_of(self, incident: Incident) -> Times:
         """Worked out once a step."""
         if incident.id not in self._times:
-            units = sorted(self._core.picture.now.units(), key=lambda u: u.id)
-            self._times[incident.id] = Times(self._core, self._rows, incident, units)
+            self._times[incident.id] = Times(self._core, self._rows, incident)
         return self._times[incident.id]
 
     def _look_at(self, incident: Incident, trigger: str) -> None:
@@ -435,10 +434,9 @@ class Proposer:
     def _take_overs(self, times: Times, trigger: str) -> Iterator[Found]:
         """A unit that is free now in place of one that is still on its way."""
         incident, state = times.incident, self._core.picture.now
-        for unit in self._underway(incident):
-            row = times.at[unit.id]
+        for unit, row in self._sent(times):
             useful = times.useful[row]
-            if not times.known[row] or not useful.any() or not math.isfinite(times.eta_s[row]):
+            if not useful.any():
                 continue
             for rival in times.soonest(times.free, useful, times.eta_s[row] - GAIN_S)[:RIVALS]:
                 other = state.unit(times.columns.ids[rival])
@@ -472,9 +470,8 @@ class Proposer:
         """What has to be done at the incident: the capabilities, when somebody who gives them arrives as
         things are, who that is if it was sent, and the free units that the plan counts on."""
         state, columns = self._core.picture.now, times.columns
-        for unit in self._underway(times.incident):
-            row = times.at[unit.id]
-            if times.known[row] and times.useful[row].any():
+        for _, row in self._sent(times):
+            if times.useful[row].any():
                 yield times.useful[row], float(times.eta_s[row]), row, set()
         # Who was asked for and has not answered is counted on like one who comes.
         asked = [r.unit for r in times.incident.requests if r.state == "asked" and r.unit in times.at]
@@ -506,6 +503,8 @@ class Proposer:
         if unit is None or left is None or not left.open or to == left.id:
             return None
         there = self._times_of(left)
+        if unit.id not in there.at:
+            return None
         useful = there.useful[there.at[unit.id]]
         was_s = float(there.eta_s[there.at[unit.id]])
         free = there.free.copy()

@@ -18,6 +18,7 @@ from app.core import read_pack
 from app.demo_gateway import Gateway, open_world
 from app.demo_world import Ask, Crew, DemoWorld, Drive, Pace, Reply, Seen, timed, us_of
 from app.keeper import due_lapses
+from dispatch import commands as c
 from dispatch.commands import SYSTEM
 from gis.geometry import metres_between
 from gis.travel import Route
@@ -432,6 +433,40 @@ def test_with_nobody_there_a_call_is_handled_to_its_end(open_town: OpenTown) -> 
     sources = {line["source"] for line in town.room.facts(id)}
     assert sources <= {"demo", "recommendation", "keeper"}
     assert town.incident(id)["outcome"]
+
+
+def test_a_proposal_lies_for_a_minute_and_is_then_answered_by_the_colleague(open_town: OpenTown) -> None:
+    town = open_town(Pace(calls_per_hour=0))
+    assert town.live(60, until=lambda: town.status("L71") == "available")
+    lon, lat = town.far()
+    command = c.Propose(
+        id=town.room.uuid(),
+        source="keeper",
+        proposal="c" * 24,
+        kind="move_up",
+        trigger="coverage",
+        district="centru",
+        moves=(("L71", None, None),),
+        figures={},
+        post=c.Place(lon, lat, "Kallio"),
+    )
+    town.room.core.door.submit(command, SYSTEM)
+
+    def state() -> str:
+        return str(town.room.ana.get(f"/proposals/{'c' * 24}").json["state"])
+
+    town.live(55)
+    assert state() == "open"
+    assert town.live(60, until=lambda: state() != "open")
+    [answered] = town.writes("/accept", "/decline")
+    assert (answered.status, answered.body["state"]) == (200, state())
+    if state() == "accepted":
+        # And the crew drives there
+        assert town.live(900, 5, until=lambda: metres(town.unit("L71"), lon, lat) < 100)
+
+
+def metres(row: Mapping[str, Any], lon: float, lat: float) -> float:
+    return metres_between(row["lon"], row["lat"], lon, lat)
 
 
 def test_the_second_report_of_one_event_is_closed_as_a_repetition(open_town: OpenTown) -> None:
