@@ -94,24 +94,24 @@ class Times:
     """When each unit would be at one incident, and what it would give there."""
 
     def __init__(self, core: Core, rows: Rows, incident: Incident) -> None:
-        state, now_us = core.picture.now, core.world.clock.now_us()
+        now_us = core.world.clock.now_us()
         lon, lat, _ = rows.place_of(incident)
         self.incident = incident
-        self.columns = recommendation.look(core, incident, lon, lat, now_us).candidates
+        looked = recommendation.look(core, incident, lon, lat, now_us)
+        self.columns, units = looked.candidates, looked.columns.units
         self.at = {unit_id: row for row, unit_id in enumerate(self.columns.ids)}
         self.needs = needs_of(incident, core.pack)
         needed = np.array([self.needs.get(name, 0) > 0 for name in self.columns.capabilities])
         self.useful: Bools = self.columns.gives & needed
         eta_s = self.columns.eta_s()
-        units = [state.unit(unit_id) for unit_id in self.columns.ids]
         for row, unit in enumerate(units):
-            if unit is not None and unit.status in ("assigned", "acknowledged"):
+            if unit.status in ("assigned", "acknowledged"):
                 # Part of the turnout of a crew that was alerted is over.
                 gone_s = (now_us - (unit.assigned_us or now_us)) / 1e6
                 eta_s[row] -= min(float(self.columns.turnout_s[row]), max(0.0, gone_s))
         self.eta_s: Floats = np.where(np.isfinite(eta_s), eta_s, np.inf)
         station = core.config.station
-        held = np.array([unit is not None and unit.custodian == station for unit in units], dtype=bool)
+        held = np.array([unit.custodian == station for unit in units], dtype=bool)
         able = held & self.columns.in_zone & (self.columns.crew >= self.columns.crew_min)
         self.curve = recommendation.curve_of(core, incident, now_us)
         sendable = np.array(self.columns.sendable)
