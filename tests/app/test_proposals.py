@@ -262,15 +262,20 @@ def test_a_unit_on_its_way_to_something_more_urgent_is_left_alone(room: Room) ->
 def test_a_raised_priority_is_looked_at(room: Room) -> None:
     guard, other = room.incident(GUARD, FAR)["id"], room.incident(GUARD, CENTRE)["id"]
     near = patrol(room, NEAR)
-    patrol(room, FAR)
     under_way(room, near, guard, NEAR)
     proposer = Proposer(room.core)
-    proposer.step()
+    for _ in range(2):
+        proposer.step(budget_s=30)
+    assert proposed(room) == []
     room.ana.patch(f"/incidents/{other}", {"priority": "P1"})
     proposer.step()
     assert [(p["trigger"], p["unit"], p["incident"]) for p in proposed(room)] == [
         ("priority_changed", near, other)
     ]
+    # Nobody else could come at all, and nobody takes its place
+    [row] = proposed(room)
+    assert row["figures"]["gain_s"] is None
+    assert row["words"]["en"].endswith("C1-1 then waits for the next free unit.")
 
 
 def test_a_crew_that_falls_behind_is_looked_at(room: Room) -> None:
