@@ -196,10 +196,11 @@ def open_world(kept: Mapping[str, Any], city: Mapping[str, Any], catalogue: Mapp
     if life is None or not kept.get("city"):
         return None
     from gis.address import AddressBook
+    from gis.roads import Driving
     from gis.travel import RoadGraph
 
     folder = Path(kept["city"])
-    roads = RoadGraph.open(folder)
+    roads = RoadGraph.open(folder, Driving(**catalogue["driving"]) if "driving" in catalogue else None)
     west, south, east, north = kept["core"]
     lon, lat = (west + east) / 2, (south + north) / 2
     a = roads.arrays("car")

@@ -22,6 +22,7 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from gis.geometry import metres_between
+from gis.roads import mode
 
 SOURCE = "demo"
 CREWS, CALLS, COLLEAGUE = "crews", "calls", "colleague"
@@ -275,6 +276,7 @@ class DemoWorld:
         self._hours: Mapping[str, Sequence[float]] = life["hours"]
         self._busy: Sequence[float] = life["busy"]
         self._statuses: dict[str, Any] = {s["code"]: s for s in catalogue["statuses"]}
+        self._with_signals = {p["code"] for p in catalogue.get("priorities", ()) if p["lights"]}
         self._flags = {f["code"] for f in catalogue["status_flags"]}
         self._types: dict[str, Any] = {t["code"]: t for t in catalogue["incident_types"]}
         self._calls = [call for call in life["calls"] if call["type"] in self._types]
@@ -478,8 +480,11 @@ class DemoWorld:
             front = reached
         return None
 
-    def _go(self, crew: Crew, goal: tuple[str, ...], to: Point, now_us: int, share: float = 1.0) -> bool:
-        """See that the vehicle drives there; True when it has arrived."""
+    def _go(
+        self, crew: Crew, goal: tuple[str, ...], to: Point, now_us: int, share: float = 1.0,
+        *, signals: bool = False,
+    ) -> bool:  # fmt: skip
+        """See that the vehicle drives there, with priority signals or without; True when it has arrived."""
         assert crew.at is not None
         drive = crew.drive
         if drive is not None and drive.goal == goal and metres_between(*drive.to, *to) < 30:
@@ -494,7 +499,7 @@ class DemoWorld:
         if self._routes < ROUTES_MAX:
             self._routes += 1
             crew.arrived = None
-            way = self._roads.route(*crew.at, *to, crew.profile)
+            way = self._roads.route(*crew.at, *to, mode(crew.profile, signals))
             crew.drive = timed(way, crew.at, share, goal, to, now_us)
         return False
 
@@ -565,7 +570,9 @@ class DemoWorld:
     def _drive_there(self, crew: Crew, incident: Mapping[str, Any] | None, now_us: int) -> list[Ask]:
         if incident is None:
             return []
-        if not self._go(crew, ("incident", incident["id"]), (incident["lon"], incident["lat"]), now_us):
+        goal, to = ("incident", incident["id"]), (incident["lon"], incident["lat"])
+        signals = crew.row["lights"] and incident["priority"] in self._with_signals
+        if not self._go(crew, goal, to, now_us, signals=signals):
             return []
         return self._press(crew, "staged" if self._must_stage(crew, incident, now_us) else "on_scene", now_us)
 

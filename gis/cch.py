@@ -1,12 +1,12 @@
 """Customizable contraction hierarchies (CCH): times between many places at once, and single ways, exactly.
 
 Dibbelt, Strasser and Wagner (2016, ACM Journal of Experimental Algorithmics 21, 1.5). The nodes of a road
-network are put in an order in which a few that part it come last (nested dissection; pyroutingkit computes it
-when a city is imported). Contracting them in that order adds arcs, of which none depends on how long a street
-takes: the *topology*. A *metric* gives every arc of it, up and down the order, the least time there is below
-it; making one takes tens of milliseconds, changing a few streets about one. Every quickest way is then one
-that goes up the order and down again, so that a search meets hundreds of nodes and not the whole city. The
-arcs up from a node lead to its ancestors in a tree, which spares the search a heap.
+network are put in an order in which a few that part it come last (nested dissection, when a city is imported:
+`gis.roads.contraction_order`). Contracting them in that order adds arcs, of which none depends on how long a
+street takes: the *topology*. A *metric* gives every arc of it, up and down the order, the least time there is
+below it; making one takes tens of milliseconds, changing a few streets about one. Every quickest way is then
+one that goes up the order and down again, so that a search meets hundreds of nodes and not the whole city.
+The arcs up from a node lead to its ancestors in a tree, which spares the search a heap.
 
 The search from few to many first goes up from each of the few, then once down over the ancestors of the many
 (as RPHAST of Delling, Goldberg and Werneck, 2011, does), for `WIDE` of the few side by side.
@@ -18,10 +18,7 @@ milliseconds; `INF` is no way, and what takes longer (24 days) is none either.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import numpy as np
@@ -29,7 +26,6 @@ from numpy.typing import NDArray
 
 INF: Final = 2**31 - 1
 IMPASSABLE: Final = 2**32 - 1
-ORDER_FILE: Final = "order.npy"
 WIDE: Final = 4
 PARTLY_MAX: Final = 4_000
 """With more arcs changed than this, making a metric anew is the quicker."""
@@ -52,40 +48,6 @@ def _compiled(function: _F) -> _F:
 def is_compiled() -> bool:
     """Without a compiler there is no hurrying: a hierarchy in plain Python is slower than a plain search."""
     return os.environ.get("NUMBA_DISABLE_JIT") != "1"
-
-
-def contraction_order(
-    tail: NDArray[Any], head: NDArray[Any], lon: NDArray[np.float64], lat: NDArray[np.float64]
-) -> NDArray[np.uint32] | None:
-    """The nodes of a network in the order in which to contract them, uint32[N], by nested dissection; None
-    where the package that computes it is missing or fails. `tail` and `head` int[I] are its arcs, `lon` and
-    `lat` float64[N] where its nodes lie."""
-    low, high = np.minimum(tail, head).astype(np.int64), np.maximum(tail, head).astype(np.int64)
-    # Of two nodes it matters only whether they are joined.
-    joined = np.unique(low[low != high] * len(lon) + high[low != high])
-    low, high = (joined // len(lon)).astype(np.uint32), (joined % len(lon)).astype(np.uint32)
-    if not len(joined):
-        return np.arange(len(lon), dtype=np.uint32)
-    folder = tempfile.mkdtemp(prefix="straja-order-")
-    try:
-        import pyroutingkit
-
-        topology = pyroutingkit.CCHTopology()
-        topology.build(low, high, lat.astype(np.float32), lon.astype(np.float32), len(lon))
-        topology.save(folder)
-        order = np.fromfile(Path(folder) / "order", dtype=np.uint32)
-    except (ImportError, RuntimeError, ValueError, OSError):
-        return None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return order if is_order(order, len(lon)) else None
-
-
-def is_order(order: NDArray[Any], nodes: int) -> bool:
-    """Whether every node stands in it once."""
-    if order.shape != (nodes,) or (nodes and int(order.max()) >= nodes):
-        return False
-    return bool((np.bincount(order.astype(np.int64), minlength=nodes) == 1).all())
 
 
 @_compiled
@@ -267,11 +229,12 @@ def _sweep(
         if above[x]:
             wanted[i] = x
             i += 1
-    ms = np.empty((nodes, WIDE))
+    wide = min(WIDE, few)
+    ms = np.empty((nodes, wide))
     away, toward = (0, 1) if outward else (1, 0)
-    for start in range(0, few, WIDE):
+    for start in range(0, few, wide):
         ms[:, :] = np.inf
-        for lane in range(min(WIDE, few - start)):
+        for lane in range(min(wide, few - start)):
             begun, end = few_first[start + lane], few_first[start + lane + 1]
             for j in range(begun, end):
                 ms[few_node[j], lane] = min(ms[few_node[j], lane], few_ms[j])
@@ -300,11 +263,16 @@ def _sweep(
                 w = weight[2 * a + toward]
                 if w < INF:
                     y = up_head[a]
-                    for lane in range(WIDE):
-                        ms[x, lane] = min(ms[x, lane], ms[y, lane] + w)
+                    if wide == WIDE:
+                        # A count that the compiler knows is one vector instruction.
+                        for lane in range(WIDE):
+                            ms[x, lane] = min(ms[x, lane], ms[y, lane] + w)
+                    else:
+                        for lane in range(wide):
+                            ms[x, lane] = min(ms[x, lane], ms[y, lane] + w)
         for i in range(many):
             for j in range(many_first[i], many_first[i + 1]):
-                for lane in range(min(WIDE, few - start)):
+                for lane in range(min(wide, few - start)):
                     total = ms[many_node[j], lane] + many_ms[j]
                     if total < out_ms[start + lane, i]:
                         out_ms[start + lane, i] = total
@@ -391,10 +359,14 @@ class Hierarchy:
         """A metric of these times by arc, for the mode of that bit; hand it to `give_back`. The array must
         not be written to any more."""
         free = self._free.setdefault(bar, [])
-        same = [i for i, metric in enumerate(list(free)) if metric.ms is ms]
+        kept = list(free)
+        nearest = 0
+        if len(kept) > 1:
+            apart = [0 if m.ms is ms else int(np.count_nonzero(m.ms != ms)) + 1 for m in kept]
+            nearest = apart.index(min(apart))
         try:
             # Another thread may take it first; what then comes instead is brought to these times.
-            metric = free.pop(same[0] if same else -1)
+            metric = free.pop(nearest)
         except IndexError:
             metric = Metric(self.arcs)
         if metric.ms is not ms:

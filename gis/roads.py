@@ -45,6 +45,8 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
+import tempfile
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -55,7 +57,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gis.cch import contraction_order
 from gis.geometry import LocalMetres, haversine_m
 from gis.turns import Junctions, Member, Restrictions, Turns
 
@@ -73,6 +74,13 @@ NETWORK_OF: Final[Mapping[str, str]] = {
 }
 _PRIVILEGED: Final = len(DRIVE_PROFILES)
 _EVERYBODY: Final = (1 << 4 * len(DRIVE_PROFILES)) - 1
+
+
+def mode(profile: str, priority: bool) -> str:
+    """How a vehicle of this profile travels: with priority signals or like anybody. Who walks or flies does
+    so either way."""
+    return profile + PRIORITY if priority and profile in DRIVE_PROFILES else profile
+
 
 CELL_M: Final = 150.0
 CELLS_MAX: Final = 4_000_000
@@ -762,6 +770,40 @@ def _arrays(
         if contracted is not None:
             arrays["order"] = contracted
     return arrays
+
+
+def contraction_order(
+    tail: NDArray[Any], head: NDArray[Any], lon: NDArray[np.float64], lat: NDArray[np.float64]
+) -> NDArray[np.uint32] | None:
+    """The nodes of a network in the order in which to contract them, uint32[N], by nested dissection; None
+    where the package that computes it is missing or fails. `tail` and `head` int[I] are its arcs, `lon` and
+    `lat` float64[N] where its nodes lie."""
+    low, high = np.minimum(tail, head).astype(np.int64), np.maximum(tail, head).astype(np.int64)
+    # Of two nodes it matters only whether they are joined.
+    joined = np.unique(low[low != high] * len(lon) + high[low != high])
+    low, high = (joined // len(lon)).astype(np.uint32), (joined % len(lon)).astype(np.uint32)
+    if not len(joined):
+        return np.arange(len(lon), dtype=np.uint32)
+    folder = tempfile.mkdtemp(prefix="straja-order-")
+    try:
+        import pyroutingkit
+
+        topology = pyroutingkit.CCHTopology()
+        topology.build(low, high, lat.astype(np.float32), lon.astype(np.float32), len(lon))
+        topology.save(folder)
+        order = np.fromfile(Path(folder) / "order", dtype=np.uint32)
+    except (ImportError, RuntimeError, ValueError, OSError):
+        return None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return order if is_order(order, len(lon)) else None
+
+
+def is_order(order: NDArray[Any], nodes: int) -> bool:
+    """Whether every node stands in it once."""
+    if order.shape != (nodes,) or (nodes and int(order.max()) >= nodes):
+        return False
+    return bool((np.bincount(order.astype(np.int64), minlength=nodes) == 1).all())
 
 
 def _set_aside(

@@ -21,10 +21,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gis.cch import INF as NO_WAY
-from gis.cch import Hierarchy, Slots, is_compiled, is_order
+from gis.cch import Hierarchy, Slots, is_compiled
 from gis.geometry import FloatArray, haversine_m, is_position, metres_between
 from gis.roads import (
-    DRIVE_PROFILES,
     IMPASSABLE,
     MODES,
     NETWORK_OF,
@@ -32,9 +31,11 @@ from gis.roads import (
     PRIORITY,
     Arrays,
     Driving,
+    is_order,
     load_network,
     mode_ms,
 )
+from gis.roads import mode as mode
 
 PROFILES: Final = (*NETWORK_OF, "air")
 """Every mode of travel: the bare profiles, the drive ones with priority signals, on foot and by air."""
@@ -78,17 +79,6 @@ def _compiled(function: _F) -> _F:
     return cast(_F, numba.njit(nogil=True, cache=True)(function))
 
 
-def mode(profile: str, priority: bool) -> str:
-    """How a vehicle of this profile travels: with priority signals or like anybody. Who walks or flies does
-    so either way."""
-    return profile + PRIORITY if priority and profile in DRIVE_PROFILES else profile
-
-
-def _one(snaps: Snaps, row: int) -> Snaps:
-    i = slice(row, row + 1)
-    return Snaps(snaps.lon[i], snaps.lat[i], snaps.edge[i], snaps.fraction[i], snaps.away_m[i])
-
-
 def _unit_mps(profile: str) -> float:
     return SCENE_ACCESS_MPS if profile == "foot" else UNIT_ACCESS_MPS
 
@@ -110,6 +100,11 @@ class Snaps:
     edge: NDArray[np.int32]
     fraction: FloatArray
     away_m: FloatArray
+
+
+def _one(snaps: Snaps, row: int) -> Snaps:
+    i = slice(row, row + 1)
+    return Snaps(snaps.lon[i], snaps.lat[i], snaps.edge[i], snaps.fraction[i], snaps.away_m[i])
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
-from gis.cch import INF, Hierarchy, contraction_order, is_order
+from gis.cch import INF, Hierarchy
 from gis.city import import_city
-from gis.roads import IMPASSABLE, MODES, load_network
+from gis.roads import IMPASSABLE, MODES, contraction_order, is_order, load_network
 from gis.travel import ROAD, SCENE_ACCESS_MPS, UNIT_ACCESS_MPS, RoadGraph
 from tests.gis.small_city import at, extract
 from tests.gis.test_travel import random_town, scatter
