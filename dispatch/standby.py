@@ -308,6 +308,7 @@ class Standby:
     ``at_once``        most units that one situation may set moving
     ``least_gain_pct`` least rise of the expected coverage, in % of all demand, that is worth a move: the
                        hysteresis, without which two posts would swap units for ever
+    ``rolling_gain_pct``  the same for a unit that drives to a post anyway, and is only sent to another
     ``horizon_s``      how long a situation is expected to last: a third of it on the way, a third less gained
     ``longest_s``      longest drive to ask for
     ``rest_s``         a unit that was moved is left alone for so long (the caller keeps the time)
@@ -316,7 +317,8 @@ class Standby:
     """
 
     at_once: int = 2
-    least_gain_pct: float = 0.5
+    least_gain_pct: float = 1.5
+    rolling_gain_pct: float = 0.3
     horizon_s: float = 1800.0
     longest_s: float = 1500.0
     rest_s: float = 900.0
@@ -348,6 +350,7 @@ def move_ups(
     post: ArrayLike,
     *,
     may_move: ArrayLike | None = None,
+    rolling: ArrayLike | None = None,
     room: ArrayLike | None = None,
     utilisation: float = 0.0,
     rules: Standby = STANDBY,
@@ -358,6 +361,7 @@ def move_ups(
     ``drive_s``      float[u, p] seconds from where the unit is now, driving as anybody; inf = no way
     ``post``         int[u] where the unit waits or is bound; -1 = nowhere. The coverage counts it there
     ``may_move``     bool[u]: neither resting nor barred; only idle rows are ever moved
+    ``rolling``      bool[u]: drives to its post now
     ``room``         int[p] how many more units a post can take; None = no limit
     ``utilisation``  share of all units that is busy now, 0 to 1
 
@@ -372,21 +376,23 @@ def move_ups(
     at = np.array(post, dtype=np.intp)
     rows, posts = len(coverage.idle), len(reach)
     free = coverage.idle & (True if may_move is None else np.asarray(may_move, dtype=bool))
+    driving = np.zeros(rows, dtype=bool) if rolling is None else np.asarray(rolling, dtype=bool)
     places = np.full(posts, rows, dtype=np.intp) if room is None else np.array(room, dtype=np.intp)
     if reach.shape != (posts, len(coverage.demand)) or drive.shape != (rows, posts):
         raise ValueError(
             f"posts_s must be [posts, cells] and drive_s [rows, posts] ({rows}, {posts}), not"
             f" {reach.shape} and {drive.shape}"
         )
-    if at.shape != (rows,) or free.shape != (rows,) or places.shape != (posts,):
-        raise ValueError("post and may_move have one entry a row, room one a post")
+    if not at.shape == free.shape == driving.shape == (rows,) or places.shape != (posts,):
+        raise ValueError("post, may_move and rolling have one entry a row, room one a post")
     total = float(coverage.demand.sum())
     span = rules.off_at - rules.throttle_from
     throttle = float(utilisation <= rules.throttle_from) if span <= 0 else (rules.off_at - utilisation) / span
     throttle = min(1.0, throttle)
     if throttle <= 0 or total <= 0 or not free.any() or not posts:
         return []
-    least = rules.least_gain_pct / 100 / throttle
+    least = total * rules.least_gain_pct / 100 / throttle
+    least_of = np.where(driving, total * rules.rolling_gain_pct / 100 / throttle, least)
     most = max(1, round(rules.at_once * throttle))
     with np.errstate(invalid="ignore"):
         covers = (reach <= coverage.within_s).astype(np.float64)
@@ -394,18 +400,22 @@ def move_ups(
     while len(moves) < most and free.any():
         movers = np.flatnonzero(free)
         home = at[movers]
-        stay_s = np.where(home >= 0, drive[movers, home], 0.0)
         gain = _moved(coverage, movers, covers)
-        alone_s = drive[movers] - stay_s[:, np.newaxis]
-        barred = (drive[movers] > rules.longest_s) | (places <= 0) | (home[:, np.newaxis] == np.arange(posts))
-        spent_s, via = np.where(barred, np.inf, alone_s), np.full(barred.shape, -1)
+        gain[(places <= 0) | (home[:, np.newaxis] == np.arange(posts))] = 0.0
+        enough = least_of[movers][:, np.newaxis]
+        if not (gain >= enough).any():
+            break
+        there_s = np.where(drive[movers] <= rules.longest_s, drive[movers], np.inf)
+        stay_s = np.where(home >= 0, drive[movers, home], 0.0)
+        spent_s = there_s - stay_s[:, np.newaxis]
+        via = np.full(spent_s.shape, -1)
         if most - len(moves) > 1:
-            spent_s, via = _shared(spent_s, via, drive[movers], stay_s, home, places, rules)
-        value = gain * np.clip(1.0 - spent_s / rules.horizon_s, 0.0, 1.0) / total
-        value[~np.isfinite(spent_s)] = 0.0
+            spent_s, via = _shared(spent_s, there_s, stay_s, home, gain >= least, rules.second_s)
+        value = gain * np.clip(1.0 - spent_s / rules.horizon_s, 0.0, 1.0)
+        value[value < np.where(via < 0, enough, least)] = 0.0
         best = int(value.argmax())
         one, to = divmod(best, posts)
-        if value[one, to] < least or gain[one, to] <= 0:
+        if value[one, to] <= 0.0:
             break
         row, second = int(movers[one]), int(via[one, to])
         legs = [(row, to)] if second < 0 else [(row, int(home[second])), (int(movers[second]), to)]
@@ -430,24 +440,22 @@ def _moved(coverage: Coverage, rows: NDArray[np.intp], covers: Floats) -> Floats
 
 
 def _shared(
-    spent_s: Floats,
-    via: NDArray[np.intp],
-    drive: Floats,
-    stay_s: Floats,
-    home: NDArray[np.intp],
-    places: NDArray[np.intp],
-    rules: Standby,
+    spent_s: Floats, there_s: Floats, stay_s: Floats, home: NDArray[np.intp], worth: Bools, second_s: float
 ) -> tuple[Floats, NDArray[np.intp]]:
-    """The same where a second unit goes to the post and the first takes its place, if that is done sooner."""
-    for second in np.flatnonzero(home >= 0).tolist():
-        first_s = drive[:, home[second]]
-        other_s = drive[second]
-        both_s = np.maximum((first_s - stay_s)[:, np.newaxis], (other_s - stay_s[second])[np.newaxis])
-        both_s = both_s + rules.second_s
-        far = (first_s > rules.longest_s)[:, np.newaxis] | (other_s > rules.longest_s)[np.newaxis]
-        same = (home == home[second])[:, np.newaxis] | (np.arange(len(places)) == home[second])[np.newaxis]
-        here = home[:, np.newaxis] == np.arange(len(places))
-        sooner = ~(far | same | here | (places <= 0)) & (both_s < spent_s)
-        spent_s = np.where(sooner, both_s, spent_s)
-        via = np.where(sooner, second, via)
+    """``spent_s`` and -1, or who goes to the post instead while the first takes its place, if that is sooner.
+    Asked of the pairs that are ``worth`` it."""
+    spent_s, via = spent_s.copy(), np.full(spent_s.shape, -1)
+    seconds = np.flatnonzero(home >= 0)
+    targets = np.flatnonzero(worth.any(axis=0))
+    onward_s = there_s[np.ix_(seconds, targets)] - stay_s[seconds][:, np.newaxis]
+    onward_s[home[seconds][:, np.newaxis] == targets] = np.inf
+    for first in np.flatnonzero(worth.any(axis=1)).tolist():
+        follow_s = there_s[first, home[seconds]] - stay_s[first]
+        follow_s[home[seconds] == home[first]] = np.inf
+        both_s = np.maximum(follow_s[:, np.newaxis], onward_s) + second_s
+        best = both_s.argmin(axis=0)
+        least_s = both_s[best, np.arange(len(targets))]
+        sooner = least_s < spent_s[first, targets]
+        spent_s[first, targets[sooner]] = least_s[sooner]
+        via[first, targets[sooner]] = seconds[best[sooner]]
     return spent_s, via

@@ -1,0 +1,728 @@
+"""A city's days under one dispatch policy or another, event by event. No clock, no I/O, no hidden randomness.
+
+The decisions are the live ones: ``choose_one`` sends, ``Coverage`` prices what a departure uncovers,
+``move_ups`` moves idle units, with the same rules and guards. Everything that the policy does not decide is
+drawn before (``draw_calls``): who calls when and from where, how long a crew stays, whether it takes
+somebody to hospital and how long the handover lasts. All policies meet the same calls (common random
+numbers), so their difference is theirs and not the luck of the draw.
+
+A call is *ready* once the call-taker has it (the dispatch delay). An idle unit stands at a post or drives to
+one; either can be sent, the second from the next junction on its way. Without an idle unit the call waits in
+the queue. A unit that is free again answers the queue first. docs/simulate.md tells what is left out.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dispatch.optimise import Lateness, choose_one
+from dispatch.standby import Coverage, Standby, move_ups
+
+Bools: TypeAlias = NDArray[np.bool_]
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+Nodes: TypeAlias = NDArray[np.int32]
+
+DAY_S: Final = 86400.0
+NEVER_MS: Final = 2**30
+"""Driving times of this many milliseconds or more mean that there is no way."""
+FAR_MS: Final = 2**31 - 1
+
+AT_POST, ROLLING, RESPONDING, BUSY, LOST = range(5)
+"""What a unit does: waits, drives to a post, drives to a call, works (scene, transport, hospital), is out."""
+READY, ARRIVES, FREE, AT_HOME = range(4)
+"""What happens: a call is ready, a unit reaches its call, is free again, reaches its post."""
+
+
+class Roads(Protocol):
+    """Driving times between junctions in whole milliseconds, by mode; ``gis.labels.Labels`` is one."""
+
+    def time_ms(self, start: int, end: int, mode: int) -> int: ...
+
+    def table_ms(self, starts: ArrayLike, ends: ArrayLike, mode: int) -> Nodes: ...
+
+    def ahead(self, start: int, end: int, mode: int, after_ms: int) -> tuple[int, int, float]: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class City:
+    """What stands still. p posts, h hospitals, u units, m demand cells, k priorities (0 the most urgent).
+
+    ``post_node``, ``hospital_node`` int32: the nearest junctions, ``*_aside_m`` metres from there.
+    ``home`` int[u] the post of each unit. ``target_s`` float[k] from call to arrival; ``counted`` bool[k]
+    whether it counts in the late share; ``response_mode`` int[k] how a response drives, ``plain_mode`` how
+    everybody else does; ``aside_mps`` float[modes] off the road. ``cell_node`` int32[m] with
+    ``cell_aside_m``, ``cell_share`` float[m] (of all calls, sums to 1) and ``cell_district`` int[m] into
+    ``districts``. ``turnout_s`` from order to wheels rolling at a post; ``delay_s`` mean time until a call
+    is ready.
+    """
+
+    name: str
+    roads: Roads
+    post_names: tuple[str, ...]
+    post_node: Nodes
+    post_aside_m: Floats
+    hospital_node: Nodes
+    hospital_aside_m: Floats
+    home: Ints
+    target_s: Floats
+    counted: Bools
+    response_mode: Ints
+    plain_mode: int
+    aside_mps: Floats
+    cell_node: Nodes
+    cell_aside_m: Floats
+    cell_share: Floats
+    cell_district: Ints
+    districts: tuple[str, ...]
+    turnout_s: float = 0.0
+    delay_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calls:
+    """n calls in order of ``ready_s``; all times in seconds from the start, durations in seconds."""
+
+    seed: tuple[int, ...]
+    at_s: Floats
+    ready_s: Floats
+    priority: Ints
+    node: Nodes
+    aside_m: Floats
+    district: Ints
+    on_scene_s: Floats
+    transport: Bools
+    handover_s: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A distribution by its name in Julia's Distributions, and its parameters, in days where it is a time."""
+
+    name: str
+    parameters: tuple[float, ...]
+
+    def draw(self, random: np.random.Generator, many: int) -> Floats:
+        """float64[many]; Categorical counts from 0. Raises ValueError for a name that is not known."""
+        given = self.parameters
+        first = given[0] if given else 1.0
+        second = given[1] if len(given) > 1 else 1.0
+        if self.name == "Exponential":
+            return random.exponential(first, many)
+        if self.name == "Normal":
+            return random.normal(given[0] if given else 0.0, second, many)
+        if self.name == "Uniform":
+            return random.uniform(given[0] if given else 0.0, second, many)
+        if self.name == "Gamma":
+            return random.gamma(first, second, many)
+        if self.name == "LogNormal":
+            return random.lognormal(given[0] if given else 0.0, second, many)
+        if self.name == "Bernoulli":
+            return (random.random(many) < first).astype(np.float64)
+        if self.name == "Categorical":
+            return random.choice(len(given), many, p=np.array(given) / sum(given)).astype(np.float64)
+        raise ValueError(f"distribution {self.name} is not known")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Demand:
+    """How calls come about. ``gap``, ``delay``, ``on_scene``, ``transport``, ``handover``, ``priority`` with
+    the seeds of their streams; ``seeds`` of the cell and of the place in it. ``lon``, ``lat``, ``weight``
+    float[c] of the cells, ``size`` their width and height in degrees; ``snap(lon, lat)`` -> (junction,
+    metres from it, district)."""
+
+    streams: Mapping[str, tuple[Distribution, int]]
+    seeds: tuple[int, int]
+    lon: Floats
+    lat: Floats
+    weight: Floats
+    size: tuple[float, float]
+    snap: Callable[[Floats, Floats], tuple[Nodes, Floats, Ints]]
+
+
+STREAMS: Final = ("gap", "priority", "delay", "on_scene", "transport", "handover")
+
+
+def draw_calls(demand: Demand, replicate: int, days: float, per_day: float) -> Calls:
+    """The calls of ``days`` days at ``per_day`` calls a day on average. The same seeds and replicate give the
+    same calls; each property has a stream of its own, so that more days only add calls at the end."""
+    # A margin of ten standard deviations: an expected Poisson count is hardly ever passed by more.
+    expected = days * per_day
+    many = int(expected + 10 * np.sqrt(expected) + 20)
+
+    def stream(name: str) -> Floats:
+        distribution, seed = demand.streams[name]
+        return distribution.draw(np.random.default_rng((seed, replicate)), many)
+
+    gap, seed = demand.streams["gap"]
+    mean = gap.parameters[0] if gap.parameters else 1.0
+    at_s = np.cumsum(gap.draw(np.random.default_rng((seed, replicate)), many)) * DAY_S / (mean * per_day)
+    keep = at_s < days * DAY_S
+    bounds = np.cumsum(demand.weight)
+    cells = np.random.default_rng((demand.seeds[0], replicate)).random(many) * bounds[-1]
+    cell = np.minimum(np.searchsorted(bounds, cells, side="right"), len(bounds) - 1)
+    place = np.random.default_rng((demand.seeds[1], replicate)).random((many, 2)) - 0.5
+    lon = demand.lon[cell] + place[:, 0] * demand.size[0]
+    lat = demand.lat[cell] + place[:, 1] * demand.size[1]
+    node, aside_m, district = demand.snap(lon[keep], lat[keep])
+    ready_s = at_s + np.maximum(stream("delay"), 0) * DAY_S
+    order = np.argsort(ready_s[keep], kind="stable")
+    drawn = np.flatnonzero(keep)[order]
+    priority = stream("priority").astype(np.int64)
+    on_scene_s, handover_s = (np.maximum(stream(name), 0) * DAY_S for name in ("on_scene", "handover"))
+    return Calls(
+        (seed, replicate), at_s[drawn], ready_s[drawn], priority[drawn], node[order], aside_m[order],
+        district[order], on_scene_s[drawn], stream("transport")[drawn] > 0, handover_s[drawn],
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What decides. Without any of the three: the closest idle unit, which returns home afterwards.
+
+    ``coverage``: the choice weighs what a departure uncovers; ``move_up``: idle units move to gaps and units
+    that become free go where they cover most; ``reassign``: units under way may be turned to another call, or
+    be relieved by a nearer one. ``weights`` by priority, and the rest as in the pack's sections ``optimiser``
+    and ``standby``: the defaults here are the defaults there."""
+
+    name: str
+    coverage: bool = False
+    move_up: bool = False
+    reassign: bool = False
+    weights: tuple[float, ...] = (8.0, 4.0, 2.0, 1.0)
+    width_s: float = 60.0
+    per_minute: float = 0.02
+    first_due: float = 1.0
+    coverage_weight: float = 1.0
+    away_s: float = 3600.0
+    delta_s: tuple[float, ...] = (60.0, 120.0, 300.0, 300.0)
+    gain_s: float = 60.0
+    standby: Standby = field(default_factory=Standby)
+    queue_nearest: bool = False
+
+
+CLOSEST: Final = Policy("closest-idle")
+POLICIES: Final[Mapping[str, Policy]] = {
+    policy.name: policy
+    for policy in (
+        CLOSEST,
+        Policy("coverage-aware", coverage=True),
+        Policy("move-up", move_up=True),
+        Policy("reassign", reassign=True),
+        Policy("all", coverage=True, move_up=True, reassign=True),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """How reality differs from what the optimiser believes: drives take ``drive_factor`` times as long, a
+    moving unit is seen where it was ``fix_age_s`` ago, and the last ``lost`` units are not there at all."""
+
+    drive_factor: float = 1.0
+    fix_age_s: float = 0.0
+    lost: int = 0
+
+
+AS_BELIEVED: Final = World()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What happened to n calls and u units. ``response_s`` float[n] from call to arrival; ``unit`` int[n] who
+    came; ``free_s`` float[n] when that unit was free again. ``work`` int[w, 3], float: unit, from, until of
+    every stretch of work, for checks. Totals of the whole run: ``moves`` ordered, ``moved_m`` driven on
+    them, ``rolled_m`` driven to posts on any account, ``diversions`` from one call to another, ``reliefs``
+    by a nearer unit, ``busy_share`` of the units' time."""
+
+    policy: str
+    response_s: Floats
+    unit: Ints
+    free_s: Floats
+    work: Floats
+    moves: int
+    moved_m: float
+    rolled_m: float
+    diversions: int
+    reliefs: int
+    busy_share: float
+    end_s: float
+
+
+def simulate(
+    city: City, calls: Calls, policy: Policy, world: World = AS_BELIEVED, cover: Cover | None = None
+) -> Outcome:
+    """Play ``calls`` through under ``policy``. ``cover`` = ``Cover.of(city)``, made once for many runs.
+    Raises ValueError where a call can be reached from no post at all."""
+    return _Run(city, calls, policy, world, cover or Cover.of(city)).play()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cover:
+    """The demand cells as the posts see them: cells that the same posts reach in time count as one.
+    ``reach_s`` float32[p, m], ``share`` float[m]; ``post_s`` float[p, p] driving from post to post."""
+
+    reach_s: NDArray[np.float32]
+    within_s: float
+    share: Floats
+    post_s: Floats
+
+    @classmethod
+    def of(cls, city: City) -> Cover:
+        first = int(np.flatnonzero(city.counted)[0])
+        mode = int(city.response_mode[first])
+        within_s = float(city.target_s[city.counted].min() - city.delay_s)
+        drive_s = _seconds(city.roads.table_ms(city.post_node, city.cell_node, mode))
+        aside_s = (city.post_aside_m[:, None] + city.cell_aside_m[None, :]) / city.aside_mps[mode]
+        reached = drive_s + aside_s + city.turnout_s <= within_s
+        patterns, which = np.unique(reached, axis=1, return_inverse=True)
+        share = np.bincount(which.ravel(), city.cell_share, patterns.shape[1]).astype(np.float64)
+        plain = city.plain_mode
+        post_s = _seconds(city.roads.table_ms(city.post_node, city.post_node, plain))
+        asides = city.post_aside_m / city.aside_mps[plain]
+        post_s = post_s + asides[:, None] + asides[None, :]
+        np.fill_diagonal(post_s, 0.0)
+        reach_s = np.where(patterns, 0.0, np.inf).astype(np.float32)
+        return cls(reach_s, within_s, share, post_s)
+
+
+def _seconds(ms: Nodes) -> Floats:
+    return np.where(ms >= NEVER_MS, np.inf, ms / 1000.0)
+
+
+class _Run:
+    """One run. Lists where single entries are read and written, arrays where rows are summed."""
+
+    def __init__(self, city: City, calls: Calls, policy: Policy, world: World, cover: Cover) -> None:
+        self.city, self.calls, self.policy, self.world, self.cover = city, calls, policy, world, cover
+        self.roads = city.roads
+        self.units = len(city.home)
+        self.factor = world.drive_factor
+        many = len(calls.at_s)
+        # ---- what all decisions about a call need, worked out at once
+        mode = city.response_mode[calls.priority]
+        self.mode: list[int] = mode.tolist()
+        self.aside_s = calls.aside_m / city.aside_mps[mode]
+        posts = len(city.post_node)
+        self.post_s = np.empty((many, posts))
+        for one in np.unique(mode).tolist():
+            rows = mode == one
+            drive_s = _seconds(self.roads.table_ms(city.post_node, calls.node[rows], one)).T
+            self.post_s[rows] = drive_s + city.post_aside_m[None, :] / city.aside_mps[one]
+        self.post_s += self.aside_s[:, None] + city.turnout_s
+        if many and not np.isfinite(self.post_s.min(axis=1)).all():
+            row = int(np.flatnonzero(~np.isfinite(self.post_s.min(axis=1)))[0])
+            raise ValueError(f"call {row} can be reached from no post")
+        plain = city.plain_mode
+        to_hospital_s = _seconds(self.roads.table_ms(calls.node, city.hospital_node, plain))
+        to_hospital_s = to_hospital_s + city.hospital_aside_m[None, :] / city.aside_mps[plain]
+        self.hospital: list[int] = to_hospital_s.argmin(axis=1).tolist()
+        way_s = to_hospital_s.min(axis=1) + calls.aside_m / city.aside_mps[plain]
+        work_s = calls.on_scene_s + np.where(calls.transport, way_s * self.factor + calls.handover_s, 0.0)
+        self.work_s: list[float] = work_s.tolist()
+        self.call_node: list[int] = calls.node.tolist()
+        self.at_s: list[float] = calls.at_s.tolist()
+        self.priority: list[int] = calls.priority.tolist()
+        self.curve = [
+            Lateness(
+                weight=policy.weights[level], target_s=float(city.target_s[level]), width_s=policy.width_s,
+                per_minute=policy.per_minute, first_due=policy.first_due,
+            )
+            for level in range(len(city.target_s))
+        ]  # fmt: skip
+        # ---- units
+        there = self.units - world.lost
+        self.state = [AT_POST] * there + [LOST] * world.lost
+        self.idle = np.arange(self.units) < there
+        self.standing = self.idle.copy()
+        self.post = np.array(city.home, dtype=np.int64)
+        self.call = [-1] * self.units
+        self.version = [0] * self.units
+        self.start = [0] * self.units
+        self.end = [0] * self.units
+        self.drive_mode = [plain] * self.units
+        self.left_s = [0.0] * self.units
+        self.seen: list[tuple[int, int, float]] = [(0, 0, 0.0)] * self.units
+        self.relocating = [False] * self.units
+        self.arrive_s = [0.0] * self.units
+        self.rested_s = np.zeros(self.units)
+        self.turned: set[tuple[int, int]] = set()
+        # ---- what is counted
+        self.response_s = np.full(many, np.nan)
+        self.by = np.full(many, -1, dtype=np.int64)
+        self.free_s = np.full(many, np.nan)
+        self.since_s = [0.0] * self.units
+        self.work: list[tuple[int, float, float]] = []
+        self.moves = self.diversions = self.reliefs = 0
+        self.rolled_m = self.moved_m = 0.0
+        self.queue: list[tuple[int, float, int]] = []
+        self.events: list[tuple[float, int, int, int, int]] = []
+        self.serial = 0
+        self.share_busy = 0.3
+        self.share_at_s = 0.0
+        self.q = 0.3
+        self.covering = self._cover()
+        self.touched: set[int] = set()
+
+    # ---- the course of events
+
+    def play(self) -> Outcome:
+        calls = self.calls
+        ready_s: list[float] = calls.ready_s.tolist()
+        many, following, now = len(ready_s), 0, 0.0
+        events = self.events
+        while following < many or events:
+            if following < many and (not events or ready_s[following] <= events[0][0]):
+                now = ready_s[following]
+                self._ready(following, now)
+                following += 1
+                continue
+            now, _, what, unit, version = heapq.heappop(events)
+            if version != self.version[unit]:
+                continue
+            if what == ARRIVES:
+                self._arrives(unit, now)
+            elif what == FREE:
+                self._free(unit, now)
+            else:
+                self._home(unit, now)
+        busy_s = sum(until - since for _, since, until in self.work)
+        return Outcome(
+            self.policy.name, self.response_s, self.by, self.free_s,
+            np.array(self.work, dtype=np.float64).reshape(-1, 3), self.moves, self.moved_m, self.rolled_m,
+            self.diversions, self.reliefs, busy_s / max(1e-9, now * max(1, self.units - self.world.lost)),
+            now,
+        )  # fmt: skip
+
+    def _at(self, when_s: float, what: int, unit: int) -> None:
+        self.serial += 1
+        self.version[unit] = self.serial
+        heapq.heappush(self.events, (when_s, self.serial, what, unit, self.serial))
+
+    def _ready(self, call: int, now: float) -> None:
+        self._share(now)
+        if not self._send_to(call, now):
+            heapq.heappush(self.queue, (self.priority[call], self.at_s[call], call))
+        elif self.policy.move_up:
+            self._move_up(now)
+
+    def _arrives(self, unit: int, now: float) -> None:
+        call = self.call[unit]
+        self.response_s[call] = now - self.at_s[call]
+        self.by[call] = unit
+        self.state[unit] = BUSY
+        self._at(now + self.work_s[call], FREE, unit)
+
+    def _free(self, unit: int, now: float) -> None:
+        call = self.call[unit]
+        city, plain = self.city, self.city.plain_mode
+        self.free_s[call] = now
+        self.call[unit] = -1
+        self.work.append((unit, self.since_s[unit], now))
+        if self.calls.transport[call]:
+            hospital = self.hospital[call]
+            node, aside_m = int(city.hospital_node[hospital]), float(city.hospital_aside_m[hospital])
+        else:
+            node, aside_m = self.call_node[call], float(self.calls.aside_m[call])
+        self._roll(unit, node, aside_m / city.aside_mps[plain], int(city.home[unit]), now, False)
+        self.rested_s[unit] = now
+        self._share(now)
+        if self.queue:
+            self._serve_queue(unit, now)
+            return
+        if self.policy.reassign:
+            self._relieve(now)
+        if self.policy.move_up:
+            self._move_up(now)
+
+    def _home(self, unit: int, now: float) -> None:
+        self.state[unit] = AT_POST
+        self.standing[unit] = True
+        self._walked(unit)
+
+    # ---- driving
+
+    def _roll(self, unit: int, node: int, off_s: float, post: int, now: float, relocating: bool) -> None:
+        """From a junction that it passes in ``off_s`` to a post, driving as anybody."""
+        city, plain = self.city, self.city.plain_mode
+        self.state[unit] = ROLLING
+        self.idle[unit], self.standing[unit] = True, False
+        self.post[unit] = post
+        self.touched.add(unit)
+        self.relocating[unit] = relocating
+        end = int(city.post_node[post])
+        self._leave(unit, node, end, plain, now + off_s * self.factor)
+        drive_s = self.roads.time_ms(node, end, plain) / 1000.0
+        aside_s = float(city.post_aside_m[post]) / city.aside_mps[plain]
+        self._at(self.left_s[unit] + (drive_s + aside_s) * self.factor, AT_HOME, unit)
+
+    def _leave(self, unit: int, start: int, end: int, mode: int, left_s: float) -> None:
+        self.start[unit], self.end[unit], self.drive_mode[unit] = start, end, mode
+        self.left_s[unit] = left_s
+        self.seen[unit] = (start, 0, 0.0)
+
+    def _where(self, unit: int, now: float) -> tuple[int, float]:
+        """The junction at which a driving unit can next turn off, and the believed seconds until it is
+        there."""
+        gone_ms = int((now - self.left_s[unit]) * 1000.0 / self.factor)
+        node, at_ms, metres = self.seen[unit]
+        if gone_ms > at_ms:
+            further = self.roads.ahead(node, self.end[unit], self.drive_mode[unit], gone_ms - at_ms)
+            node, at_ms, metres = further[0], at_ms + further[1], metres + further[2]
+            self.seen[unit] = (node, at_ms, metres)
+        return node, max(0, at_ms - gone_ms) / 1000.0
+
+    def _seen(self, unit: int, now: float) -> tuple[int, float]:
+        """The same as the optimiser knows it, by a fix that may be old."""
+        if not self.world.fix_age_s:
+            return self._where(unit, now)
+        before = self.seen[unit]
+        self.seen[unit] = (self.start[unit], 0, 0.0)
+        then = self._where(unit, max(self.left_s[unit], now - self.world.fix_age_s))
+        self.seen[unit] = before
+        return then[0], 0.0
+
+    def _walked(self, unit: int) -> None:
+        """Count what was driven towards a post, now that it ends."""
+        node, _, metres = self.seen[unit]
+        if self.state[unit] == AT_POST and node != self.end[unit]:
+            metres += self.roads.ahead(node, self.end[unit], self.drive_mode[unit], FAR_MS)[2]
+        self.rolled_m += metres
+        if self.relocating[unit]:
+            self.moved_m += metres
+
+    def _send(self, unit: int, call: int, now: float) -> None:
+        """Order the unit to the call, from wherever it is."""
+        city, mode = self.city, self.mode[call]
+        was = self.state[unit]
+        if was == AT_POST:
+            post = int(self.post[unit])
+            start = int(city.post_node[post])
+            off_s = city.turnout_s + float(city.post_aside_m[post]) / city.aside_mps[mode] * self.factor
+        else:
+            start, off_s = self._where(unit, now)
+            off_s *= self.factor
+            if was == ROLLING:
+                self._walked(unit)
+        if was != RESPONDING:
+            self.since_s[unit] = now
+        self.state[unit] = RESPONDING
+        self.idle[unit] = self.standing[unit] = False
+        self.touched.add(unit)
+        self.call[unit] = call
+        self._leave(unit, start, self.call_node[call], mode, now + off_s)
+        drive_s = self.roads.time_ms(start, self.call_node[call], mode) / 1000.0
+        self.arrive_s[unit] = now + off_s + (drive_s + float(self.aside_s[call])) * self.factor
+        self._at(self.arrive_s[unit], ARRIVES, unit)
+
+    # ---- deciding
+
+    def _etas(self, call: int, now: float) -> Floats:
+        """float64[u] believed seconds until each idle unit would arrive; inf for all others."""
+        eta_s = np.where(self.standing, self.post_s[call, self.post], np.inf)
+        self._etas_of(call, now, [unit for unit in range(self.units) if self.state[unit] == ROLLING], eta_s)
+        return eta_s
+
+    def _etas_of(self, call: int, now: float, driving: Sequence[int], eta_s: Floats) -> None:
+        if driving:
+            seen = [self._seen(unit, now) for unit in driving]
+            starts = np.array([node for node, _ in seen], dtype=np.int32)
+            drive_ms = self.roads.table_ms(starts, [self.call_node[call]], self.mode[call])[:, 0]
+            aside_s = float(self.aside_s[call])
+            for unit, (_, off_s), ms in zip(driving, seen, drive_ms.tolist(), strict=True):
+                eta_s[unit] = off_s + ms / 1000.0 + aside_s if ms < NEVER_MS else np.inf
+
+    def _choose(self, call: int, eta_s: Floats, now: float) -> int:
+        policy = self.policy
+        if not policy.coverage:
+            return choose_one(eta_s)
+        level = self.priority[call]
+        curve = replace(self.curve[level], waited_s=now - self.at_s[call])
+        loss = self._coverage().loss(np.arange(self.units))
+        loss *= policy.coverage_weight * policy.away_s / 3600.0
+        return choose_one(eta_s, curve, loss, policy.delta_s[level])
+
+    def _send_to(self, call: int, now: float) -> bool:
+        eta_s = self._etas(call, now)
+        unit = self._choose(call, eta_s, now)
+        if self.policy.reassign and self._divert(call, unit, eta_s, now):
+            return True
+        if unit < 0:
+            return False
+        self._send(unit, call, now)
+        return True
+
+    def _late(self, call: int, eta_s: float, now: float) -> float:
+        """Weighted late calls when somebody arrives after ``eta_s``."""
+        curve = self.curve[self.priority[call]]
+        past = (eta_s + now - self.at_s[call] - (curve.target_s or 0.0)) / curve.width_s
+        past = min(40.0, max(-40.0, past))
+        return float(curve.weight / (1.0 + np.exp(-past)) + curve.weight * curve.per_minute / 60.0 * eta_s)
+
+    def _divert(self, call: int, unit: int, eta_s: Floats, now: float) -> bool:
+        """Turn a unit under way to this call, where that helps more than it costs the call it leaves."""
+        level = self.priority[call]
+        best_s = float(eta_s[unit]) if unit >= 0 else np.inf
+        able = [
+            one
+            for one in range(self.units)
+            if self.state[one] == RESPONDING
+            and self.priority[self.call[one]] >= level
+            and (one, self.call[one]) not in self.turned
+            and (unit >= 0 or self.priority[self.call[one]] > level)
+        ]
+        if not able:
+            return False
+        theirs = np.full(self.units, np.inf)
+        self._etas_of(call, now, able, theirs)
+        gain, found = 0.0, (-1, -1)
+        for one in able:
+            if not theirs[one] <= best_s - self.policy.gain_s:
+                continue
+            left = self.call[one]
+            if unit < 0:
+                if self._late(call, float(theirs[one]), now) < np.inf and (
+                    found[0] < 0 or theirs[one] < theirs[found[0]]
+                ):
+                    found = (one, -1)
+                continue
+            others = self._etas(left, now)
+            instead = self._choose(left, others, now)
+            before = self._late(call, best_s, now) + self._late(left, self.arrive_s[one] - now, now)
+            after = self._late(call, float(theirs[one]), now) + self._late(left, float(others[instead]), now)
+            if before - after > gain:
+                gain, found = before - after, (one, instead)
+        one, instead = found
+        if one < 0:
+            return False
+        left = self.call[one]
+        self.turned.add((one, left))
+        self.diversions += 1
+        self._send(one, call, now)
+        if instead >= 0:
+            self._send(instead, left, now)
+        else:
+            heapq.heappush(self.queue, (self.priority[left], self.at_s[left], left))
+        return True
+
+    def _relieve(self, now: float) -> None:
+        """Where an idle unit would be there sooner than the one under way, it goes and the other turns
+        back."""
+        able = [
+            one
+            for one in range(self.units)
+            if self.state[one] == RESPONDING and (one, self.call[one]) not in self.turned
+        ]
+        gain, found = 0.0, (-1, -1)
+        for one in able:
+            call = self.call[one]
+            left_s = self.arrive_s[one] - now
+            if left_s <= self.policy.gain_s:
+                continue
+            eta_s = self._etas(call, now)
+            nearest = int(eta_s.argmin())
+            if eta_s[nearest] > left_s - self.policy.gain_s:
+                continue
+            won = self._late(call, left_s, now) - self._late(call, float(eta_s[nearest]), now)
+            if won > gain:
+                gain, found = won, (one, nearest)
+        one, instead = found
+        if one < 0:
+            return
+        call = self.call[one]
+        self.turned.add((one, call))
+        self.reliefs += 1
+        node, off_s = self._where(one, now)
+        self.work.append((one, self.since_s[one], now))
+        self.call[one] = -1
+        self._roll(one, node, off_s, int(self.post[one]), now, False)
+        self._send(instead, call, now)
+
+    def _serve_queue(self, unit: int, now: float) -> None:
+        _, _, call = heapq.heappop(self.queue)
+        if self.policy.queue_nearest and self.queue:
+            level = self.priority[call]
+            same = [call, *(one for _, _, one in self.queue if self.priority[one] == level)]
+            eta_s = np.full(self.units, np.inf)
+            best = (np.inf, call)
+            for one in same:
+                self._etas_of(one, now, [unit], eta_s)
+                best = min(best, (float(eta_s[unit]), one))
+            if best[1] != call:
+                heapq.heappush(self.queue, (level, self.at_s[call], call))
+                call = best[1]
+                self.queue.remove((level, self.at_s[call], call))
+                heapq.heapify(self.queue)
+        self._send(unit, call, now)
+
+    # ---- standing by
+
+    def _share(self, now: float) -> None:
+        """The busy share of the units, smoothed over about twelve hours."""
+        past = now - self.share_at_s
+        if past <= 0:
+            return
+        busy = 1.0 - float(self.idle.sum()) / max(1, self.units - self.world.lost)
+        keep = float(np.exp(-past / 43200.0))
+        self.share_busy = keep * self.share_busy + (1.0 - keep) * busy
+        self.share_at_s = now
+        if abs(self.share_busy - self.q) > 0.03:
+            self.q = min(0.95, max(0.02, self.share_busy))
+            self.covering = self._cover()
+            self.touched.clear()
+
+    def _cover(self) -> Coverage:
+        cover = self.cover
+        zone = np.zeros(len(cover.share), dtype=np.int32)
+        standard = ("response", cover.within_s)
+        reach_s = cover.reach_s[self.post]
+        # Calls an hour by cell: the loss of coverage is then in calls, as the lateness is.
+        demand = cover.share * (len(self.calls.at_s) / max(1.0, self.calls.at_s[-1]) * 3600.0)
+        return Coverage(demand, zone, ("city",), standard, reach_s, self.idle, self.q)
+
+    def _coverage(self) -> Coverage:
+        if self.touched:
+            rows = sorted(self.touched)
+            self.touched.clear()
+            reach_s = self.cover.reach_s[self.post[rows]]
+            self.covering = self.covering.changed(rows, reach_s=reach_s, idle=self.idle[rows])
+        return self.covering
+
+    def _move_up(self, now: float) -> None:
+        rules = self.policy.standby
+        may_move = self.idle & (self.rested_s <= now)
+        if not may_move.any():
+            return
+        drive_s = self.cover.post_s[self.post]
+        driving = [unit for unit in range(self.units) if self.state[unit] == ROLLING]
+        places = [self._where(unit, now) for unit in driving]
+        if driving:
+            nodes = np.array([node for node, _ in places], dtype=np.int32)
+            plain = self.city.plain_mode
+            rolling_s = _seconds(self.roads.table_ms(nodes, self.city.post_node, plain))
+            drive_s = drive_s.copy()
+            drive_s[driving] = rolling_s
+        busy = 1.0 - float(self.idle.sum()) / max(1, self.units - self.world.lost)
+        found = move_ups(
+            self._coverage(), self.cover.reach_s, drive_s, self.post, may_move=may_move,
+            rolling=self.idle & ~self.standing, utilisation=busy, rules=rules,
+        )  # fmt: skip
+        for move in found:
+            unit = move.row
+            if self.state[unit] == AT_POST:
+                post = int(self.post[unit])
+                plain = self.city.plain_mode
+                start = int(self.city.post_node[post])
+                off_s = float(self.city.post_aside_m[post]) / self.city.aside_mps[plain]
+            else:
+                start, off_s = places[driving.index(unit)]
+                self._walked(unit)
+            self.moves += 1
+            self.rested_s[unit] = now + rules.rest_s
+            self._roll(unit, start, off_s, move.post, now, True)

@@ -1,0 +1,85 @@
+"""Times between any two junctions, against plain Dijkstra."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import dijkstra
+
+from gis.labels import NEVER, Labels
+
+
+def town(seed: int, across: int = 9, share: float = 0.75) -> tuple[np.ndarray, ...]:
+    """A grid with streets missing, some of them one-way, and two modes."""
+    random = np.random.default_rng(seed)
+    place = np.arange(across * across).reshape(across, across)
+    pairs = np.concatenate([
+        np.column_stack((place[:, :-1].ravel(), place[:, 1:].ravel())),
+        np.column_stack((place[:-1].ravel(), place[1:].ravel())),
+    ])  # fmt: skip
+    pairs = np.concatenate((pairs, pairs[:, ::-1]))
+    pairs = pairs[random.random(len(pairs)) < share]
+    ms = random.integers(1, 90_000, (2, len(pairs)))
+    # The second mode may not go everywhere.
+    ms[1][random.random(len(pairs)) < 0.1] = NEVER
+    lon, lat = 25.0 + (place.ravel() % across) * 0.01, 45.0 + (place.ravel() // across) * 0.01
+    return pairs[:, 0], pairs[:, 1], lon, lat, ms[0] / 60.0, ms
+
+
+def plain(tail: np.ndarray, head: np.ndarray, ms: np.ndarray, many: int) -> np.ndarray:
+    best: dict[tuple[int, int], int] = {}
+    for a, b, cost in zip(tail.tolist(), head.tolist(), ms.tolist(), strict=True):
+        if cost < NEVER:
+            best[a, b] = min(cost, best.get((a, b), NEVER))
+    rows, columns = zip(*best, strict=True) if best else ((), ())
+    found = dijkstra(csr_matrix((list(best.values()), (rows, columns)), shape=(many, many)))
+    return np.where(np.isinf(found), NEVER, found).astype(np.int64)
+
+
+@settings(max_examples=15)
+@given(seed=st.integers(0, 2**31), share=st.sampled_from([0.2, 0.5, 0.75, 1.0]))
+def test_times_equal_dijkstra_and_ways_add_up(seed: int, share: float) -> None:
+    tail, head, lon, lat, metres, ms = town(seed, share=share)
+    many = len(lon)
+    labels = Labels(tail, head, lon, lat, metres, list(ms))
+    every = np.arange(many)
+    for mode in (0, 1):
+        wanted = plain(tail, head, ms[mode], many)
+        assert np.array_equal(labels.table_ms(every, every, mode), wanted)
+        for start, end in np.random.default_rng(seed).integers(0, many, (5, 2)).tolist():
+            whole = int(wanted[start, end])
+            assert labels.time_ms(start, end, mode) == whole
+            # Half-way along a fastest way, what is left is what the table says.
+            node, at_ms, driven_m = labels.ahead(start, end, mode, whole // 2)
+            if whole >= NEVER:
+                assert (node, at_ms, driven_m) == (start, 0, 0.0)
+                continue
+            assert whole // 2 <= at_ms <= whole
+            assert at_ms + wanted[node, end] == whole
+            *there, driven_m = labels.ahead(start, end, mode, NEVER)
+            assert there == [end, whole]
+            assert mode == 1 or driven_m == pytest.approx(whole / 60.0)
+
+
+def test_one_junction_and_a_road_that_nobody_uses() -> None:
+    lonely = Labels([], [], [25.0], [45.0], [], [[]])
+    assert lonely.time_ms(0, 0, 0) == 0
+    two = Labels([0, 0], [1, 0], [25.0, 25.1], [45.0, 45.0], [10.0, 0.0], [[NEVER, 5]])
+    assert two.table_ms([0, 1], [0, 1], 0).tolist() == [[0, NEVER], [NEVER, 0]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (([0], [5], [1.0, 2.0], [1.0, 2.0], [1.0], [[1]]), "none of the 2"),
+        (([0], [1], [1.0, 2.0], [1.0, 2.0], [1.0], [[1, 2]]), "one time an arc"),
+        (([0], [1], [1.0, 2.0], [1.0, 2.0], [1.0], [[-1]]), "below 0"),
+        (([0], [1, 0], [1.0, 2.0], [1.0, 2.0], [1.0], [[1]]), "pairs"),
+    ],
+)
+def test_what_does_not_fit_is_refused(arguments: tuple[object, ...], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Labels(*arguments)  # type: ignore[arg-type]
