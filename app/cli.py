@@ -710,6 +710,72 @@ def run_pack_check(config: Config, given: Namespace) -> None:
 # -- for developers ------------------------------------------------------------------------------------
 
 
+def run_simulate(config: Config, given: Namespace) -> None:
+    from app import simulation
+    from app.core import read_pack
+    from gis.city import CityError
+    from gis.jemss import JemssError
+
+    pack = read_pack(config.pack)
+    # Gone before the work begins: a picture that cannot be written would waste all of it.
+    out = Path(given.out) if given.out else None
+    if out is not None and (out.suffix not in (".svg", ".png") or not out.parent.is_dir()):
+        raise Trouble(f"{out} cannot be drawn", "Name a .svg or .png file in a folder that exists.")
+    try:
+        policies = simulation.policies_of(pack, given.policy or tuple(simulation.POLICIES))
+        scenario = simulation.opened(config, given.city, pack, given.units)
+        seeds = range(given.first_seed, given.first_seed + given.seeds)
+        world = simulation.World(given.drive_factor, given.fix_age, given.lost)
+        jobs = [
+            simulation.Job(load, seed, given.days, given.demand, policies, world, given.bound)
+            for load in given.load or simulation.LOADS
+            for seed in seeds
+        ]
+        simulation.check(scenario, jobs)
+        done = simulation.run(scenario, jobs, progress=simulation.told())
+    except JemssError as error:
+        raise Trouble(f"the city folder {given.city} has faults:\n{error}", "Mend them.") from None
+    except CityError as error:
+        raise Trouble(error.message, error.remedy) from None
+    except simulation.SimulationError as error:
+        raise Trouble(str(error)) from None
+    if out is not None:
+        simulation.plot(scenario, done, out)
+    up.say(simulation.as_json(scenario, done) if given.json else simulation.report(scenario, done))
+
+
+def simulate_arguments(parser: ArgumentParser) -> None:
+    def amount(least: float, most: float, kind: Callable[[str], float]) -> Callable[[str], float]:
+        def read(text: str) -> float:
+            value = kind(text)
+            if not least <= value <= most:
+                raise ValueError(f"{text} is not from {least:g} to {most:g}")
+            return value
+
+        read.__name__ = f"number from {least:g} to {most:g}:"
+        return read
+
+    whole = amount(1, 10_000, int)
+    parser.add_argument("--city", metavar="DIR|NAME", help="a JEMSS city folder, or an imported city's name")
+    parser.add_argument("--policy", action="append", help="may be repeated; all of them unless given")
+    parser.add_argument(
+        "--load", action="append", type=amount(1, 100_000, float), help="calls a day; repeatable"
+    )
+    parser.add_argument("--days", type=amount(1.5, 3650, float), default=15.0, help="days a seed; 15")
+    parser.add_argument("--seeds", type=whole, default=5, help="how many; 5")
+    parser.add_argument("--first-seed", type=amount(0, 10**6, int), default=0, help="the first of them; 0")
+    parser.add_argument("--demand", default="test", help="set of seeds: train, validate or test")
+    parser.add_argument("--units", type=amount(1, 1000, int), help="ambulances of an imported city")
+    parser.add_argument("--drive-factor", type=amount(0.2, 5, float), default=1.0, help="real over believed")
+    parser.add_argument(
+        "--fix-age", type=amount(0, 3600, float), default=0.0, help="seconds old every fix is"
+    )
+    parser.add_argument("--lost", type=amount(0, 999, int), default=0, help="units that are not there")
+    parser.add_argument("--bound", action="store_true", help="also what nobody could do better")
+    parser.add_argument("--out", metavar="FILE", help="draw it: FILE.svg or FILE.png")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
 def run_bench(config: Config, given: Namespace) -> None:
     from bench import harness
 
@@ -967,6 +1033,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("demo-world", "run the demo's city life alone: crews, calls, a colleague", run_demo_world),
     Command("openapi", "print the description of the API", run_openapi),
     Command("bench", "measure beside a peer; without a name, list the benches", run_bench, bench_arguments),
+    Command(
+        "simulate",
+        "play days of calls under each dispatch policy, and compare",
+        run_simulate,
+        simulate_arguments,
+    ),
     Command("build-console", "build the console from app/web", run_build_console, build_arguments),
 )
 

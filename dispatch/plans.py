@@ -184,6 +184,35 @@ class Driving:
 
 
 @dataclass(frozen=True, slots=True)
+class Standby:
+    """When idle units move to cover a gap. The defaults were tuned in the simulator (docs/simulate.md) on
+    seeds that no published figure uses.
+
+    ``at_once``        most units that one situation may set moving
+    ``least_gain_pct`` least rise of the expected coverage, in % of all demand, that is worth a move: the
+                       hysteresis, without which two posts would swap units for ever
+    ``rolling_gain_pct``  the same for a unit that drives to a post anyway, and is only sent to another
+    ``horizon_s``      how long a situation is expected to last: a third of it on the way, a third less gained
+    ``longest_s``      longest drive to ask for
+    ``second_s``       a move that two units share must bring the later one there that much sooner
+    ``rest_s``, ``per_watch``  a unit that was moved is left alone for so long, and moved so often in twelve
+                       hours at the most (the caller keeps the time)
+    ``throttle_from``, ``off_at``  busy share of the units at which moves become fewer, and stop
+    """
+
+    at_once: int = 2
+    least_gain_pct: float = 1.5
+    rolling_gain_pct: float = 1.0
+    horizon_s: float = 1800.0
+    longest_s: float = 1500.0
+    second_s: float = 300.0
+    rest_s: float = 1800.0
+    per_watch: int = 6
+    throttle_from: float = 0.4
+    off_at: float = 0.8
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """Whether proposals of a kind are accepted without a person: `accept` at all, `per_hour` at the most, on
     whose `authority`, and `in_demo` also for units and incidents that are none. Owned units only, always."""
@@ -266,6 +295,7 @@ class Pack:
     unit_types: Mapping[str, UnitType]
     incident_types: Mapping[str, IncidentType]
     optimiser: Optimiser
+    standby: Standby
     rules: Mapping[str, Rule]
 
     def needs(self, type: str, priority: str, alarm_level: int = 1) -> dict[str, int]:
@@ -333,6 +363,7 @@ class Pack:
             **{section: [_plain(entry) for entry in entries.values()] for section, entries in listed.items()},
             "response_targets": _plain(self.response_targets),
             "optimiser": _plain(self.optimiser),
+            "standby": _plain(self.standby),
             "driving": _plain(self.driving),
         }
 
@@ -646,12 +677,13 @@ class _Reader:
             ),
         )
         optimiser = self.optimiser(top)
+        standby = self.standby(top)
         rules = self.rules(top)
         top.done()
         return Pack(
             name, names, str(version), self.languages, agencies, partners, capabilities, priorities,
             medical_codes, statuses, flags, alarm_levels, overlays, targets, driving, unit_types,
-            incident_types, optimiser, rules,
+            incident_types, optimiser, standby, rules,
         )  # fmt: skip
 
     def read_languages(self, top: _Entry) -> None:
@@ -797,16 +829,38 @@ class _Reader:
         entry.known |= {"weights", "delta_s"}
         read = Optimiser(
             weights=MappingProxyType(weights),
-            width_s=entry.whole("width_s", 1, 3600, 60),
+            width_s=entry.whole("width_s", 1, 3600, 30),
             per_minute=entry.number("per_minute", 0.0001, 10, 0.02),
             first_due=entry.number("first_due", 0, 100, 1.0),
             unit_worth_s=entry.whole("unit_worth_s", 0, 3600, 60),
-            coverage=entry.number("coverage", 0, 1000, 1.0),
+            coverage=entry.number("coverage", 0, 1000, 5.0),
             away_s=entry.whole("away_s", 60, 86400, 3600),
             delta_s=MappingProxyType(delta_s),
             tie_s=entry.whole("tie_s", 0, 600, 5),
         )
         entry.done()
+        return read
+
+    def standby(self, top: _Entry) -> Standby:
+        """The section may be left out, and so may each of its keys."""
+        value = top.get("standby", None)
+        entry = _Entry(self, "standby", {} if value is None else self.mapping("standby", value))
+        usual = Standby()
+        read = Standby(
+            at_once=entry.whole("at_once", 0, 20, usual.at_once),
+            least_gain_pct=entry.number("least_gain_pct", 0.01, 100, usual.least_gain_pct),
+            rolling_gain_pct=entry.number("rolling_gain_pct", 0.01, 100, usual.rolling_gain_pct),
+            horizon_s=entry.number("horizon_s", 60, 86400, usual.horizon_s),
+            longest_s=entry.number("longest_s", 0, 86400, usual.longest_s),
+            second_s=entry.number("second_s", 0, 86400, usual.second_s),
+            rest_s=entry.number("rest_s", 0, 86400, usual.rest_s),
+            per_watch=entry.whole("per_watch", 0, 100, usual.per_watch),
+            throttle_from=entry.number("throttle_from", 0, 1, usual.throttle_from),
+            off_at=entry.number("off_at", 0, 1, usual.off_at),
+        )
+        entry.done()
+        if read.off_at < read.throttle_from:
+            self.fault("standby.off_at", f"must not be below throttle_from ({read.throttle_from:g})")
         return read
 
     def rules(self, top: _Entry) -> Mapping[str, Rule]:

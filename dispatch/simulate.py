@@ -16,13 +16,14 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dispatch.optimise import Lateness, choose_one
-from dispatch.standby import Coverage, Standby, move_ups
+from dispatch.plans import Standby
+from dispatch.standby import Coverage, move_ups
 
 Bools: TypeAlias = NDArray[np.bool_]
 Floats: TypeAlias = NDArray[np.float64]
@@ -30,6 +31,7 @@ Ints: TypeAlias = NDArray[np.int64]
 Nodes: TypeAlias = NDArray[np.int32]
 
 DAY_S: Final = 86400.0
+WATCH_S: Final = 43200.0
 NEVER_MS: Final = 2**30
 """Driving times of this many milliseconds or more mean that there is no way."""
 FAR_MS: Final = 2**31 - 1
@@ -196,10 +198,10 @@ class Policy:
     move_up: bool = False
     reassign: bool = False
     weights: tuple[float, ...] = (8.0, 4.0, 2.0, 1.0)
-    width_s: float = 60.0
+    width_s: float = 30.0
     per_minute: float = 0.02
     first_due: float = 1.0
-    coverage_weight: float = 1.0
+    coverage_weight: float = 5.0
     away_s: float = 3600.0
     delta_s: tuple[float, ...] = (60.0, 120.0, 300.0, 300.0)
     gain_s: float = 60.0
@@ -352,6 +354,8 @@ class _Run:
         self.relocating = [False] * self.units
         self.arrive_s = [0.0] * self.units
         self.rested_s = np.zeros(self.units)
+        self.barred_s = np.zeros(self.units)
+        self.moved_at: list[list[float]] = [[] for _ in range(self.units)]
         self.turned: set[tuple[int, int]] = set()
         # ---- what is counted
         self.response_s = np.full(many, np.nan)
@@ -663,6 +667,14 @@ class _Run:
 
     # ---- standing by
 
+    def _watch(self, unit: int, now: float) -> None:
+        """Count a move, and let the unit rest once it made as many as a watch allows."""
+        recent = [at for at in self.moved_at[unit] if at > now - WATCH_S]
+        recent.append(now)
+        self.moved_at[unit] = recent
+        if len(recent) >= self.policy.standby.per_watch:
+            self.barred_s[unit] = recent[-self.policy.standby.per_watch] + WATCH_S
+
     def _share(self, now: float) -> None:
         """The busy share of the units, smoothed over about twelve hours."""
         past = now - self.share_at_s
@@ -696,7 +708,7 @@ class _Run:
 
     def _move_up(self, now: float) -> None:
         rules = self.policy.standby
-        may_move = self.idle & (self.rested_s <= now)
+        may_move = self.idle & (self.rested_s <= now) & (self.barred_s <= now)
         if not may_move.any():
             return
         drive_s = self.cover.post_s[self.post]
@@ -725,4 +737,135 @@ class _Run:
                 self._walked(unit)
             self.moves += 1
             self.rested_s[unit] = now + rules.rest_s
+            self._watch(unit, now)
             self._roll(unit, start, off_s, move.post, now, True)
+
+
+# ---- what nobody could do better
+
+
+def late_bound(city: City, calls: Calls, after_s: float = 0.0) -> float:
+    """A lower bound on the share of late calls among those that count and come after ``after_s``, 0 to 1.
+
+    It holds for every policy, even one that knows all calls beforehand, whose units set out from a post or
+    from the fastest way between the place where they became free and a post: which post, and whether a call
+    is answered at all, is free. It is a relaxation and hence below what can be reached: calls that do not
+    count, or would be late, cost nothing and take nobody's time; a unit is free again as if it had reached
+    its call at once; posts hold any number of units. A policy that sends units from between two posts may
+    pass it.
+
+    The most calls that so many units can be in time for are a flow through the calls in order, each passed by
+    one unit at most; its linear programme is whole by itself (HiGHS).
+    """
+    from scipy.optimize import linprog
+    from scipy.sparse import coo_array
+
+    rows = np.flatnonzero(city.counted[calls.priority])
+    many = len(rows)
+    scored = calls.at_s[rows] >= after_s
+    if not scored.any():
+        return 0.0
+    reach = _Reach(city, calls, rows)
+    # Variables: y (answered in time), w (joins the pool afterwards), s (taken from the pool), then near arcs.
+    near = reach.near()
+    heads, tails = near[:, 1], near[:, 0]
+    arcs = len(near)
+    y, w, s, x, p = 0, many, 2 * many, 3 * many, 3 * many + arcs
+    every = np.arange(many)
+    # The pool in the order of time: who may have reached any post joins, then who is called leaves.
+    when = np.concatenate((reach.pooled_s, reach.ready_s))
+    order = np.lexsort((np.repeat((0, 1), many), when))
+    steps = len(order)
+    step_of = np.empty(steps, dtype=np.int64)
+    step_of[order] = np.arange(steps)
+    into, out_of, pool = 0, many, 2 * many
+    entries = [
+        # y_j = taken from the pool + near arcs into j
+        (into + every, y + every, 1.0), (into + every, s + every, -1.0), (into + heads, x + np.arange(arcs),
+        -1.0), # y_i = joins the pool + near arcs out of i
+        (out_of + every, y + every, 1.0), (out_of + every, w + every, -1.0),
+        (out_of + tails, x + np.arange(arcs), -1.0),
+        # what is in the pool after each step: what was there, and who joined or left
+        (pool + np.arange(steps), p + 1 + np.arange(steps), 1.0), (pool + np.arange(steps), p +
+        np.arange(steps), -1.0), (pool + step_of[:many], w + every, -1.0), (pool + step_of[many:], s + every,
+        1.0),
+    ]  # fmt: skip
+    row = np.concatenate([at for at, _, _ in entries])
+    column = np.concatenate([at for _, at, _ in entries])
+    value = np.concatenate([np.full(len(at), one) for at, _, one in entries])
+    variables = p + steps + 1
+    upper = np.full(variables, np.inf)
+    upper[:many] = 1.0
+    upper[s : s + many] = np.where(reach.from_post, 1.0, 0.0)
+    lower = np.zeros(variables)
+    lower[p] = upper[p] = len(city.home)
+    balance: Any = coo_array((value, (row, column)), shape=(2 * many + steps, variables)).tocsr()
+    limits: Any = np.column_stack((lower, upper))
+    solved: Any = linprog(
+        np.concatenate((-scored.astype(np.float64), np.zeros(variables - many))),
+        A_eq=balance,
+        b_eq=np.zeros(2 * many + steps),
+        bounds=limits,
+        method="highs",
+    )
+    if not solved.success:
+        raise RuntimeError(f"the solver found no bound: {solved.message}")
+    return max(0.0, 1.0 + float(solved.fun) / float(scored.sum()))
+
+
+class _Reach:
+    """Which of the calls ``rows`` can follow one another in time, for ``late_bound``."""
+
+    def __init__(self, city: City, calls: Calls, rows: Ints) -> None:
+        self.city, self.roads = city, city.roads
+        plain, mode = city.plain_mode, int(city.response_mode[calls.priority[rows[0]]])
+        self.mode = mode
+        self.node = calls.node[rows]
+        self.ready_s = calls.ready_s[rows]
+        self.deadline_s = calls.at_s[rows] + city.target_s[calls.priority[rows]]
+        self.aside_s = calls.aside_m[rows] / city.aside_mps[mode]
+        post_aside_s = city.post_aside_m / city.aside_mps[mode]
+        drive_s = _seconds(self.roads.table_ms(city.post_node, self.node, mode)).T
+        self.post_s = drive_s + post_aside_s + self.aside_s[:, None] + city.turnout_s
+        self.from_post = self.ready_s + self.post_s.min(axis=1) <= self.deadline_s
+        to_hospital_s = _seconds(self.roads.table_ms(self.node, city.hospital_node, plain))
+        hospital = to_hospital_s.argmin(axis=1)
+        transport = calls.transport[rows]
+        end_aside_m = np.where(transport, city.hospital_aside_m[hospital], calls.aside_m[rows])
+        self.end = np.where(transport, city.hospital_node[hospital], self.node)
+        way_s = to_hospital_s.min(axis=1) + (calls.aside_m[rows] + end_aside_m) / city.aside_mps[plain]
+        work_s = calls.on_scene_s[rows] + np.where(transport, way_s + calls.handover_s[rows], 0.0)
+        # Free as if there at once; the way back to the road is left out: both only lower the bound.
+        self.free_s = self.ready_s + work_s
+        self.home_s = _seconds(self.roads.table_ms(self.end, city.post_node, plain))
+        self.pooled_s = self.free_s + self.home_s.max(axis=1, where=np.isfinite(self.home_s), initial=0.0)
+
+    def near(self) -> NDArray[np.int64]:
+        """Pairs (i, j): a unit that ends i can be in time for j, and may not have reached every post yet."""
+        pairs: list[tuple[int, int]] = []
+        last = np.searchsorted(self.ready_s, self.pooled_s)
+        for i in range(len(self.node)):
+            following = range(i + 1, int(last[i]))
+            able = (j for j in following if self.deadline_s[j] > self.free_s[i] and self._in_time(i, j))
+            pairs.extend((i, j) for j in able)
+        return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+    def _in_time(self, i: int, j: int) -> bool:
+        arrives_s = np.maximum(self.ready_s[j], self.free_s[i] + self.home_s[i]) + self.post_s[j]
+        if (arrives_s <= self.deadline_s[j]).any():
+            return True
+        start, goal, gap_s = int(self.end[i]), int(self.node[j]), self.ready_s[j] - self.free_s[i]
+        left_s = self.deadline_s[j] - max(self.ready_s[j], self.free_s[i]) - self.aside_s[j]
+        if gap_s <= 0:
+            return bool(self.roads.time_ms(start, goal, self.mode) / 1000.0 <= left_s)
+        # Nobody is nearer on any way home than the plain difference of the two drives says.
+        if self.roads.time_ms(start, goal, self.mode) / 1000.0 - gap_s > left_s:
+            return False
+        for post, home_s in enumerate(self.home_s[i].tolist()):
+            if gap_s < home_s < np.inf:
+                after_ms = int(gap_s * 1000)
+                home = int(self.city.post_node[post])
+                node = self.roads.ahead(start, home, self.city.plain_mode, after_ms)[0]
+                if self.roads.time_ms(node, goal, self.mode) / 1000.0 <= left_s:
+                    return True
+        return False

@@ -17,6 +17,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dispatch.plans import Standby
+
 Bools: TypeAlias = NDArray[np.bool_]
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int32]
@@ -300,34 +302,8 @@ class Cover:
 # ---- move-up: where idle units should wait
 
 
-@dataclass(frozen=True, slots=True)
-class Standby:
-    """The operator's rules for moving idle units to cover a gap; the defaults were tuned in the simulator
-    (docs/simulate.md) on seeds that no published figure uses.
-
-    ``at_once``        most units that one situation may set moving
-    ``least_gain_pct`` least rise of the expected coverage, in % of all demand, that is worth a move: the
-                       hysteresis, without which two posts would swap units for ever
-    ``rolling_gain_pct``  the same for a unit that drives to a post anyway, and is only sent to another
-    ``horizon_s``      how long a situation is expected to last: a third of it on the way, a third less gained
-    ``longest_s``      longest drive to ask for
-    ``rest_s``         a unit that was moved is left alone for so long (the caller keeps the time)
-    ``second_s``       a move shared by two units must bring the later one there that much sooner
-    ``throttle_from``, ``off_at``  busy share of the units at which moves become fewer, and stop
-    """
-
-    at_once: int = 2
-    least_gain_pct: float = 1.5
-    rolling_gain_pct: float = 0.3
-    horizon_s: float = 1800.0
-    longest_s: float = 1500.0
-    rest_s: float = 900.0
-    second_s: float = 120.0
-    throttle_from: float = 0.4
-    off_at: float = 0.8
-
-
 STANDBY = Standby()
+"""The rules where the operator's pack has none of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,7 +365,7 @@ def move_ups(
     span = rules.off_at - rules.throttle_from
     throttle = float(utilisation <= rules.throttle_from) if span <= 0 else (rules.off_at - utilisation) / span
     throttle = min(1.0, throttle)
-    if throttle <= 0 or total <= 0 or not free.any() or not posts:
+    if throttle <= 0 or rules.at_once < 1 or total <= 0 or not free.any() or not posts:
         return []
     least = total * rules.least_gain_pct / 100 / throttle
     least_of = np.where(driving, total * rules.rolling_gain_pct / 100 / throttle, least)
