@@ -228,7 +228,7 @@ def open_core(config: Config, world: World | None = None, *, listen: bool = True
         except BaseException:
             log.stop()
             raise
-    speeds = Speeds(city.now, pack, world.clock)
+    speeds = Speeds(config.var / "speeds", city.now, pack, world.clock)
     living_map = LivingMap(picture, world.clock, city.now, speeds)
     coverage = CoverageNow(pack, picture, tracks, world.clock, living_map.ways, city.now, engine, speeds)
     if listen:

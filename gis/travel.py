@@ -899,6 +899,25 @@ class RoadGraph:
             took_ms = np.empty(first[-1])
         return (first, node, took_ms), arc
 
+    def way(self, unit: Snaps, scene: Snaps, profile: str) -> tuple[NDArray[np.int32], FloatArray]:
+        """The arcs of the quickest way from one position to another (one row each), in order, and the share
+        of each that is driven, 0 to 1. Both empty where there is no way by road."""
+        none = np.empty(0, dtype=np.int32), np.empty(0)
+        if unit.edge[0] < 0 or scene.edge[0] < 0:
+            return none
+        stored, drive_ms, _ = self._run(scene, unit, profile, 1, path=True)
+        if not np.isfinite(drive_ms[0]):
+            return none
+        arcs = np.where(stored >= 0, stored, -2 - stored)
+        share = np.ones(len(arcs))
+        start, end = float(unit.fraction[0]), float(scene.fraction[0])
+        if len(arcs) == 1:
+            share[0] = abs(end - start)
+        else:
+            share[0] = start if arcs[0] & 1 else 1.0 - start
+            share[-1] = 1.0 - end if arcs[-1] & 1 else end
+        return arcs, share
+
     def _network(self, profile: str) -> _Network | None:
         if profile not in PROFILES:
             raise ValueError(f"unknown profile {profile!r}; known: {', '.join(PROFILES)}")

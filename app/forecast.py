@@ -1,0 +1,178 @@
+"""Expected calls by hour and place: learnt apart from the log, asked by coverage, and used only where they beat
+what would be supposed without them.
+
+Learning (`learn`, by the command or a job) leaves var/forecast/CITY.json; `Forecasts` reads it, and again
+when it changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.ports import Clock
+from dispatch import events as e
+from gis.city import City
+from gis.coverage import Cells, cells_of, hourly_demand, load_points
+from gis.forecast import WEEK_US, WEEKS_MAX, Forecast, as_json, from_json
+from gis.forecast import learn as learn_from
+from gis.local_time import zone_of
+
+if TYPE_CHECKING:
+    from app.core import Core
+
+Floats = NDArray[np.float64]
+LOOK_S: Final = 2.0
+_PAGE: Final = 5_000
+
+
+class Forecasts:
+    """The forecast of the city in use; safe from any thread."""
+
+    def __init__(self, folder: Path, city: Callable[[], City | None], clock: Clock) -> None:
+        self._folder = folder
+        self._city = city
+        self._clock = clock
+        self._looked_at_s = -math.inf
+        self._mark: tuple[object, ...] | None = None
+        self._read: Forecast | None = None
+        self.trouble: str | None = None
+        """Why the file that is there is not used, for people; None when it is, or when there is none."""
+
+    @property
+    def latest(self) -> Forecast | None:
+        """What was last learnt, in use or not; None where nothing was. Follows the file within seconds."""
+        now_s = self._clock.monotonic_s()
+        if now_s - self._looked_at_s >= LOOK_S:
+            self._looked_at_s = now_s
+            self._look()
+        return self._read
+
+    def _look(self) -> None:
+        city = self._city()
+        file = None if city is None else file_of(self._folder, city)
+        try:
+            mark = None if file is None else (file, file.stat().st_ino, file.stat().st_mtime_ns)
+        except OSError:
+            mark = None
+        if mark == self._mark:
+            return
+        self._mark, self._read, self.trouble = mark, None, None
+        if mark is not None and file is not None:
+            try:
+                self._read = from_json(json.loads(file.read_text(encoding="utf-8")))
+            except (OSError, ValueError) as error:
+                self.trouble = f"{file.name} is not used: {error}; `./straja forecast learn` makes it anew"
+                logging.getLogger("straja").warning("%s", self.trouble)
+
+    def demand(self, cells: Cells, supposed: Floats, hour: int) -> Floats:
+        """Calls an hour by cell, float64[m], in that local hour of the week: `supposed` (what is known without
+        a forecast) with the hour's part of the week, and over the places that the forecast expects, each as
+        far as it is in use."""
+        found = self.latest
+        if found is None or not found.in_use or not len(supposed):
+            return supposed
+        mean = float(found.hourly.mean())
+        part = float(found.hourly[hour % len(found.hourly)]) / mean if mean > 0 else 1.0
+        if _beaten(found, "places") and found.about.get("cells") == mark_of(cells):
+            return found.share * float(supposed.sum()) * part
+        return supposed * part
+
+
+def _beaten(forecast: Forecast, what: str) -> bool:
+    return bool(forecast.about.get("held_out", {}).get(what, {}).get("beats_prior"))
+
+
+def file_of(folder: Path, city: City) -> Path:
+    """Where the forecast of a city lies."""
+    return folder / f"{city.info.name}.json"
+
+
+def mark_of(cells: Cells) -> str:
+    """Tells these cells from any others: shares are by their order."""
+    digest = hashlib.sha256(np.ascontiguousarray(cells.key).tobytes())
+    digest.update(f"{cells.size_m} {cells.columns} {cells.lon[:1]} {cells.lat[:1]}".encode())
+    return digest.hexdigest()[:16]
+
+
+def learn(core: Core, *, seed: int = 0, demo: bool = False) -> Forecast:
+    """Learn from the log and write the forecast of the city in use. The demo's calls count only with `demo`.
+    Raises LookupError where no city is in use, OSError where the file cannot be written."""
+    city = core.city
+    if city is None:
+        raise LookupError("no city is in use")
+    now_us = core.world.clock.now_us()
+    cells = cells_of(
+        city.roads.arrays("car"), city.roads.names, load_points(city.folder), city.addresses.named_areas()
+    )
+    at_us, lon, lat = _calls(core, now_us - WEEKS_MAX * WEEK_US, demo)
+
+    def prior(met: Floats) -> Floats:
+        # As coverage supposes it: the share of the cells, drawn towards where calls were met.
+        supposed = hourly_demand(cells, met, 1.0, 1.0)
+        return supposed / supposed.sum()
+
+    found = learn_from(
+        at_us,
+        cells.find(lon, lat),
+        prior,
+        zone_of(*city.info.centre),
+        cells=len(cells),
+        now_us=now_us,
+        seed=seed,
+    )
+    about: dict[str, Any] = {
+        **found.about,
+        "city": city.info.name,
+        "made_at_us": now_us,
+        "cells": mark_of(cells),
+    }
+    found = replace(found, about=about)
+    write(file_of(core.config.var / "forecast", city), found)
+    return found
+
+
+def write(file: Path, forecast: Forecast) -> None:
+    """Put the forecast where running processes find it, whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with beside.open("w", encoding="utf-8") as out:
+            json.dump(as_json(forecast), out, ensure_ascii=False)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(beside, file)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _calls(core: Core, since_us: int, demo: bool) -> tuple[NDArray[np.int64], Floats, Floats]:
+    """When and where (to some 100 m) people called; what was planned is no call."""
+    planned = {kind.code for kind in core.pack.incident_types.values() if kind.planned}
+    at_us: list[int] = []
+    places: list[tuple[float, float]] = []
+    position = 0
+    while page := core.log.read(position, _PAGE):
+        position = page[-1].position
+        for envelope in page:
+            if envelope.type != "IncidentReported" or envelope.observed_at < since_us:
+                continue
+            rec = envelope.recorded()
+            fact = rec.event
+            if isinstance(fact, e.IncidentReported) and fact.kind not in planned:
+                if rec.source == "demo" and not demo:
+                    continue
+                at_us.append(rec.observed_us)
+                places.append(fact.coarse)
+    where = np.array(places, dtype=np.float64).reshape(-1, 2)
+    return np.array(at_us, dtype=np.int64), where[:, 0], where[:, 1]
