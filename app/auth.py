@@ -123,6 +123,7 @@ PERMISSIONS: Mapping[str, Mapping[Role, Scope]] = MappingProxyType(
         # the log and the people in it
         "event.read": _grants(_DISTRICT, f"{_ROOM} {_WATCHERS}", system=_CITY),
         "metrics.read": _grants(_CITY, "admin supervisor observer"),
+        "forecast.read": _grants(_CITY, "admin supervisor observer system"),
         "log.verify": _grants(_CITY, f"admin supervisor {_WATCHERS} system"),
         "personal.read": _grants(_DISTRICT, _ROOM, field=_OWN),
         "personal.erase": _grants(_DISTRICT, "admin", system=_CITY),

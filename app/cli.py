@@ -346,6 +346,82 @@ def remove_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="also when it is the one in use")
 
 
+def run_city_demand(config: Config, given: Namespace) -> None:
+    """Where people live: from a raster, or what is there now."""
+    from gis import population
+    from gis.city import city_named
+
+    info = city_in_use(config)
+    folder = city_named(config.var / "cities", info.name)
+    if given.what == "import":
+        if given.file is None:
+            raise Trouble("no file is named", "./straja city demand import FILE.tif")
+        try:
+            found = population.import_raster(
+                Path(given.file), folder, info.bbox, crs=given.crs, band=given.band, per_km2=given.per_km2
+            )
+        except population.RasterError as error:
+            raise Trouble(error.message, error.remedy) from None
+        if found.no_data or found.negative:
+            up.say(f"  {found.no_data:,} pixels without data and {found.negative:,} below zero count nobody")
+    elif given.what == "remove" and not population.forget_population(folder):
+        raise Trouble(f"{info.name} has no imported people", "Nothing needs to be removed.")
+    told = population.about_population(folder)
+    if told is None:
+        up.say(f"{info.name}: no people are imported; demand follows its buildings and streets")
+        return
+    pixel = f"{told.points:,} places of {told.pixel_m:g} m"
+    up.say(f"{info.name}: {told.people:,.0f} people in {pixel}, from {told.source}, {told.imported_at}")
+
+
+def demand_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("what", choices=("import", "show", "remove"), help="what to do")
+    parser.add_argument("file", nargs="?", help="a population raster: GeoTIFF, or a .zip with one inside")
+    parser.add_argument("--crs", help="its reference system, where it names none, for example EPSG:3035")
+    parser.add_argument("--band", type=int, help="which band counts people; needed where there are several")
+    parser.add_argument(
+        "--per-km2", action="store_true", help="it tells people on a square kilometre, not in the pixel"
+    )
+
+
+# -- learning ------------------------------------------------------------------------------------------
+
+
+def run_speeds(config: Config, given: Namespace) -> None:
+    """Learn from where units were, or show what is known."""
+    from app import speeds
+    from app.core import open_core
+
+    core = open_core(config, listen=False)
+    if given.words == "speeds learn":
+        try:
+            speeds.learn(core, seed=given.seed, demo=given.demo)
+        except LookupError as error:
+            raise Trouble(str(error), "Import one first: ./straja city import FILE.osm.pbf") from None
+    for line in speeds.told(core):
+        up.say(line)
+
+
+def run_forecast(config: Config, given: Namespace) -> None:
+    """Learn from the calls in the log, or show what is expected."""
+    from app import forecast
+    from app.core import open_core
+
+    core = open_core(config, listen=False)
+    if given.words == "forecast learn":
+        try:
+            forecast.learn(core, seed=given.seed, demo=given.demo)
+        except LookupError as error:
+            raise Trouble(str(error), "Import one first: ./straja city import FILE.osm.pbf") from None
+    for line in forecast.told(core):
+        up.say(line)
+
+
+def learn_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--seed", type=int, default=0, help="what chance begins with; 0 by default")
+    parser.add_argument("--demo", action="store_true", help="also from what the demo's crews did")
+
+
 # -- reference layers ----------------------------------------------------------------------------------
 
 
@@ -977,7 +1053,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("city list", "list the imported cities; * marks the one in use", run_city_list),
     Command("city use", "choose the city that is used from now on", run_city_use, one_name),
     Command("city rebuild", "import a city again from the extract it keeps", run_city_rebuild, one_name),
+    Command("city demand", "where people live: a population raster", run_city_demand, demand_arguments),
     Command("city remove", "take an imported city away", run_city_remove, remove_arguments),
+    Command("speeds learn", "learn speeds by hour and turnout from history", run_speeds, learn_arguments),
+    Command("speeds show", "show what is known of speeds, and how well it predicts", run_speeds),
+    Command("forecast learn", "learn what calls are to be expected", run_forecast, learn_arguments),
+    Command("forecast show", "show what calls are expected, and how well that predicts", run_forecast),
     Command(
         "layer import",
         "import a reference layer of your own, all or nothing",

@@ -22,6 +22,7 @@ from app.auth import Accounts
 from app.coverage import CoverageNow
 from app.database import UNREACHABLE, open_engine
 from app.fleet import Fleet
+from app.forecast import Forecasts
 from app.living_map import LivingMap
 from app.log import Log
 from app.migrations import MAIN, TRACKS, migrate
@@ -55,6 +56,7 @@ class Core:
     city_in_use: CityInUse
     living_map: LivingMap
     speeds: Speeds
+    forecast: Forecasts
     coverage: CoverageNow
     fleet: Fleet
 
@@ -229,8 +231,9 @@ def open_core(config: Config, world: World | None = None, *, listen: bool = True
             log.stop()
             raise
     speeds = Speeds(config.var / "speeds", city.now, pack, world.clock)
+    speeds = Speeds(config.var / "speeds", city.now, pack, world.clock)
+    forecast = Forecasts(config.var / "forecast", city.now, world.clock)
     living_map = LivingMap(picture, world.clock, city.now, speeds)
-    coverage = CoverageNow(pack, picture, tracks, world.clock, living_map.ways, city.now, engine, speeds)
     if listen:
         log.after_commit(coverage.stir)
     return Core(
@@ -247,6 +250,7 @@ def open_core(config: Config, world: World | None = None, *, listen: bool = True
         city_in_use=city,
         living_map=living_map,
         speeds=speeds,
+        forecast=forecast,
         coverage=coverage,
         fleet=Fleet(picture, tracks, pack, world.clock),
     )

@@ -287,6 +287,7 @@ class CoverageNow:
         city: Callable[[], City | None],
         engine: Engine,
         hours: Hours,
+        by_hour: Callable[[Cells, NDArray[np.float64], int], NDArray[np.float64]] | None = None,
     ) -> None:
         self.standards = standards_of(pack)
         self._index = {standard.capability: i for i, standard in enumerate(self.standards)}
@@ -298,6 +299,7 @@ class CoverageNow:
         self._city = city
         self._engine = engine
         self._hours = hours
+        self._by_hour = by_hour
         # Held for milliseconds, by threads of the pool and by the event loop alike.
         self._lock = original("_thread", "allocate_lock")()
         self._working = original("_thread", "allocate_lock")()
@@ -606,6 +608,8 @@ class CoverageNow:
         hours = 0.0 if history.first_us is None else max(0.0, (now_us - history.first_us) / 3.6e9)
         prior_per_hour = float(cells.people.sum()) * CALLS_PER_PERSON_YEAR / 8_766
         demand = hourly_demand(cells, history.calls(cells), hours, prior_per_hour)
+        if self._by_hour is not None:
+            demand = self._by_hour(cells, demand, self._hours.hour(now_us))
         shares = [self._needing(standard.capability) for standard in self.standards]
         busy = [self._busy_share(s, now_us) for s in range(len(self.standards))]
         with self._lock:

@@ -1,5 +1,5 @@
-"""Expected calls by hour and place: learnt apart from the log, asked by coverage, and used only where they beat
-what would be supposed without them.
+"""Expected calls by hour and place: learnt from the log, asked by coverage, and used only where they beat what
+would be supposed without them.
 
 Learning (`learn`, by the command or a job) leaves var/forecast/CITY.json; `Forecasts` reads it, and again
 when it changes.
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.ports import Clock
+from app.rows import rfc3339
 from dispatch import events as e
 from gis.city import City
 from gis.coverage import Cells, cells_of, hourly_demand, load_points
@@ -76,9 +77,9 @@ class Forecasts:
                 logging.getLogger("straja").warning("%s", self.trouble)
 
     def demand(self, cells: Cells, supposed: Floats, hour: int) -> Floats:
-        """Calls an hour by cell, float64[m], in that local hour of the week: `supposed` (what is known without
-        a forecast) with the hour's part of the week, and over the places that the forecast expects, each as
-        far as it is in use."""
+        """Calls an hour by cell, float64[m], in that local hour of the week: `supposed` (what is known
+        without a forecast) with the hour's part of the week, and over the places that the forecast expects,
+        each as far as it is in use."""
         found = self.latest
         if found is None or not found.in_use or not len(supposed):
             return supposed
@@ -140,6 +141,32 @@ def learn(core: Core, *, seed: int = 0, demo: bool = False) -> Forecast:
     found = replace(found, about=about)
     write(file_of(core.config.var / "forecast", city), found)
     return found
+
+
+def told(core: Core) -> list[str]:
+    """What is expected in the city in use, in lines for people."""
+    city, found = core.city, core.forecast.latest
+    if city is None:
+        return ["no city is in use"]
+    lines = [f"note: {core.forecast.trouble}"] if core.forecast.trouble else []
+    if found is None:
+        return [*lines, f"{city.info.name}: nothing is learnt yet; the same calls are expected at any hour"]
+    about = found.about
+    lines.append(
+        f"{city.info.name}: learnt {rfc3339(about['made_at_us'])} from {about['calls']:,} calls"
+        f" in {about['weeks']} whole weeks, {about['flat_per_hour']:.2f} an hour"
+    )
+    unit = {"hours": "calls an hour in the city", "places": "calls a week in a cell"}
+    for what, words in unit.items() if "held_out" in about else ():
+        judged = about["held_out"][what]
+        error, (low, high) = judged["mean_error"], judged["difference"]
+        lines.append(
+            f"  {what}: on {about['held_out']['weeks']} unseen weeks off by {error['forecast']:.3f} {words},"
+            f" the prior by {error['prior']:.3f}; deviance a day {judged['deviance_per_day']:+.2f}"
+            f" ({low:+.2f} to {high:+.2f}): {'in use' if judged['beats_prior'] else 'not in use'}"
+        )
+    lines.append(f"{'in use' if found.in_use else 'not in use'}: {about['why']}")
+    return lines
 
 
 def write(file: Path, forecast: Forecast) -> None:

@@ -70,8 +70,26 @@ def verify_log() -> dict[str, Any]:
     return {"events": found.events, "faults": found.faults}
 
 
+def learn_speeds() -> dict[str, Any]:
+    """Learn speeds by hour, turnout and the band of an ETA from the last weeks. Returns {drives}."""
+    from app import speeds
+    from app.core import open_core
+
+    return {"drives": speeds.learn(open_core(Config.from_env(), listen=False)).about["drives"]}
+
+
+def learn_forecast() -> dict[str, Any]:
+    """Learn what calls are to be expected. Returns {in_use, why}."""
+    from app import forecast
+    from app.core import open_core
+
+    found = forecast.learn(open_core(Config.from_env(), listen=False))
+    return {"in_use": found.in_use, "why": found.about["why"]}
+
+
 JOBS: dict[str, Callable[..., Any]] = {
-    f"{job.__module__}.{job.__qualname__}": job for job in (import_city, verify_log)
+    f"{job.__module__}.{job.__qualname__}": job
+    for job in (import_city, verify_log, learn_speeds, learn_forecast)
 }
 
 

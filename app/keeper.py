@@ -91,10 +91,14 @@ class Keeper:
             self._verify_at_s = now_s + VERIFY_EVERY_S
             for copy in migrations.drop_old_copies(core.engine):
                 log.info("deleted %s, the copy made before a migration", copy)
-            try:
-                jobs.enqueue(core.config, jobs.verify_log)
-            except jobs.JobsUnavailable as error:
-                log.warning("the daily check of the log waits: %s", error)
+            daily = [("check of the log", jobs.verify_log)]
+            if core.city is not None:
+                daily += [("learning of speeds", jobs.learn_speeds), ("forecast", jobs.learn_forecast)]
+            for what, job in daily:
+                try:
+                    jobs.enqueue(core.config, job)
+                except jobs.JobsUnavailable as error:
+                    log.warning("the daily %s waits: %s", what, error)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.ports import Clock
+from app.rows import rfc3339
 from dispatch import events as e
 from dispatch.optimise import ROLLING
 from dispatch.plans import Pack
@@ -31,6 +32,8 @@ from gis.local_time import hour_of_week, zone_of
 from gis.roads import IMPASSABLE
 from gis.speeds import (
     GROUP_OF_CLASS,
+    GROUPS,
+    MODES,
     PARTS,
     PRIOR,
     STRAIGHT_SPREAD,
@@ -276,6 +279,46 @@ def write(file: Path, table: SpeedTable) -> None:
         os.replace(beside, file)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def told(core: Core) -> list[str]:
+    """What is known of the speeds of the city in use, in lines for people."""
+    speeds, city = core.speeds, core.city
+    if city is None:
+        return ["no city is in use"]
+    about = speeds.table.about
+    lines = [f"note: {speeds.trouble}"] if speeds.trouble else []
+    if not about:
+        return [*lines, f"{city.info.name}: nothing is learnt yet; ETAs follow the map's free-flow times"]
+    when = [rfc3339(about[key]) if about.get(key) else "never" for key in ("made_at_us", "from_us", "to_us")]
+    lines.append(f"{city.info.name}: learnt {when[0]}, from drives between {when[1]} and {when[2]}")
+    left_out = ", ".join(f"{why} {n:,}" for why, n in about["dropped"].items() if n)
+    lines.append(f"  {about['legs']:,} legs measured; left out: {left_out or 'none'}")
+    for row, mode in enumerate(MODES):
+        judged = about["held_out"][mode]
+        lines.append(f"{mode}: {about['drives'][mode]:,} drives, {about['trips'][mode]:,} whole trips")
+        if "before" in judged:
+            before, after = judged["before"], judged["after"]
+            lines.append(
+                f"  error on {judged['trips']} unseen trips: {before['mean_error_s']:.0f} s"
+                f" ({before['median_error_pct']:.0f} %, bias {before['bias_pct']:+.0f} %) by free flow,"
+                f" {after['mean_error_s']:.0f} s ({after['median_error_pct']:.0f} %,"
+                f" bias {after['bias_pct']:+.0f} %) as learnt"
+            )
+        lines.append(f"  {'in use' if judged['used'] else 'not in use'}: {judged['why']}")
+        if not judged["used"]:
+            continue
+        for hour, name in ((8, "08-09"), (13, "13-14"), (17, "17-18"), (2, "02-03")):
+            by_group = " ".join(
+                f"{group} {speeds.table.factor[row, n, hour]:.2f} ({speeds.table.trips[row, n, hour]:.0f})"
+                for n, group in enumerate(GROUPS)
+            )
+            low, high = np.exp(speeds.table.quantile[row, hour])
+            lines.append(f"  working days {name}: {by_group}; band {low:.2f} to {high:.2f}")
+    known = [f"{kind} {parts[2, 0]:.2f}" for (kind, at), parts in speeds.table.turnout.items() if not at]
+    by_day = ", ".join(known) or "-"
+    lines.append(f"turnout: {about['departures']:,} departures; by day, times the standard: {by_day}")
+    return lines
 
 
 # ---- learning, away from the web

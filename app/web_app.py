@@ -25,6 +25,7 @@ from app.api import (  # noqa: F401 - they register handlers
     closures,
     coverage,
     doors,
+    forecast,
     history,
     incidents,
     layers,

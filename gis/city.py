@@ -38,6 +38,7 @@ from gis import FORMAT_VERSION, osm_layers
 from gis.address import AddressBook, BookBuilder
 from gis.coverage import BuildingCount
 from gis.geometry import Box, box_of
+from gis.population import keep_population
 from gis.roads import Driving, RoadBuilder
 from gis.tiles import TILES_FILE, Tiles, TilesError, build_tiles, check_tiles, open_tiles, take_tiles
 from gis.travel import RoadGraph
@@ -159,6 +160,7 @@ def import_city(
                 shutil.copyfile(source, kept)
                 about = _About(name, called or source.name, kept, kind, tiles)
                 info = _build(about, building, progress)
+                keep_population(into / name, building)
                 _put_on_disk(building)
                 _swap(building, into / name)
             finally:

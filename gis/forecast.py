@@ -71,8 +71,8 @@ def learn(
     seed: int = 0,
 ) -> Forecast:
     """From n calls: `at_us` int64[n] when, `cell` int32[n] where (-1: outside every cell, counted in time
-    only). `prior` gives the shares that would be used without a forecast. Calls of the future, or of more than WEEKS_MAX weeks ago, are
-    left out.
+    only). `prior` gives the shares that would be used without a forecast. Calls of the future, or of more
+    than WEEKS_MAX weeks ago, are left out.
 
     It is judged on the newest whole weeks, each predicted from what came before it (rolling origin): the
     Poisson deviance of calls by cell and hour against the flat prior's, day by day. What the hours add and

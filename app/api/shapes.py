@@ -600,6 +600,40 @@ class Events(RootModel[list[EventShape]]):
     pass
 
 
+class JudgedShape(Shape):
+    """On weeks that were not learnt from. `difference`: the 95 % interval of what the Poisson deviance of a
+    day changed by against the prior's; below zero is better."""
+
+    deviance_per_day: float
+    difference: list[float]
+    mean_error: dict[str, float]
+    beats_prior: bool
+
+
+class HeldOutShape(Shape):
+    weeks: int
+    calls: int
+    hours: JudgedShape
+    places: JudgedShape
+
+
+class ExpectedCalls(Shape):
+    """`hours`: calls an hour in the whole city by local hour of the week, from Monday at midnight."""
+
+    city: str | None
+    hour_of_week: int
+    in_use: bool
+    why: str
+    trouble: str | None
+    made_at: Time | None
+    calls: int
+    weeks: int
+    flat_per_hour: float | None
+    expected_per_hour: float | None
+    hours: list[float] | None
+    held_out: HeldOutShape | None
+
+
 class AddressShape(Shape):
     label: str
     kind: Literal["address", "street", "crossing", "landmark", "coordinates", "road_km"]

@@ -544,6 +544,7 @@ live.listen              C C C C - C C -
 event.read               D D D - - D D C
 log.verify               C C - - - C C C
 metrics.read             C C - - - C - -
+forecast.read            C C - - - C - C
 personal.read            D D D O - - - -
 personal.erase           D - - - - - - C
 conflict.resolve         D D D - - - - -
