@@ -231,9 +231,11 @@ def open_core(config: Config, world: World | None = None, *, listen: bool = True
             log.stop()
             raise
     speeds = Speeds(config.var / "speeds", city.now, pack, world.clock)
-    speeds = Speeds(config.var / "speeds", city.now, pack, world.clock)
     forecast = Forecasts(config.var / "forecast", city.now, world.clock)
     living_map = LivingMap(picture, world.clock, city.now, speeds)
+    coverage = CoverageNow(
+        pack, picture, tracks, world.clock, living_map.ways, city.now, engine, speeds, forecast.demand
+    )
     if listen:
         log.after_commit(coverage.stir)
     return Core(

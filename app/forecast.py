@@ -1,5 +1,5 @@
-"""Expected calls by hour and place: learnt from the log, asked by coverage, and used only where they beat what
-would be supposed without them.
+"""Expected calls by hour and place: learnt from the log, and used only where they beat what would be supposed
+without them. Coverage asks for them.
 
 Learning (`learn`, by the command or a job) leaves var/forecast/CITY.json; `Forecasts` reads it, and again
 when it changes.

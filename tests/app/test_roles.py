@@ -45,13 +45,10 @@ EXPECTED = {
     "GET /layers/{layer}/nearest": "401 200 200 200 200 200 200 200",
     "GET /addresses": "   401 200 200 200 200 403 200 200",
     "GET /addresses/reverse": "401 200 200 200 200 403 200 200",
-<<<<<<< HEAD
     "GET /coverage": "       401 200 200 200 403 403 200 200",
     "GET /coverage/zones": " 401 200 200 200 403 403 200 200",
     "GET /isochrones": "     401 200 200 200 403 403 200 200",
-=======
     "GET /forecast": "    401 200 200 403 403 403 200 403",
->>>>>>> ec4d706 (Learning is a command, a daily job and an answer of the API, and its pages say how it is judged)
     "GET /events": "      401 200 200 200 403 403 200 200",
     "GET /incidents": "   401 200 200 200 200 403 200 200",
     "POST /incidents": "  401 201 201 201 403 201 403 403",
