@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app import backup, jobs, metrics, migrations, trace
 from app.core import Core, wait_for_core
 from app.database import UNREACHABLE, open_engine
+from app.detours import keep_watching
 from app.log import StorageError
 from app.proposals import keep_proposing
 from app.up import Waiting
@@ -61,6 +62,17 @@ def due_lapses(core: Core, now_us: int) -> Iterator[c.LapseRequest]:
                 )
 
 
+def due_expiries(core: Core, now_us: int) -> Iterator[c.ExpireClosure]:
+    """Closures of this station whose time has passed: nobody drives around them any more; now it is said."""
+    for closure in core.picture.now.closures():
+        ends_us = closure.ends_us
+        over = ends_us is not None and now_us >= ends_us
+        if over and closure.state not in ("withdrawn", "expired") and closure.station == core.config.station:
+            yield c.ExpireClosure(
+                id=f"expire:{closure.id}:{ends_us}", source="keeper", closure=closure.id
+            )
+
+
 class Keeper:
     """One step does everything that is due now."""
 
@@ -79,6 +91,13 @@ class Keeper:
                 core.door.submit(command, SYSTEM)
             except Refused as error:
                 log.warning("could not lapse the request for %s: %s", command.unit, error)
+        for over in due_expiries(core, core.world.clock.now_us()):
+            if not mine():
+                return
+            try:
+                core.door.submit(over, SYSTEM)
+            except Refused as error:
+                log.warning("could not note the end of closure %s: %s", over.closure, error)
         try:
             if mine():
                 core.tracks.tend()
@@ -210,15 +229,19 @@ def keep(core: Core, stop: threading.Event) -> None:
 def _keep(core: Core, stop: threading.Event, mine: Callable[[], bool]) -> None:
     keeper = Keeper(core)
     lost = threading.Event()
-    looking = threading.Thread(
-        target=keep_proposing, args=(core, mine, lambda s: lost.wait(s) or stop.is_set()), name="proposals"
-    )
-    looking.start()
+    args = (core, mine, lambda s: lost.wait(s) or stop.is_set())
+    beside = [
+        threading.Thread(target=run, args=args, name=name)
+        for name, run in (("proposals", keep_proposing), ("detours", keep_watching))
+    ]
+    for thread in beside:
+        thread.start()
     try:
         _steps(core, keeper, stop, mine)
     finally:
         lost.set()
-        looking.join()
+        for thread in beside:
+            thread.join()
 
 
 def _steps(core: Core, keeper: Keeper, stop: threading.Event, mine: Callable[[], bool]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -55,6 +55,18 @@ class _Now:
 
     def holds(self, at_us: int) -> bool:
         return self.from_us <= at_us and (self.until_us is None or at_us < self.until_us)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Party:
+    """Of n units, those (`rows` int64[k]) that drive to one place by the same roads. `staging`: it is where
+    they wait outside a hazard zone that they may not enter."""
+
+    rows: NDArray[np.int64]
+    ways: RoadGraph | None
+    lon: float
+    lat: float
+    staging: bool = False
 
 
 class LivingMap:
@@ -101,11 +113,6 @@ class LivingMap:
                 found.append(closure)
         return tuple(found)
 
-    def open_to(self, capabilities: Collection[str], now_us: int | None = None) -> frozenset[str]:
-        """The hazard zones in force that one with these capabilities may enter; ids for `ways`."""
-        given = frozenset(capabilities)
-        return frozenset(o.id for o in self.obstacles(now_us) if o.kind == "hazard" and o.entry & given)
-
     # ---- the roads
 
     @property
@@ -118,13 +125,30 @@ class LivingMap:
         self, now_us: int | None = None, *, entering: Collection[str] = frozenset()
     ) -> RoadGraph | None:
         """The graph by which to drive at `now_us` (None: the present); None where no city is in use. Take it
-        once for figures that belong together. `entering`: hazard zones that are no obstacle here (`open_to`)
+        once for figures that belong together. `entering`: ids of hazard zones that are no obstacle here.
         """
         at_us = self._clock.now_us() if now_us is None else now_us
         obstacles = self._known(now_us).obstacles
         if entering:
             obstacles = tuple(o for o in obstacles if o.id not in entering)
         return self.ways_with(obstacles, at_us)
+
+    def parties(
+        self, lon: float, lat: float, gives: Sequence[Collection[str]], now_us: int | None = None
+    ) -> tuple[Party, ...]:
+        """How n units with those capabilities get to an incident: where it lies in a hazard zone, those who
+        may enter go in, and the others to the staging point (without one, to the nearest open street)."""
+        zones = self.hazards_at(lon, lat, now_us)
+        everybody = np.arange(len(gives), dtype=np.int64)
+        if not zones:
+            return (Party(everybody, self.ways(now_us), lon, lat),)
+        may_enter = np.array([all(set(zone.entry) & set(own) for zone in zones) for own in gives], dtype=bool)
+        inside = self.ways(now_us, entering=frozenset(zone.id for zone in zones))
+        wait_lon, wait_lat = next((zone.staging for zone in zones if zone.staging is not None), (lon, lat))
+        return (
+            Party(everybody[may_enter], inside, lon, lat),
+            Party(everybody[~may_enter], self.ways(now_us), wait_lon, wait_lat, staging=True),
+        )
 
     def ways_with(self, obstacles: tuple[Obstacle, ...], at_us: int) -> RoadGraph | None:
         """The graph with just these obstacles, at the speeds of that time."""
@@ -201,7 +225,7 @@ class LivingMap:
         for closure in closures:
             was = self._drawn.get(closure.id)
             if was is None or was[0] is not closure:
-                was = closure, _obstacle(closure)
+                was = closure, obstacle_of(closure)
                 self._drawn[closure.id] = was
             if was[1] is not None:
                 found.append(was[1])
@@ -210,7 +234,7 @@ class LivingMap:
         return tuple(found)
 
 
-def _obstacle(closure: Closure) -> Obstacle | None:
+def obstacle_of(closure: Closure) -> Obstacle | None:
     """What a closure does to the roads; None where its geometry, perhaps of a newer program, is not
     understood: it is on the board all the same."""
     try:

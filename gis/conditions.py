@@ -501,7 +501,7 @@ class ClosedRoads(RoadGraph):
         rows = np.flatnonzero(self._meets(at, scene, profile))
         if not len(rows):
             return found
-        own = Snaps(at.lon[rows], at.lat[rows], at.edge[rows], at.fraction[rows], at.away_m[rows])
+        own = _some(at, rows)
         within = self.inside(profile).nearest(
             lon, lat, own.lon, own.lat, profile, straight=False, snaps=own, walk_within_m=walk_within_m
         )
@@ -509,6 +509,27 @@ class ClosedRoads(RoadGraph):
         found.drive_s[rows[sooner]] = within.drive_s[sooner]
         found.distance_m[rows[sooner]] = within.distance_m[sooner]
         found.road[rows[sooner]], found.how[rows[sooner]] = True, ROAD
+        return found
+
+    def times(
+        self, from_: Snaps, to: Snaps, profile: str, *, limit_s: float | None = None
+    ) -> NDArray[np.float32]:
+        """As in `RoadGraph`; who is inside a closed area gets to a place inside by the streets inside."""
+        found = super().times(from_, to, profile, limit_s=limit_s)
+        if profile not in self._spans or not found.size:
+            return found
+        places = self._base.snap(to.lon, to.lat, profile, arriving=True)
+        is_shut = self.shut(profile)[0]
+        columns = np.flatnonzero((places.edge >= 0) & is_shut[places.edge])
+        if not len(columns):
+            return found
+        units = self._base.snap(from_.lon, from_.lat, profile)
+        for column in columns:
+            place = _some(places, slice(column, column + 1))
+            rows = np.flatnonzero(self._meets(units, place, profile))
+            if len(rows):
+                within = self.inside(profile).times(_some(units, rows), place, profile, limit_s=limit_s)
+                found[rows, column] = np.minimum(found[rows, column], within[:, 0])
         return found
 
     def route(self, lon: float, lat: float, to_lon: float, to_lat: float, profile: str) -> Route:
@@ -537,6 +558,10 @@ class ClosedRoads(RoadGraph):
         behind = (units.fraction > high[edge]) & (fraction > high[edge])
         meets: NDArray[np.bool_] = on & (both | ((units.edge == edge) & (before | behind)))
         return meets
+
+
+def _some(snaps: Snaps, rows: Any) -> Snaps:
+    return Snaps(snaps.lon[rows], snaps.lat[rows], snaps.edge[rows], snaps.fraction[rows], snaps.away_m[rows])
 
 
 def _access_mps(profile: str) -> float:

@@ -442,6 +442,7 @@ def _line(rec: e.Recorded, opened: dict[str, Any], say: Words) -> dict[str, Any]
         "fields": _field_words(data.get("changes"), say),
         "status": _status_words(data.get("status"), say),
         "units": _units_named(rec.type, data),
+        **_eta_words(data, say),
         "rule": data.get("rule") or "none",
         "authority": data.get("authority") or "",
         "why": "",
@@ -471,6 +472,13 @@ def _units_named(kind: str, data: dict[str, Any]) -> str:
     if kind == "ProposalMade":
         return ", ".join(move[0] for move in data["moves"])
     return ", ".join(data["units"]) if kind == "ProposalAccepted" else ""
+
+
+def _eta_words(data: dict[str, Any], say: Words) -> dict[str, str]:
+    """What a closure made of the way of a crew."""
+    before_s, after_s = data.get("before_s"), data.get("after_s")
+    kind = "cut-off" if after_s is None else "again" if before_s is None else "other"
+    return {"eta": kind, "before": say.time(before_s or 0), "after": say.time(after_s or 0)}
 
 
 def _field_words(changes: Any, say: Words) -> str:

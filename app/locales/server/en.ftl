@@ -35,6 +35,9 @@ reason-staging = waits at the staging point
 reason-weakens-cover = its absence would cost elsewhere more than it gains here
 
 # --- why not that unit
+reason-detour = { $more_s } longer for a closure
+reason-cut-off = closed off: no way by road is left
+reason-reported-closure = a closure reported and not confirmed lies on its way
 reason-not-needed = brings nothing that is still missing
 reason-covered = { $capabilities } already covered by { $units }
 reason-crew-short = { $crew } aboard, needs { $crew_min }
@@ -88,6 +91,11 @@ event-RequestLapsed = { $unit }: no answer in time
 event-UnitRegistered = { $unit } brought into service
 event-UnitStatusReported = { $unit }: { $status }
 event-UnitFlagSet = { $unit }: flag changed
+event-EtaChanged = { $unit }: { $eta ->
+    [cut-off] closed off, no way by road is left
+    [again] { $after } to drive, a way is open again
+   *[other] { $after } to drive, { $before } before
+}
 event-CustodyGranted = { $unit } handed over
 event-UnitMovingUp = { $unit } to stand by elsewhere
 event-MoveUpAnswered = { $unit }: { $answer ->

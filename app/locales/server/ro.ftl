@@ -36,6 +36,9 @@ reason-staging = așteaptă la punctul de așteptare
 reason-weakens-cover = lipsa lui ar costa în altă parte mai mult decât se câștigă aici
 
 # --- de ce nu acel echipaj
+reason-detour = cu { $more_s } mai mult din cauza unei închideri
+reason-cut-off = drumul e închis: nu mai are pe unde ajunge
+reason-reported-closure = pe drum e o închidere raportată, neconfirmată
 reason-not-needed = nu aduce nimic din ce lipsește
 reason-covered = { $capabilities }: acoperit deja de { $units }
 reason-crew-short = { $crew } la bord, este nevoie de { $crew_min }
@@ -89,6 +92,11 @@ event-RequestLapsed = { $unit }: fără răspuns la timp
 event-UnitRegistered = { $unit } pus în serviciu
 event-UnitStatusReported = { $unit }: { $status }
 event-UnitFlagSet = { $unit }: semnalizare schimbată
+event-EtaChanged = { $unit }: { $eta ->
+    [cut-off] drumul e închis, nu mai are pe unde ajunge
+    [again] mai are { $after } de mers, drumul e iar deschis
+   *[other] mai are { $after } de mers, înainte { $before }
+}
 event-CustodyGranted = { $unit } predat
 event-UnitMovingUp = { $unit } merge în așteptare în altă parte
 event-MoveUpAnswered = { $unit }: { $answer ->
