@@ -45,14 +45,15 @@ def explain(
     lon: float,
     lat: float,
     now_us: int,
+    now: RoadGraph | None,
     places: Mapping[str, tuple[float, float]],
     modes: Mapping[str, str],
 ) -> tuple[Plan, tuple[str, ...]]:
     """The plan with what closures change said beside each unit that it names, and the ids of those closures.
-    `places`: where each of these units is, `modes`: how it drives. A closure that is only reported and lies
-    on the way of a unit chosen is a warning."""
+    `now`: the roads by which units drive to the incident itself; `places`: where each of these is, `modes`:
+    how it drives. A closure that is only reported and lies on the way of a unit chosen is a warning."""
     obstacles, warnings = core.living_map.obstacles(now_us), core.living_map.warnings(now_us)
-    free, now = core.living_map.ways_with((), now_us), core.living_map.ways(now_us)
+    free = core.living_map.ways_with((), now_us)
     if free is None or now is None or not (obstacles or warnings):
         return plan, ()
     about: tuple[Pick | WhyNot, ...] = (*plan.chosen, *plan.alternatives, *plan.not_chosen)

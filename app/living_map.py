@@ -134,15 +134,24 @@ class LivingMap:
         return self.ways_with(obstacles, at_us)
 
     def parties(
-        self, lon: float, lat: float, gives: Sequence[Collection[str]], now_us: int | None = None
+        self,
+        lon: float,
+        lat: float,
+        capabilities: Sequence[str],
+        gives: NDArray[np.bool_],
+        now_us: int | None = None,
     ) -> tuple[Party, ...]:
-        """How n units with those capabilities get to an incident: where it lies in a hazard zone, those who
-        may enter go in, and the others to the staging point (without one, to the nearest open street)."""
-        zones = self.hazards_at(lon, lat, now_us)
+        """How n units that give those capabilities (bool[n, capabilities]) get to an incident: where it lies
+        in a hazard zone, those who may enter go in, and the others to the staging point (without one, to the
+        nearest open street)."""
         everybody = np.arange(len(gives), dtype=np.int64)
+        zones = self.hazards_at(lon, lat, now_us)
         if not zones:
             return (Party(everybody, self.ways(now_us), lon, lat),)
-        may_enter = np.array([all(set(zone.entry) & set(own) for zone in zones) for own in gives], dtype=bool)
+        may_enter = np.ones(len(gives), dtype=bool)
+        for zone in zones:
+            named = [i for i, name in enumerate(capabilities) if name in zone.entry]
+            may_enter &= gives[:, named].any(axis=1)
         inside = self.ways(now_us, entering=frozenset(zone.id for zone in zones))
         wait_lon, wait_lat = next((zone.staging for zone in zones if zone.staging is not None), (lon, lat))
         return (

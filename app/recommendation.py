@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app import detours
 from app.core import Core
 from app.fleet import Columns
+from app.living_map import Party
 from app.rows import Rows, needs_of, rfc3339
 from app.tracks import Fixes
 from app.words import Words
@@ -25,7 +27,7 @@ from dispatch.incident import Incident
 from dispatch.optimise import ROLLING, Candidates, Cost, Pick, Plan, Reason, WhyNot, recommend
 from dispatch.plans import Pack
 from gis.geometry import haversine_m
-from gis.travel import PRIORITY, THERE_M, Snaps, mode, straight_line
+from gis.travel import PRIORITY, THERE_M, RoadGraph, Snaps, mode, straight_line
 
 DISTANCES_MAX = 64
 """Of so many units the metres are worked out: those that are offered."""
@@ -57,7 +59,9 @@ class Recommendation:
 @dataclass(frozen=True, slots=True, eq=False)
 class Looked:
     """All units as seen from one incident, row for row: the columns of the log, what the optimiser takes,
-    how each one drives, where it was last. `metres(rows)` float64[n]: how far those drive."""
+    how each one drives, where it was last. `metres(rows)` float64[n]: how far those drive. `places`
+    float64[n, 2]: lon, lat of each, its station where it has no fix. `ways`: the roads to the incident
+    itself, for those who do not wait outside a hazard zone."""
 
     columns: Columns
     candidates: Candidates
@@ -65,6 +69,8 @@ class Looked:
     fixes: Fixes
     metres: Callable[[NDArray[np.int64]], NDArray[np.float64]]
     travel: str
+    places: NDArray[np.float64]
+    ways: RoadGraph | None
 
 
 def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
@@ -116,6 +122,12 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
         not_chosen=tuple(if_asked(why) for why in plan.not_chosen),
     )
     named = [*offered, *(at[why.unit] for why in plan.not_chosen)]
+    there = [row for row in named if not looked.candidates.staging[row]]
+    plan, closures = detours.explain(
+        core, plan, lon, lat, now_us, looked.ways,
+        {columns.ids[row]: (looked.places[row, 0], looked.places[row, 1]) for row in there},
+        {columns.ids[row]: looked.modes[row] for row in there},
+    )  # fmt: skip
     seen = [row for row in offered if looked.fixes.observed_us[columns.n[row]] > 0]
     return Recommendation(
         incident.id,
@@ -135,7 +147,7 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
         },
         None if standing is None else standing.fresh,
         None if standing is None else standing.as_of_us,
-        (),
+        closures,
         looked.candidates,
         (time.perf_counter() - started) * 1000,
     )
@@ -197,6 +209,12 @@ def travel_matrix(
                     some = _some(snaps, apart)
                     found = ways.nearest(at[i, 0], at[i, 1], some.lon, some.lat, how, None, snaps=some)
                     drive_s[i, rows[apart]] = found.drive_s
+    for nth, (incident, lon, lat) in enumerate(scenes):
+        if core.living_map.hazards_at(lon, lat):
+            # Here some wait outside, and others drive where nobody else may.
+            parties = core.living_map.parties(lon, lat, tuple(core.pack.capabilities), c.gives)
+            hurry = core.pack.drives_with_priority(True, incident.priority)
+            drive_s[nth] = _travel(core, c, parties, lons, lats, _modes(c, hurry))[0]
     etas = core.speeds.etas(
         tuple(zip(c.types, c.stations, _modes(c, False), strict=True)),
         standard_s=c.turnout_s,
@@ -227,7 +245,8 @@ def look(core: Core, incident: Incident, lon: float, lat: float, now_us: int) ->
     c = core.fleet.now()
     lons, lats, age_s, fixes = _whereabouts(core, c, now_us)
     modes = _modes(c, core.pack.drives_with_priority(True, incident.priority))
-    drive_s, road, metres = _travel(core, c, lon, lat, lons, lats, modes)
+    parties = core.living_map.parties(lon, lat, tuple(core.pack.capabilities), c.gives)
+    drive_s, road, metres = _travel(core, c, parties, lons, lats, modes)
     rolling = np.array([status in ROLLING for status in c.status], dtype=bool)
     etas = core.speeds.etas(
         tuple(zip(c.types, c.stations, modes, strict=True)),
@@ -243,7 +262,19 @@ def look(core: Core, incident: Incident, lon: float, lat: float, now_us: int) ->
         already=np.array([on == incident.id for on in c.incident], dtype=bool),
         eta_low_s=etas.low_s, eta_high_s=etas.high_s,
     )  # fmt: skip
-    return Looked(c, candidates, modes, fixes, metres, "road" if road.any() else "straight")
+    staging = np.zeros(len(c.ids), dtype=bool)
+    for party in parties:
+        staging[party.rows] = party.staging
+    return Looked(
+        c,
+        replace(candidates, staging=staging),
+        modes,
+        fixes,
+        metres,
+        "road" if road.any() else "straight",
+        np.column_stack((lons, lats)),
+        parties[0].ways,
+    )
 
 
 def _whereabouts(
@@ -322,45 +353,49 @@ def _as_candidates(
 def _travel(
     core: Core,
     columns: Columns,
-    lon: float,
-    lat: float,
+    parties: Sequence[Party],
     lons: NDArray[np.float64],
     lats: NDArray[np.float64],
     modes: Sequence[str],
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], Callable[[NDArray[np.int64]], NDArray[np.float64]]]:
-    """(drive_s, road, metres of some rows) per unit, each in its own mode."""
+    """(drive_s, road, metres of some rows) per unit, each in its own mode and to where its party goes."""
     many = len(lons)
     drive_s, distance_m = np.full(many, math.inf), np.full(many, math.nan)
     road = np.zeros(many, dtype=bool)
     kinds = np.array(modes, dtype=object)
-    ways = core.living_map.ways()
-    placed: dict[str, tuple[NDArray[np.int64], Snaps]] = {}
-    off_m = haversine_m(lon, lat, lons, lats)
-    for how in sorted(set(modes)):
-        rows = np.flatnonzero(kinds == how)
-        if ways is None:
-            for row in rows:
-                drive_s[row], distance_m[row] = straight_line(lons[row], lats[row], lon, lat, how)
-            continue
-        snaps = core.fleet.places(columns, ways, how, rows, lons[rows], lats[rows])
-        placed[how] = rows, snaps
-        scene = ways.snap(lon, lat, how, arriving=True)
-        drive_s[rows] = ways.times(snaps, scene, how)[:, 0]
-        road[rows] = np.isfinite(drive_s[rows])
-        # Who is off the roads, or so near that it may walk over.
-        apart = np.flatnonzero((snaps.edge < 0) | (scene.edge[0] < 0) | (off_m[rows] < THERE_M))
-        if len(apart):
-            some = _some(snaps, apart)
-            found = ways.nearest(lon, lat, some.lon, some.lat, how, None, snaps=some, walk_within_m=THERE_M)
-            drive_s[rows[apart]], distance_m[rows[apart]] = found.drive_s, found.distance_m
-            road[rows[apart]] = found.road
+    placed: list[tuple[Party, RoadGraph, str, NDArray[np.int64], Snaps]] = []
+    for party in parties:
+        ways, lon, lat = party.ways, party.lon, party.lat
+        off_m = haversine_m(lon, lat, lons, lats)
+        for how in sorted(set(kinds[party.rows].tolist())):
+            rows = party.rows[kinds[party.rows] == how]
+            if ways is None:
+                for row in rows:
+                    drive_s[row], distance_m[row] = straight_line(lons[row], lats[row], lon, lat, how)
+                continue
+            snaps = core.fleet.places(columns, ways, how, rows, lons[rows], lats[rows])
+            placed.append((party, ways, how, rows, snaps))
+            scene = ways.snap(lon, lat, how, arriving=True)
+            drive_s[rows] = ways.times(snaps, scene, how)[:, 0]
+            road[rows] = np.isfinite(drive_s[rows])
+            # Who is off the roads, or so near that it may walk over.
+            apart = np.flatnonzero((snaps.edge < 0) | (scene.edge[0] < 0) | (off_m[rows] < THERE_M))
+            if len(apart):
+                some = _some(snaps, apart)
+                found = ways.nearest(
+                    lon, lat, some.lon, some.lat, how, None, snaps=some, walk_within_m=THERE_M
+                )
+                drive_s[rows[apart]], distance_m[rows[apart]] = found.drive_s, found.distance_m
+                road[rows[apart]] = found.road
 
     def metres(wanted: NDArray[np.int64]) -> NDArray[np.float64]:
-        for how, (rows, snaps) in placed.items():
+        for party, ways, how, rows, snaps in placed:
             at = np.flatnonzero(np.isin(rows, wanted) & np.isnan(distance_m[rows]))
-            if len(at) and ways is not None:
+            if len(at):
                 some = _some(snaps, at)
-                found = ways.nearest(lon, lat, some.lon, some.lat, how, None, snaps=some, straight=False)
+                found = ways.nearest(
+                    party.lon, party.lat, some.lon, some.lat, how, None, snaps=some, straight=False
+                )
                 distance_m[rows[at]] = found.distance_m
         return distance_m[wanted]
 

@@ -219,7 +219,7 @@ def _authorise_closure(
     if isinstance(command, c.ReportClosure):
         actions += [f"closure.{then}" for then in REPORTED_AS.get(command.state, ())]
     elif isinstance(command, (c.ChangeClosure, c.WithdrawClosure)) and found and found.ordered_us is not None:
-        actions = ["closure.order"]
+        actions.append("closure.order")
     unit = (getattr(command, "unit", None) or actor.unit) if actor.role == "field" else None
     where = found.district if found is not None and is_known else district
     for action in actions:

@@ -377,10 +377,13 @@ def withdraw(state: State, cmd: c.WithdrawClosure, ctx: Context) -> tuple[e.Even
     was = must_be_there(state, cmd.closure)
     if was.has_ended(ctx.now_us):
         return ()
-    if ctx.actor.unit is not None and was.ordered_us is None and was.unit != ctx.actor.unit:
+    own = ctx.actor.unit
+    is_theirs = _is_police(state, own) if was.ordered_us is not None else was.unit == own
+    if own is not None and not is_theirs:
         raise Refused(
             "not-your-report",
-            "A crew takes back what it reported itself; tell the room about the rest.",
+            "A crew takes back what it reported itself, a police crew what was ordered; "
+            "tell the room about the rest.",
             kind="forbidden",
         )
     reason = text_of(cmd.reason, "reason", required=True, longest=REASON_MAX)
@@ -415,6 +418,11 @@ def _must_be_a_crew(state: State, unit_id: str) -> None:
         raise Refused("unknown-unit", f"There is no unit {unit_id}.", kind="missing", field="unit")
 
 
+def _is_police(state: State, unit_id: str | None) -> bool:
+    unit = state.unit(unit_id) if unit_id is not None else None
+    return unit is not None and POLICE in unit.capabilities
+
+
 def _crew(state: State, named: str | None, ctx: Context) -> str:
     """The crew that has seen it: the asker's own, or the one that told the room so."""
     unit_id = named if named is not None else ctx.actor.unit
@@ -431,15 +439,14 @@ def _order(
         allowed = " or ".join(AUTHORITIES)
         raise Refused("unknown-authority", f"A road is closed by {allowed}.", field="authority")
     if ctx.actor.unit is not None:
-        own = state.unit(ctx.actor.unit)
-        if authority != "police" or own is None or POLICE not in own.capabilities:
+        if authority != "police" or not _is_police(state, ctx.actor.unit):
             raise Refused(
                 "not-an-authority",
                 "On the spot only a police crew can order a road closed; report it instead.",
                 kind="forbidden",
                 field="authority",
             )
-        ordered_by = ordered_by or ctx.actor.display_name or own.id
+        ordered_by = ordered_by or ctx.actor.unit
     ordered_by = text_of(ordered_by, "ordered_by", longest=NAME_MAX)
     agreed_by = text_of(agreed_by, "agreed_by", longest=NAME_MAX)
     if not ordered_by:

@@ -32,6 +32,7 @@ class Board:
         self.cursor: str | None = None
         self.incidents: dict[str, dict[str, Any]] = {}
         self.units: dict[str, dict[str, Any]] = {}
+        self.closures: dict[str, dict[str, Any]] = {}
         self.proposals: dict[str, dict[str, Any]] = {}
         self.heard: list[Any] = []
         self.modes: list[str] = []
@@ -42,7 +43,7 @@ class Board:
         self.heard.append(hello)
         self.modes.append(hello["mode"])
         if hello["mode"] == "snapshot":
-            self.incidents, self.units, self.proposals = {}, {}, {}
+            self.incidents, self.units, self.closures, self.proposals = {}, {}, {}, {}
         self.merge(hello)
         self.cursor = hello["cursor"]
 
@@ -51,6 +52,8 @@ class Board:
             self.incidents[row["id"]] = row
         for row in rows["units"]:
             self.units[row["id"]] = row
+        for row in rows["closures"]:
+            self.closures[row["id"]] = row
         for row in rows["proposals"]:
             self.proposals[row["id"]] = row
         for gone in rows["gone"]["incidents"]:
@@ -70,6 +73,11 @@ class Board:
         return {
             "incidents": {key: row for key, row in self.incidents.items() if row["state"] == "open"},
             "proposals": {key: row for key, row in self.proposals.items() if row["state"] == "open"},
+            "closures": {
+                key: row
+                for key, row in self.closures.items()
+                if row["state"] not in ("withdrawn", "expired")
+            },
             "units": {
                 key: {name: value for name, value in row.items() if name not in PLACE}
                 for key, row in self.units.items()

@@ -1,5 +1,5 @@
-"""Stories about what is in the way: who may say what, what it then is, and what time and other stations make of
-it."""
+"""Stories about what is in the way: who may say what, what it then is, and what time and other stations make
+of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BARRIER = {"type": "LineString", "coordinates": [[26.1, 44.43], [26.104, 44.431]
 ZONE = {"type": "Point", "coordinates": [26.11, 44.44], "radius_m": 150}
 MIHAI = Actor("mihai", "supervisor", frozenset({"*"}))
 CREW = Actor("tableta-1", "field", frozenset({"centru"}), unit="PL1")
-POLICE = Actor("tableta-2", "field", frozenset({"centru"}), unit="P7", display_name="ag. Ilie")
+POLICE = Actor("tableta-2", "field", frozenset({"centru"}), unit="P7")
 H = 3_600_000_000
 
 
@@ -113,7 +113,7 @@ def test_on_the_spot_only_a_police_crew_orders() -> None:
     )
     assert refused.code == "not-an-authority"
     story.when(c.OrderClosure, by=POLICE, closure="K1", authority="police", ordered_by="")
-    assert found(story).ordered_by == "ag. Ilie"
+    assert found(story).ordered_by == "P7"
 
 
 def test_it_can_begin_as_confirmed_or_ordered() -> None:
@@ -228,6 +228,15 @@ def test_a_crew_takes_back_its_own_report_alone() -> None:
     assert found(story).state == "withdrawn"
     assert not found(story).holds(story.now_us)
     assert story.when(c.WithdrawClosure, by=ANA, closure="K1", reason="iar") == ()
+
+
+def test_what_was_ordered_is_opened_by_no_other_crew_than_a_police_crew() -> None:
+    story = crews()
+    reported(story, by=CREW)
+    story.when(c.OrderClosure, by=MIHAI, closure="K1", authority="police", ordered_by="ag. Ilie")
+    assert story.refuses(c.WithdrawClosure, by=CREW, closure="K1", reason="liber").code == "not-your-report"
+    story.when(c.WithdrawClosure, by=POLICE, closure="K1", reason="redeschis")
+    assert found(story).state == "withdrawn"
 
 
 def test_its_words_can_be_destroyed() -> None:
