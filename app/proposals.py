@@ -58,7 +58,7 @@ NEVER_S = 3600.0
 MOVE_UPS_EVERY_S = 15.0
 """How often one standard of coverage is looked at, in turn."""
 MOVE_UPS_AT_ONCE = 2
-"""So many are open, or on their way, at the most."""
+"""So many units are on their way to a post at the most; one proposal is open at a time."""
 AT_POST_M = 300.0
 """A unit this near to a post waits there."""
 POSTS_MAX = 60
@@ -179,7 +179,12 @@ class Proposer:
                 return
             self._submit(command)
         metrics.PROPOSER_SECONDS.observe(time.perf_counter() - begun)
-        metrics.PROPOSER_WAITING.set(len(self._queue))
+        metrics.PROPOSER_WAITING.set(self.waiting)
+
+    @property
+    def waiting(self) -> int:
+        """Incidents that wait to be looked at."""
+        return len(self._queue)
 
     def _submit(self, command: c.Command) -> None:
         try:
@@ -549,7 +554,7 @@ class Proposer:
         self._cover_at_s = now_s
         state = core.picture.now
         under_way = sum(unit.moving_up is not None for unit in state.units())
-        waiting = sum(x.open and x.kind == "move_up" for x in state.proposals())
+        waiting = any(x.open and x.kind == "move_up" for x in state.proposals())
         self._turn = (self._turn + 1) % len(core.coverage.standards)
         standard = core.coverage.standards[self._turn]
         units = sorted(
@@ -557,7 +562,7 @@ class Proposer:
             key=lambda u: u.id,
         )
         on_duty = [u for u in units if u.status not in ("off_duty", "out_of_service")]
-        if under_way + waiting >= MOVE_UPS_AT_ONCE or len(on_duty) < 2:
+        if waiting or under_way >= MOVE_UPS_AT_ONCE or len(on_duty) < 2:
             return
         standing = core.coverage.standing([u.id for u in on_duty])
         ways = core.living_map.ways()
@@ -583,9 +588,12 @@ class Proposer:
         if not posts or not counted:
             return None
         # Posts are measured by what most of these units are, and drive there like anybody.
-        kinds = Counter((units[n].profile, units[n].lights, units[n].turnout_s) for n in counted)
-        (profile, lights, turnout_s), _ = min(kinds.items(), key=lambda item: (-item[1], item[0]))
-        posts_s = self._reach_of(posts, mode(profile, lights), standing.cells, ways) + turnout_s
+        kinds = Counter(units[n].type for n in counted)
+        usual, _ = min(kinds.items(), key=lambda item: (-item[1], item[0]))
+        typical = next(units[n] for n in counted if units[n].type == usual)
+        profile = typical.profile
+        turnout_s = np.float32(self._core.coverage.turnout_s(typical, standing=True))
+        posts_s = self._reach_of(posts, mode(profile, typical.lights), standing.cells, ways) + turnout_s
         drive_s = np.full((len(coverage.idle), len(posts)), np.inf)
         home = np.full(len(coverage.idle), -1, dtype=np.intp)
         movers: dict[int, tuple[Unit, tuple[float, float]]] = {}

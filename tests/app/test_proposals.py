@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from app.proposals import Proposer
+from app.proposals import MOVE_UPS_EVERY_S, Proposer
 from app.up import wait_until
+from config import ROOT
+from dispatch import commands as c
+from dispatch.commands import SYSTEM, Actor
 from tests.app.board import NearConsole
 from tests.app.control_room import Room, is_problem
 
+SYSTEM_ADMIN = Actor("seeder", "admin", frozenset({"*"}))
 CENTRE = (24.9414, 60.1712)
 NEAR = (24.9440, 60.1705)
 FAR = (24.9300, 60.1850)
@@ -452,3 +458,188 @@ def test_consoles_hear_of_a_proposal_and_of_its_end(cleared: Cleared) -> None:
     assert crew.proposals == {}
     fresh = NearConsole(room, room.ana)
     assert fresh.proposals == {}
+
+
+# ---- where idle units should wait
+
+
+def strict_pack(folder: Path, **rules: Any) -> str:
+    """Romania's pack in a town that wants a patrol everywhere within four minutes; its path."""
+    raw = yaml.safe_load((ROOT / "packs" / "ro.yaml").read_text(encoding="utf-8"))
+    raw["response_targets"] = [{"crew": "local_patrol", "area": "urban", "within_s": 240, "share_pct": 90}]
+    raw["rules"] = rules
+    path = folder / "strict.yaml"
+    path.write_text(yaml.safe_dump(raw, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    return str(path)
+
+
+NORTH, SOUTH = (24.9380, 60.1775), (24.9500, 60.1655)
+
+
+def bare_south(room: Room, **more: Any) -> tuple[Proposer, list[str]]:
+    """Given three patrols that wait in the north, and the only one of the south at work."""
+    bases = [dict(zip(("lon", "lat"), at, strict=True)) for at in (NORTH, SOUTH)]
+    north = [patrol(room, NORTH, base=bases[0], station="Nord", **more) for _ in range(3)]
+    south = patrol(room, SOUTH, base=bases[1], station="Sud", **more)
+    incident = room.incident(GUARD, SOUTH)["id"]
+    room.sent(incident, south)
+    for status in ("en_route", "on_scene"):
+        room.desk("admin").post(f"/units/{south}/status", {"status": status})
+    proposer = Proposer(room.core)
+    proposer.step(budget_s=30)
+    return proposer, north
+
+
+def look_round(room: Room, proposer: Proposer) -> None:
+    """Time for every standard to be looked at once."""
+    room.core.coverage.refresh()
+    for _ in room.core.coverage.standards:
+        room.clock.advance(MOVE_UPS_EVERY_S)
+        proposer.step(budget_s=30)
+
+
+def test_a_patrol_is_proposed_to_wait_where_the_next_call_would_wait_too_long(
+    open_another: Callable[..., Room], tmp_path: Path
+) -> None:
+    room = open_another(STRAJA_PACK=strict_pack(tmp_path))
+    proposer, north = bare_south(room)
+    look_round(room, proposer)
+    [row] = proposed(room)
+    assert (row["kind"], row["trigger"], row["post"]["name"]) == ("move_up", "coverage", "Sud")
+    assert row["unit"] in north
+    figures = row["figures"]
+    assert figures["capability"] == "local_patrol"
+    assert figures["after_in_10"] > figures["before_in_10"]
+    assert figures["city_after_pct"] > figures["city_before_pct"]
+    assert figures["drive_s"] > 60
+    said = row["words"]["en"]
+    assert said.startswith(f"{row['unit']} to stand by at Sud: {figures['zone_name']['en']} from ")
+    assert "of 10 calls reached in 4 min" in said
+    # One at a time: the same look says nothing more
+    look_round(room, proposer)
+    assert [p["id"] for p in proposed(room)] == [row["id"]]
+    # When it is accepted, the crew goes, and nobody else is asked for the same
+    assert room.ana.post(f"/proposals/{row['id']}/accept", {}).status_code == 200
+    going = room.ana.get(f"/units/{row['unit']}").json
+    assert (going["status"], going["moving_up"]["post"]) == ("available", "Sud")
+    for _ in range(3):
+        look_round(room, proposer)
+        for again in proposed(room):
+            assert again["unit"] != row["unit"]
+            room.ana.post(f"/proposals/{again['id']}/accept", {})
+    rows = [room.ana.get(f"/units/{unit}").json for unit in north]
+    assert sum(one["moving_up"] is not None for one in rows) <= 2
+
+
+def test_at_a_busy_hour_nobody_is_moved(open_another: Callable[..., Room], tmp_path: Path) -> None:
+    room = open_another(STRAJA_PACK=strict_pack(tmp_path))
+    proposer, north = bare_south(room)
+    # Given that all but one are out
+    for unit in north[1:]:
+        incident = room.incident(GUARD, NORTH)["id"]
+        room.sent(incident, unit)
+        for status in ("en_route", "on_scene"):
+            room.desk("admin").post(f"/units/{unit}/status", {"status": status})
+    # and four in five of all patrols
+    for _ in range(2):
+        unit = patrol(room, SOUTH)
+        room.sent(room.incident(GUARD, SOUTH)["id"], unit)
+        for status in ("en_route", "on_scene"):
+            room.desk("admin").post(f"/units/{unit}/status", {"status": status})
+    look_round(room, proposer)
+    assert [p for p in proposed(room, "all") if p["kind"] == "move_up"] == []
+
+
+# ---- the operator's rule
+
+RULE = {"accept": True, "per_hour": 2, "authority": "Ordinul 12 al dispecerului-șef"}
+
+
+def test_a_rule_accepts_and_is_logged_as_the_rule(open_another: Callable[..., Room], tmp_path: Path) -> None:
+    room = open_another(STRAJA_PACK=strict_pack(tmp_path, move_up=RULE), STRAJA_DEMO="0")
+    proposer, _ = bare_south(room)
+    look_round(room, proposer)
+    [row] = proposed(room, "all")
+    assert (row["state"], row["decided_by"], row["rule"]) == ("accepted", "straja", "move_up")
+    assert row["authority"] == RULE["authority"]
+    assert room.ana.get(f"/units/{row['unit']}").json["moving_up"]["by"] == "straja"
+
+
+def test_without_a_rule_for_that_kind_a_person_decides(
+    open_another: Callable[..., Room], tmp_path: Path
+) -> None:
+    room = open_another(STRAJA_PACK=strict_pack(tmp_path, reassign=RULE), STRAJA_DEMO="0")
+    proposer, _ = bare_south(room)
+    look_round(room, proposer)
+    assert [p["state"] for p in proposed(room, "all")] == ["open"]
+
+
+@pytest.mark.parametrize(("in_demo", "state"), [(False, "open"), (True, "accepted")])
+def test_where_the_demo_runs_a_rule_rests_unless_it_is_set(
+    open_another: Callable[..., Room], tmp_path: Path, in_demo: bool, state: str
+) -> None:
+    pack = strict_pack(tmp_path, move_up=RULE | {"in_demo": in_demo})
+    room = open_another(STRAJA_PACK=pack, STRAJA_DEMO="1")
+    proposer, _ = bare_south(room)
+    look_round(room, proposer)
+    assert [p["state"] for p in proposed(room, "all")] == [state]
+
+
+def test_the_demos_units_are_left_alone_by_a_rule_also_where_the_demo_is_off(
+    open_another: Callable[..., Room], tmp_path: Path
+) -> None:
+    room = open_another(STRAJA_PACK=strict_pack(tmp_path, move_up=RULE), STRAJA_DEMO="0")
+    unit = patrol(room, NORTH)
+    command = c.RegisterUnit(
+        id=room.uuid(), source="demo", unit=unit, type="PL", station="Nord", district="centru", crew=3
+    )
+    room.core.door.submit(command, SYSTEM_ADMIN)
+    made = c.Propose(
+        id=room.uuid(),
+        proposal="d" * 24,
+        kind="move_up",
+        trigger="coverage",
+        district="centru",
+        moves=((unit, None, None),),
+        figures={},
+        post=c.Place(*SOUTH, "Sud"),
+    )
+    room.core.door.submit(made, SYSTEM)
+    Proposer(room.core).step()
+    assert [p["state"] for p in proposed(room, "all")] == ["open"]
+
+
+def test_a_rule_never_touches_an_agencys_unit(open_another: Callable[..., Room], tmp_path: Path) -> None:
+    room = open_another(STRAJA_PACK=strict_pack(tmp_path, move_up=RULE, reassign=RULE), STRAJA_DEMO="0")
+    unit = room.unit("B2", crew=2, at=NORTH)
+    made = c.Propose(
+        id=room.uuid(),
+        proposal="e" * 24,
+        kind="move_up",
+        trigger="coverage",
+        district="centru",
+        moves=((unit, None, None),),
+        figures={},
+        post=c.Place(*SOUTH, "Sud"),
+    )
+    room.core.door.submit(made, SYSTEM)
+    for _ in range(3):
+        Proposer(room.core).step()
+    assert [p["state"] for p in proposed(room, "all")] == ["open"]
+    assert room.ana.get(f"/units/{unit}").json["moving_up"] is None
+
+
+# ---- bounded work
+
+
+def test_a_look_stops_at_its_budget_and_goes_on_in_the_next(room: Room) -> None:
+    for _ in range(6):
+        room.incident(GUARD, CENTRE)
+    patrol(room, NEAR)
+    proposer = Proposer(room.core)
+    waiting = []
+    for _ in range(6):
+        proposer.step(budget_s=0.0)
+        waiting.append(proposer.waiting)
+    # Without any time at all, one incident a step all the same
+    assert waiting == [5, 4, 3, 2, 1, 0]
