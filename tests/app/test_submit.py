@@ -26,16 +26,19 @@ ROLES = ("admin", "supervisor", "dispatcher", "field", "gateway", "observer", "d
 
 @pytest.fixture
 def node(database: str, tmp_path: Path, clock: FakeClock, random: SeededRandom) -> Iterator[Node]:
-    """Given an open incident, a crew on it, one asked for, and one free."""
+    """Given an open incident, a crew on it, one asked for, and one free; and a street that is said to be
+    closed."""
     node = Node(database, tmp_path / "var", clock, random)
     node.call("I1")
     for unit, kind in (("PL1", "PL"), ("AS1", "ASAS"), ("PL2", "PL")):
         node.unit_on_duty(unit, kind)
     node.submit(c.AssignUnits, incident="I1", units=("PL1", "AS1"))
+    node.submit(c.ReportClosure, closure="K1", kind="closure", geometry=BARRIER)
     yield node
     node.close()
 
 
+BARRIER = {"type": "LineString", "coordinates": [[26.1, 44.43], [26.104, 44.431]]}
 ASKED: dict[type[c.Command], dict[str, Any]] = {
     c.ReportIncident: {"incident": "I2", "type": "F01", "place": PLACE},
     c.ChangeIncident: {"incident": "I1", "changes": {"priority": "P3"}},
@@ -56,6 +59,29 @@ ASKED: dict[type[c.Command], dict[str, Any]] = {
     c.ReportStatus: {"unit": "PL2", "status": "off_duty"},
     c.SetFlag: {"unit": "PL2", "flag": "emergency", "on": True},
     c.GrantCustody: {"unit": "PL2", "to": "C2"},
+    c.ReportClosure: {"closure": "K2", "kind": "closure", "geometry": BARRIER},
+    c.ChangeClosure: {"closure": "K1", "changes": {"classes": ("bus",)}},
+    c.ConfirmClosure: {"closure": "K1", "unit": "PL1"},
+    c.OrderClosure: {"closure": "K1", "authority": "police", "ordered_by": "ag. Ilie"},
+    c.WithdrawClosure: {"closure": "K1", "reason": "x"},
+    c.ExpireClosure: {"closure": "K1"},
+    c.EraseClosure: {"closure": "K1", "reason": "x"},
+    c.RecordEta: {"incident": "I1", "unit": "PL1", "before_s": 9, "after_s": 99, "because": ("K1",)},
+    c.MoveUp: {"unit": "PL2", "post": PLACE},
+    c.AnswerMoveUp: {"unit": "PL2", "answer": "accepted", "name": "R", "via": "api"},
+    c.EndMoveUp: {"unit": "PL2"},
+    c.Propose: {
+        "proposal": "P1",
+        "kind": "move_up",
+        "trigger": "coverage",
+        "district": "centru",
+        "moves": (("PL2", None, None),),
+        "figures": {},
+        "post": PLACE,
+    },
+    c.AcceptProposal: {"proposal": "P1"},
+    c.DeclineProposal: {"proposal": "P1"},
+    c.ExpireProposal: {"proposal": "P1"},
 }
 
 
