@@ -39,7 +39,7 @@ from dispatch.standby import Cover, Coverage
 from dispatch.unit import Unit, is_asked
 from gis import layers
 from gis.city import City
-from gis.coverage import Cells, Zone, cells_of, hourly_demand, load_points, version_of
+from gis.coverage import Cells, Zone, cells_of, disturbed, hourly_demand, load_points, version_of
 from gis.geometry import haversine_m
 from gis.travel import STRAIGHT_KMH, RoadGraph, Snaps, mode
 
@@ -229,6 +229,13 @@ class _Drives:
     rows: dict[tuple[str, int], NDArray[np.float32]] = field(default_factory=dict)
     snaps: dict[str, tuple[Snaps, Snaps]] = field(default_factory=dict)
 
+    def places(self, cells: Cells, how: str) -> tuple[Snaps, Snaps]:
+        """The cells' points as those who leave from there, and who come there, find them on these roads."""
+        if how not in self.snaps:
+            leave = self.graph.snap(cells.lon, cells.lat, how)
+            self.snaps[how] = leave, self.graph.snap(cells.lon, cells.lat, how, arriving=True)
+        return self.snaps[how]
+
     def search(
         self, cells: Cells, how: str, origins: Sequence[int], limit_s: float
     ) -> list[NDArray[np.float32]]:
@@ -237,12 +244,30 @@ class _Drives:
         if how == "air":
             metres = haversine_m(cells.lon[at, np.newaxis], cells.lat[at, np.newaxis], cells.lon, cells.lat)
             return list((metres / (STRAIGHT_KMH["air"] / 3.6)).astype(np.float32))
-        if how not in self.snaps:
-            leave = self.graph.snap(cells.lon, cells.lat, how)
-            self.snaps[how] = leave, self.graph.snap(cells.lon, cells.lat, how, arriving=True)
-        leave, arrive = self.snaps[how]
-        there = Snaps(leave.lon[at], leave.lat[at], leave.edge[at], leave.fraction[at], leave.away_m[at])
-        return list(self.graph.times(there, arrive, how, limit_s=limit_s))
+        leave, arrive = self.places(cells, how)
+        return list(self.graph.times(_some(leave, at), arrive, how, limit_s=limit_s))
+
+    def kept(self, new: _Drives, cells: Cells, how: str, limit_s: float) -> list[int]:
+        """The origins whose rows hold on the roads of `new` too."""
+        origins = [cell for other, cell in list(self.rows) if other == how]
+        if how == "air" or not origins:
+            return origins
+        (leave, arrive), (now_leave, now_arrive) = self.places(cells, how), new.places(cells, how)
+        if not _alike(arrive, now_arrive).all():
+            return []
+        at = np.array(origins, dtype=np.intp)
+        same = _alike(leave, now_leave)[at]
+        known_s = np.array([self.rows[how, cell] for cell in origins])
+        at_work = disturbed(self.graph, new.graph, how, _some(leave, at), arrive, known_s, limit_s)
+        return at[same & ~at_work].tolist()
+
+
+def _some(snaps: Snaps, at: NDArray[np.intp]) -> Snaps:
+    return Snaps(snaps.lon[at], snaps.lat[at], snaps.edge[at], snaps.fraction[at], snaps.away_m[at])
+
+
+def _alike(one: Snaps, other: Snaps) -> NDArray[np.bool_]:
+    return np.asarray((one.edge == other.edge) & (one.fraction == other.fraction))
 
 
 class _State:
@@ -272,6 +297,8 @@ class _State:
         self.hour = 0
         self.as_of_us = 0
         self.zone_ids = [zone.id for zone in cells.zones]
+        self.asked: tuple[str, ...] = ()
+        self.row: NDArray[np.int32] | None = None
 
 
 class CoverageNow:
@@ -329,13 +356,15 @@ class CoverageNow:
             state = self._followed()
             if state is None:
                 return None
-            row = np.full((len(self.standards), len(units)), -1, dtype=np.int32)
-            for i, unit in enumerate(units):
-                placed = state.units.get(unit)
-                if placed is not None:
-                    for s, rows in enumerate(state.rows):
-                        row[s, i] = rows.get(placed.crew, -1)
-            cover = Cover(state.coverages, row)
+            asked = tuple(units)
+            if asked != state.asked or state.row is None:
+                row = np.full((len(self.standards), len(asked)), -1, dtype=np.int32)
+                for i, unit in enumerate(asked):
+                    if (placed := state.units.get(unit)) is not None:
+                        row[:, i] = [rows.get(placed.crew, -1) for rows in state.rows]
+                # A board is asked about as a whole, again and again.
+                state.asked, state.row = asked, row
+            cover = Cover(state.coverages, state.row)
             return Standing(cover, self._is_fresh(state), state.as_of_us, state.cells)
 
     def away(self, kind: str) -> Away:
@@ -397,28 +426,36 @@ class CoverageNow:
                 touched.update(state.crews.get(placed.crew, ()))
         touched.update(names[n] for n in moved.tolist())
         dirty: set[str] = set()
-        for unit_id in touched:
-            unit = self._picture.now.unit(unit_id)
-            if unit is None or not unit.registered:
-                continue
-            was = state.units.get(unit_id)
+        found = [self._picture.now.unit(unit_id) for unit_id in touched]
+        units = [unit for unit in found if unit is not None and unit.registered]
+        for unit, wanted in zip(units, self._cells_of(state, units), strict=True):
+            was = state.units.get(unit.id)
             mates = () if unit.crew_id is None else self._picture.now.crew(unit.crew_id)
-            now = self._placed(state, unit, mates, was)
+            now = self._placed(state, unit, wanted, mates, was)
             if was is None or was.crew != now.crew or was.gives != now.gives:
                 self._place_all(state)
                 return
             if was != now:
-                state.units[unit_id] = now
+                state.units[unit.id] = now
                 dirty.add(now.crew)
         self._renew(state, dirty)
 
-    def _placed(self, state: _State, unit: Unit, mates: Iterable[Unit], was: _Placed | None) -> _Placed:
-        """The unit as it counts now, given who shares its crew; a cell from where no times are known yet is
-        noted as waited for."""
+    def _cells_of(self, state: _State, units: Sequence[Unit]) -> list[int]:
+        """The cell where each unit stands, by its fix, else its station; -1 where neither is known."""
+        at = []
+        for unit in units:
+            fix = self._tracks.last(unit.id)
+            at.append((fix.lon, fix.lat) if fix is not None else unit.base or (float("nan"), float("nan")))
+        lon, lat = np.array(at).reshape(-1, 2).T
+        found: list[int] = state.cells.find(lon, lat).tolist()
+        return found
+
+    def _placed(
+        self, state: _State, unit: Unit, wanted: int, mates: Iterable[Unit], was: _Placed | None
+    ) -> _Placed:
+        """The unit as it counts now in the cell `wanted`, given who shares its crew; a cell from where no
+        times are known yet is noted as waited for."""
         assert state.drives is not None, "a state has roads before it has units"
-        fix = self._tracks.last(unit.id)
-        at = (fix.lon, fix.lat) if fix is not None else unit.base
-        wanted = -1 if at is None else int(state.cells.find(*at)[0])
         how = mode(unit.profile, unit.lights)
         cell = was.cell if was is not None and was.mode == how else -1
         if wanted < 0 or (how, wanted) in state.drives.rows:
@@ -449,10 +486,12 @@ class CoverageNow:
         for unit in units:
             if unit.crew_id is not None:
                 mates.setdefault(unit.crew_id, []).append(unit)
+        cells = self._cells_of(state, units)
         state.units = {
-            unit.id: self._placed(state, unit, mates.get(unit.crew_id, ()), before.get(unit.id))
-            for unit in units
+            unit.id: self._placed(state, unit, cell, mates.get(unit.crew_id, ()), before.get(unit.id))
+            for unit, cell in zip(units, cells, strict=True)
         }
+        state.row = None
         state.crews = {}
         for unit_id, placed in state.units.items():
             state.crews.setdefault(placed.crew, []).append(unit_id)
@@ -652,11 +691,15 @@ class CoverageNow:
         """Times on other roads, for every place that had some; then all of them at once come into use."""
         old, new = state.drives, _Drives(graph)
         wanted: dict[str, list[int]] = {}
-        for how, cell in old.rows if old is not None else ():
-            if old is not None and how != "air" and _same_ways(old.graph, graph, how):
-                new.rows[how, cell] = old.rows[how, cell]
-            else:
-                wanted.setdefault(how, []).append(cell)
+        if old is not None:
+            kept: dict[str, set[int]] = {}
+            for how, cell in list(old.rows):
+                if how not in kept:
+                    kept[how] = set(old.kept(new, state.cells, how, state.horizon_s))
+                if cell in kept[how]:
+                    new.rows[how, cell] = old.rows[how, cell]
+                else:
+                    wanted.setdefault(how, []).append(cell)
         for how, origins in wanted.items():
             for i in range(0, len(origins), BATCH):
                 batch = origins[i : i + BATCH]
@@ -701,12 +744,6 @@ class CoverageNow:
                     placed.cell = cell
                     dirty.add(placed.crew)
         self._renew(state, dirty)
-
-
-def _same_ways(old: RoadGraph, new: RoadGraph, how: str) -> bool:
-    """Whether a mode drives by the same times on both."""
-    was, now = old.ms(how), new.ms(how)
-    return was is now or (was.shape == now.shape and np.array_equal(was, now))
 
 
 def zone_words(zone: Zone, words: Words) -> str:

@@ -32,6 +32,9 @@ CELL_M_MAX: Final = 8_000.0
 _STEP_M: Final = 50.0
 """Streets are looked at every so many metres: no cell that one passes through is missed by much."""
 
+MANY_ARCS: Final = 0.05
+"""Where more of the roads than this changed, everything is searched anew."""
+
 DEMAND: Final = "demand"
 POPULATION: Final = "population.npz"
 BUILDINGS: Final = "buildings.npz"
@@ -462,6 +465,36 @@ def hourly_demand(
     in_zone = np.divide(cells.share, whole[cells.zone], out=np.zeros(len(cells)), where=whole[cells.zone] > 0)
     of_cell = (calls + calls_to_learn * in_zone) / (met[cells.zone] + calls_to_learn)
     return np.asarray(rate * of_zone[cells.zone] * of_cell, dtype=np.float64)
+
+
+# ---- other roads
+
+
+def disturbed(
+    old: RoadGraph, new: RoadGraph, how: str, from_: Snaps, to: Snaps, known_s: NDArray[np.float32],
+    limit_s: float,
+) -> NDArray[np.bool_]:  # fmt: skip
+    """bool[n]: which rows of `known_s` float32[n, m] (seconds from n places to m on the roads `old`, inf
+    beyond `limit_s`) may be others on the roads `new`; the places are snapped alike on both.
+
+    A row whose every known time is less than the least that a way over any changed street can take keeps
+    them: its ways use none of those streets, before or after.
+    """
+    was, now = old.ms(how), new.ms(how)
+    changed = np.flatnonzero(was != now).astype(np.int32)
+    if not len(changed):
+        return np.zeros(len(known_s), dtype=bool)
+    if len(changed) > len(was) * MANY_ARCS:
+        return np.ones(len(known_s), dtype=bool)
+    either = new.with_ms({how: np.minimum(was, now)}, version=("either", old.version, new.version))
+    to_s, from_s = either.around(changed, from_, to, how, limit_s=limit_s)
+    found = np.empty(len(known_s), dtype=bool)
+    for i in range(0, len(known_s), 256):
+        least_s = to_s[i : i + 256, np.newaxis] + from_s
+        known = np.minimum(known_s[i : i + 256], limit_s)
+        # Half a second for rounding, on the side of searching once more.
+        found[i : i + 256] = (least_s <= known + 0.5).any(axis=1)
+    return found
 
 
 # ---- isochrones

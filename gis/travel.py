@@ -768,6 +768,25 @@ class RoadGraph:
         found_ms[~(found_ms <= limit_ms)] = np.inf
         return (found_ms / 1000).astype(np.float32)
 
+    def around(
+        self, arcs: NDArray[np.int32], from_: Snaps, to: Snaps, profile: str, *, limit_s: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """(float64[n] seconds from each of n places to where any of these arcs begins, float64[m] seconds
+        from where any of them ends to each of m places), inf beyond `limit_s`. A way that uses one of them
+        takes no less than the sum. Raises ValueError for a mode without roads."""
+        a = self.arrays(profile)
+        edges = np.unique(arcs >> 1)
+        begin = np.unique(a["in_tail"][np.isin(a["in_arc"], arcs)])
+        found = []
+        for places, nodes, outward in ((from_, begin, False), (to, np.unique(a["arc_head"][arcs]), True)):
+            steps = (self._last_steps if outward else self._first_steps)(places, profile)[0]
+            start = np.array([0, len(nodes)], dtype=np.int32), nodes.astype(np.int32), np.zeros(len(nodes))
+            seconds = self._between(start, steps, profile, outward, limit_s * 1000)[0] / 1000
+            # Who stands on one of the streets is at it.
+            seconds[np.isin(places.edge, edges)] = 0.0
+            found.append(np.where(seconds <= limit_s, seconds, np.inf))
+        return found[0], found[1]
+
     def _between(
         self, few: Slots, many: Slots, profile: str, outward: bool, limit_ms: float
     ) -> NDArray[np.float64]:

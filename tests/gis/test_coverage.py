@@ -22,12 +22,14 @@ from gis.coverage import (
     Cells,
     Zone,
     cells_of,
+    disturbed,
     hourly_demand,
     isochrones,
     load_points,
     version_of,
 )
 from gis.geometry import LocalMetres
+from gis.roads import IMPASSABLE
 from gis.travel import RoadGraph
 from tests.gis.small_city import Town, at, extract
 
@@ -291,3 +293,39 @@ def test_a_helicopter_flies_in_a_circle_and_who_is_far_from_every_road_has_none(
     assert flown[0].contains(shapely.Point(*at(1500.0, 3700.0)))
     assert not flown[0].contains(shapely.Point(*at(1500.0, 3900.0)))
     assert isochrones(two_banks, *at(1500.0, 9000.0), "car", [60.0]) is None
+
+
+# ---- other roads
+
+
+def test_rows_that_a_change_of_roads_is_said_not_to_touch_are_the_same_after_it(town: Path) -> None:
+    """Given times between the cells of a town, when some streets are closed, slowed or opened, then every row
+    that is not named as touched is what a search on the new roads finds; and most are not named."""
+    city = RoadGraph.open(town)
+    cells = cells_in(town)
+    chance = np.random.default_rng(11)
+    some = chance.choice(len(cells), 60, replace=False)
+    lon, lat = cells.lon[some], cells.lat[some]
+    limit_s, how = 120.0, "ambulance"
+    arcs = len(city.ms(how))
+    spared = 0
+    for step in range(12):
+        before, after = (city.ms(how).copy() for _ in range(2))
+        around = int(chance.integers(0, arcs - 12))
+        struck = np.arange(around, around + 12)
+        (after if step % 3 else before)[struck] = IMPASSABLE
+        if step % 4 == 1:
+            after[struck] = city.ms(how)[struck] * 3
+        old, new = (city.with_ms({how: ms}, version=(step, n)) for n, ms in enumerate((before, after)))
+        leave, arrive = city.snap(lon, lat, how), city.snap(lon, lat, how, arriving=True)
+        known_s = old.times(leave, arrive, how, limit_s=limit_s)
+        touched = disturbed(old, new, how, leave, arrive, known_s, limit_s)
+        anew = new.times(leave, arrive, how, limit_s=limit_s)
+        same = [np.allclose(a, b, atol=0.01, equal_nan=True) for a, b in zip(known_s, anew, strict=True)]
+        assert not [row for row in range(len(some)) if not touched[row] and not same[row]], step
+        spared += int((~touched).sum())
+    assert spared > 12 * len(some) / 3
+    nothing = disturbed(city, city, how, leave, arrive, known_s, limit_s)
+    assert not nothing.any()
+    all_roads = city.with_ms({how: (city.ms(how) // 2 + 1).astype(np.uint32)}, version="twice as fast")
+    assert disturbed(city, all_roads, how, leave, arrive, known_s, limit_s).all()
