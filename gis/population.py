@@ -232,7 +232,8 @@ def _read(
             f" ({dropped['no_data']:,} of {width * height:,} pixels hold no data).",
             "Take another sheet, or another band (--band).",
         )
-    area_km2 = len(people) * factor**2 * pixel_m[0] * pixel_m[1] / 1e6
+    # One tower may stand in one pixel; a whole square kilometre of them stands nowhere.
+    area_km2 = max(1.0, len(people) * factor**2 * pixel_m[0] * pixel_m[1] / 1e6)
     if total / area_km2 > PER_KM2_MAX:
         density = "" if per_km2 else " If its figures are people on a square kilometre, say --per-km2."
         raise RasterError(

@@ -356,7 +356,8 @@ _QUANTILE_PRIOR_TRIPS: Final = 20.0
 _LEVEL_PRIOR_TRIPS: Final = 20.0
 HELD_OUT: Final = 0.25
 TRIPS_MIN: Final = 12
-"""Fewer whole trips to learn from, or to be judged by, prove nothing."""
+UNSEEN_MIN: Final = 8
+"""Fewer whole trips to learn from, and to be judged by, prove nothing."""
 _RESAMPLES: Final = 1000
 
 
@@ -491,7 +492,7 @@ def _judge(
     drives: Drives, factor: FloatArray, unseen: NDArray[np.bool_], learnt_from: int, rng: np.random.Generator
 ) -> dict[str, Any]:
     n = int(unseen.sum())
-    if min(n, learnt_from) < TRIPS_MIN:
+    if learnt_from < TRIPS_MIN or n < UNSEEN_MIN:
         return {"trips": n, "used": False, "why": "too few trips"}
     took_s = drives.trip_s[unseen]
     errors = []
