@@ -6,7 +6,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -26,6 +25,7 @@ from app.forecast import Forecasts
 from app.living_map import LivingMap
 from app.log import Log
 from app.migrations import MAIN, TRACKS, migrate
+from app.native import is_cooperative, original, start_thread
 from app.picture import Picture
 from app.ports import World
 from app.speeds import Speeds
@@ -134,7 +134,8 @@ class CityInUse:
         self._mark: tuple[object, ...] | None = None
         self._city: City | None = None
         self._looked_at = -math.inf
-        self._looking = threading.Lock()
+        # Given back by the thread that opens: one of the operating system, not of the event loop.
+        self._looking = original("_thread", "allocate_lock")()
         folder = city_folder(config)  # A wrong STRAJA_CITY stops the start.
         if folder is not None:
             self._mark = self._mark_of(folder)
@@ -143,25 +144,42 @@ class CityInUse:
     def now(self) -> City | None:
         """The city, or None when there is none that can be used."""
         moment = time.monotonic()
-        if moment - self._looked_at >= CITY_LOOK_S and self._looking.acquire(blocking=False):
+        if moment - self._looked_at >= CITY_LOOK_S and self._looking.acquire(False):
+            self._looked_at = moment
+            folder = None
             try:
-                self._looked_at = moment
-                self._look()
+                folder = self._changed()
             finally:
-                self._looking.release()
+                if folder is None:
+                    self._looking.release()
+            if folder is not None:
+                self._take(folder)
         return self._city
 
-    def _look(self) -> None:
+    def _changed(self) -> Path | None:
+        """The city to open, if it is another one than that in use."""
         try:
             folder = city_folder(self._config)
         except ConfigError:
-            folder = None
+            return None
         mark = self._mark_of(folder) if folder is not None else None
         if mark is None or mark == self._mark:
-            return
+            return None
         self._mark = mark
-        assert folder is not None, "a mark is that of a folder"
-        self._open(folder)
+        return folder
+
+    def _take(self, folder: Path) -> None:
+        def opened() -> None:
+            try:
+                self._open(folder)
+            finally:
+                self._looking.release()
+
+        if is_cooperative():
+            # Opening reads for a while: the event loop goes on with the city that it has.
+            start_thread(opened, "straja-city")
+        else:
+            opened()
 
     def _open(self, folder: Path) -> None:
         journal = logging.getLogger("straja")

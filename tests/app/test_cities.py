@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from app import cli, core, up
 from app.core import CityInUse
 from config import Config
 from gis import FORMAT_VERSION, city
-from gis.city import import_city, open_city
+from gis.city import City, import_city, open_city
 from tests.gis.small_city import Town, at
 
 Run = Callable[..., tuple[int, str, str]]
@@ -190,6 +191,30 @@ def test_a_process_keeps_its_city_when_the_next_one_is_harmed_or_gone(
         straja("city", "remove", name, "--force")
     assert street(current) == "Strada Lungă"
     assert in_use(var) == ""
+
+
+def test_an_event_loop_never_waits_while_another_city_is_opened(
+    straja: Run, var: Path, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a server whose requests share one event loop, and a city that takes long to open
+    current = CityInUse(configured(var))
+    may_open, opening = threading.Event(), threading.Event()
+
+    def slowly(folder: Path, driving: Any = None) -> City:
+        opening.set()
+        assert may_open.wait(30)
+        return open_city(folder, driving)
+
+    straja("city", "use", "sibiu")
+    monkeypatch.setattr(core, "open_city", slowly)
+    monkeypatch.setattr(core, "is_cooperative", lambda: True)
+    # When it was chosen, requests go on with the one before
+    assert street(current) == "Strada Lungă"
+    assert opening.wait(30)
+    assert street(current) == "Strada Lungă"
+    # Until it is there
+    may_open.set()
+    assert up.wait_until(lambda: street(current) == "Strada Cetății", 30)
 
 
 def test_the_first_city_is_found_without_a_restart(var: Path, tmp_path: Path, impatient: None) -> None:
