@@ -19,9 +19,10 @@ from app.picture import Picture
 from app.ports import Clock
 from app.tracks import Tracks
 from dispatch.commands import who
+from dispatch.optimise import ROLLING
 from dispatch.plans import Pack
 from dispatch.unit import Unit, is_asked
-from gis.travel import RoadGraph, Snaps
+from gis.travel import RoadGraph, Snaps, mode
 
 WORKLOAD_US = 8 * 3600 * 1_000_000
 """Over how long the work of a crew is counted."""
@@ -63,6 +64,12 @@ class Columns:
     base: NDArray[np.float64]
     n: NDArray[np.int64]
     workload: NDArray[np.float64]
+    modes: tuple[tuple[str, ...], tuple[str, ...]]
+    """How each drives like anybody, and how where its type's priority signals may be used."""
+    by_mode: tuple[dict[str, NDArray[np.int64]], dict[str, NDArray[np.int64]]]
+    """The rows that drive so, for each of the two."""
+    rolling: NDArray[np.bool_]
+    soon: NDArray[np.bool_]
 
 
 _TUPLES = (
@@ -151,7 +158,7 @@ class Fleet:
             columns[name] = np.array([row[name] for row in rows], dtype=kinds.get(name, np.float64))
         columns["gives"] = columns["gives"].reshape(len(units), len(self._capabilities))
         columns["base"] = columns["base"].reshape(len(units), 2)
-        return Columns(position=position, workload=np.empty(0), **columns)
+        return Columns(position=position, workload=np.empty(0), **columns, **_derived(**columns))
 
     def _changed(self, was: Columns, position: int) -> Columns:
         since = self._picture.changed_since(was.position)
@@ -183,7 +190,8 @@ class Fleet:
             for name, values in arrays.items():
                 values[row] = told[name]
         columns = {name: tuple(values) for name, values in lists.items()}
-        return self._with(was, position=position, **columns, **arrays)
+        new = {**columns, **arrays}
+        return self._with(was, position=position, **new, **_derived(**new))
 
     @staticmethod
     def _with(was: Columns, **new: Any) -> Columns:
@@ -235,3 +243,24 @@ class Fleet:
                 if row is not None and ended_us > began_us:
                     worked_us[row] += ended_us - began_us
         return np.minimum(worked_us / WORKLOAD_US, 1.0)
+
+
+def _derived(
+    *,
+    profiles: tuple[str, ...],
+    lights: NDArray[np.bool_],
+    status: tuple[str, ...],
+    sendable: tuple[str, ...],
+    **_: Any,
+) -> dict[str, Any]:
+    """What every recommendation would work out again from the columns."""
+    pairs = list(zip(profiles, lights.tolist(), strict=True))
+    modes = profiles, tuple(mode(profile, bright) for profile, bright in pairs)
+    return {
+        "modes": modes,
+        "by_mode": tuple(
+            {how: np.flatnonzero(np.array(each) == how) for how in sorted(set(each))} for each in modes
+        ),
+        "rolling": np.array([word in ROLLING for word in status], dtype=bool),
+        "soon": np.array([word == "soon" for word in sendable], dtype=bool),
+    }

@@ -78,11 +78,14 @@ def plan(core: Core, rows: Rows, incidents: Sequence[Incident]) -> Planned:
     """The best plan for all of them together."""
     started = time.perf_counter()
     now_us = core.world.clock.now_us()
-    candidates, eta_s = travel_matrix(core, [(one, *rows.place_of(one)[:2]) for one in incidents], now_us)
+    candidates, eta_s, staging = travel_matrix(
+        core, [(one, *rows.place_of(one)[:2]) for one in incidents], now_us
+    )
     situation = Situation(
         tuple(demand_of(core, rows, one, now_us) for one in incidents),
         candidates,
         eta_s,
+        staging=staging,
         uncovered=_uncovered(core, candidates.ids, now_us, core.pack.optimiser.away_s),
         away_s=core.pack.optimiser.away_s,
     )

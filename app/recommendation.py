@@ -24,11 +24,13 @@ from app.words import Words
 from dispatch.commands import who
 from dispatch.fill import Lateness
 from dispatch.incident import Incident
-from dispatch.optimise import ROLLING, Candidates, Cost, Pick, Plan, Reason, WhyNot, recommend
+from dispatch.optimise import Candidates, Cost, Pick, Plan, Reason, WhyNot, recommend
 from dispatch.plans import Pack
 from gis.geometry import haversine_m
-from gis.travel import PRIORITY, THERE_M, RoadGraph, Snaps, mode, straight_line
+from gis.travel import PRIORITY, THERE_M, RoadGraph, Snaps, straight_line
 
+USELESS_MAX = 20
+"""Of so many units that give nothing needed the time is worked out: to say why a near one does not go."""
 DISTANCES_MAX = 64
 """Of so many units the metres are worked out: those that are offered."""
 
@@ -39,7 +41,8 @@ class Recommendation:
     `waiting_for` are the units whose agencies were asked and have not answered; they fill nothing, and the
     plan is what to do without them. `road_network` tells the two causes of straight lines apart: False where
     there is no city, True where none of the units, or not the incident, is near its roads. `modes`: how each
-    unit drives there. `fresh`, `as_of_us`: of the coverage figures, None where there are none."""
+    unit drives there. `fresh`, `as_of_us`: of the coverage figures, None where there are none. `metres()`:
+    how far each unit offered drives, worked out when it is asked for."""
 
     incident: str
     plan: Plan
@@ -53,6 +56,7 @@ class Recommendation:
     as_of_us: int | None
     closures: tuple[str, ...]
     candidates: Candidates
+    metres: Callable[[], Mapping[str, float]]
     computed_ms: float
 
 
@@ -78,13 +82,14 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
     started = time.perf_counter()
     lon, lat, _ = rows.place_of(incident)
     now_us = core.world.clock.now_us()
-    looked = look(core, incident, lon, lat, now_us)
+    needs = needs_of(incident, core.pack)
+    looked = look(core, incident, lon, lat, now_us, needs)
     columns = looked.columns
     standing = core.coverage.standing(columns.ids, now_us)
     rules = core.pack.optimiser
     plan = recommend(
         looked.candidates,
-        needs_of(incident, core.pack),
+        needs,
         curve=curve_of(core, incident, now_us),
         cover=standing.cover if standing is not None and rules.coverage > 0 else None,
         cover_weight=rules.coverage,
@@ -93,16 +98,10 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
     )
     at = {unit: row for row, unit in enumerate(columns.ids)}
     offered = [at[pick.unit] for pick in (*plan.chosen, *plan.alternatives)][:DISTANCES_MAX]
-    metres = dict(
-        zip(
-            (columns.ids[row] for row in offered),
-            looked.metres(np.array(offered, dtype=np.int64)).tolist(),
-            strict=True,
-        )
-    )
 
-    def told(pick: Pick) -> Pick:
-        return replace(pick, distance_m=metres.get(pick.unit, math.inf))
+    def metres() -> Mapping[str, float]:
+        found = looked.metres(np.array(offered, dtype=np.int64)).tolist()
+        return dict(zip((columns.ids[row] for row in offered), found, strict=True))
 
     def if_asked(why: WhyNot) -> WhyNot:
         row = at[why.unit]
@@ -115,12 +114,7 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
         reason = Reason("asked", args) if own else Reason("crew-asked", {"unit": asked.id, **args})
         return replace(why, reasons=(reason,))
 
-    plan = replace(
-        plan,
-        chosen=tuple(told(pick) for pick in plan.chosen),
-        alternatives=tuple(told(pick) for pick in plan.alternatives),
-        not_chosen=tuple(if_asked(why) for why in plan.not_chosen),
-    )
+    plan = replace(plan, not_chosen=tuple(if_asked(why) for why in plan.not_chosen))
     named = [*offered, *(at[why.unit] for why in plan.not_chosen)]
     there = [row for row in named if not looked.candidates.staging[row]]
     plan, closures = detours.explain(
@@ -128,6 +122,9 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
         {columns.ids[row]: (looked.places[row, 0], looked.places[row, 1]) for row in there},
         {columns.ids[row]: looked.modes[row] for row in there},
     )  # fmt: skip
+    if looked.candidates.staging[offered].any():
+        hazards = (hazard.id for hazard in core.living_map.hazards_at(lon, lat))
+        closures = tuple(dict.fromkeys((*closures, *hazards)))
     seen = [row for row in offered if looked.fixes.observed_us[columns.n[row]] > 0]
     return Recommendation(
         incident.id,
@@ -149,6 +146,7 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
         None if standing is None else standing.as_of_us,
         closures,
         looked.candidates,
+        metres,
         (time.perf_counter() - started) * 1000,
     )
 
@@ -172,15 +170,15 @@ def curve_of(core: Core, incident: Incident, now_us: int) -> Lateness:
 
 def travel_matrix(
     core: Core, scenes: Sequence[tuple[Incident, float, float]], now_us: int
-) -> tuple[Candidates, NDArray[np.float32]]:
+) -> tuple[Candidates, NDArray[np.float32], NDArray[np.bool_]]:
     """All units, and float32[m, n] the seconds from the order to the arrival of each at each of m incidents
-    at (lon, lat): turnout, waiting and driving; inf where there is no way. The candidates' own travel columns
-    are empty."""
+    at (lon, lat): turnout, waiting and driving; inf where there is no way; and bool[m, n] whose way ends at a
+    staging point. The candidates' own travel columns are empty."""
     c = core.fleet.now()
     lons, lats, age_s, _ = _whereabouts(core, c, now_us)
-    rolling = np.array([status in ROLLING for status in c.status], dtype=bool)
     many = len(c.ids)
     drive_s = np.full((len(scenes), many), np.inf, dtype=np.float32)
+    staging = np.zeros((len(scenes), many), dtype=bool)
     ways = core.living_map.ways()
     at = np.array([(lon, lat) for _, lon, lat in scenes], dtype=np.float64).reshape(len(scenes), 2)
     hurries = np.array(
@@ -190,9 +188,7 @@ def travel_matrix(
         to = np.flatnonzero(hurries == hurry)
         if not len(to):
             continue
-        modes = np.array(_modes(c, hurry), dtype=object)
-        for how in sorted(set(modes.tolist())):
-            rows = np.flatnonzero(modes == how)
+        for how, rows in c.by_mode[hurry].items():
             if ways is None:
                 for i in to:
                     drive_s[i, rows] = [
@@ -214,13 +210,15 @@ def travel_matrix(
             # Here some wait outside, and others drive where nobody else may.
             parties = core.living_map.parties(lon, lat, tuple(core.pack.capabilities), c.gives)
             hurry = core.pack.drives_with_priority(True, incident.priority)
-            drive_s[nth] = _travel(core, c, parties, lons, lats, _modes(c, hurry))[0]
+            drive_s[nth] = _travel(core, c, parties, lons, lats, hurry)[0]
+            for party in parties:
+                staging[nth, party.rows] = party.staging
     etas = core.speeds.etas(
-        tuple(zip(c.types, c.stations, _modes(c, False), strict=True)),
+        tuple(zip(c.types, c.stations, c.modes[0], strict=True)),
         standard_s=c.turnout_s,
         drive_s=np.zeros(many),
         road=np.ones(many, dtype=bool),
-        rolling=rolling,
+        rolling=c.rolling,
         fix_age_s=age_s,
         hour=core.speeds.hour(now_us),
     )
@@ -229,8 +227,8 @@ def travel_matrix(
         core, c, now_us, drive_s=nowhere, road=np.zeros(many, dtype=bool), turnout_s=etas.turnout_s,
         fix_age_s=age_s, already=np.zeros(many, dtype=bool), eta_low_s=nowhere, eta_high_s=nowhere,
     )  # fmt: skip
-    drive_s += (etas.turnout_s + _wait_s(candidates)).astype(np.float32)
-    return candidates, np.where(np.isnan(drive_s), np.float32(np.inf), drive_s)
+    drive_s += (etas.turnout_s + _wait_s(c, now_us)).astype(np.float32)
+    return candidates, np.where(np.isnan(drive_s), np.float32(np.inf), drive_s), staging
 
 
 def whom_to_ask(pack: Pack, capability: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -240,20 +238,35 @@ def whom_to_ask(pack: Pack, capability: str) -> tuple[tuple[str, ...], tuple[str
     return partners, tuple(agencies)
 
 
-def look(core: Core, incident: Incident, lon: float, lat: float, now_us: int) -> Looked:
-    """Every unit as it would travel to (lon, lat) now for this incident."""
+def look(
+    core: Core,
+    incident: Incident,
+    lon: float,
+    lat: float,
+    now_us: int,
+    needs: Mapping[str, int] | None = None,
+) -> Looked:
+    """Every unit as it would travel to (lon, lat) now for this incident. With `needs`, of those that give
+    none of them only the `USELESS_MAX` nearest as the crow flies are searched a way for."""
     c = core.fleet.now()
     lons, lats, age_s, fixes = _whereabouts(core, c, now_us)
-    modes = _modes(c, core.pack.drives_with_priority(True, incident.priority))
+    hurry = core.pack.drives_with_priority(True, incident.priority)
+    modes = c.modes[hurry]
+    wanted = np.ones(len(c.ids), dtype=bool)
+    if needs is not None:
+        useful = [name in needs for name in core.pack.capabilities]
+        wanted = np.asarray(c.gives[:, useful].any(axis=1), dtype=bool)
+        useless = np.flatnonzero(~wanted)
+        crow_m = haversine_m(lon, lat, lons[useless], lats[useless])
+        wanted[useless[np.argsort(crow_m, kind="stable")[:USELESS_MAX]]] = True
     parties = core.living_map.parties(lon, lat, tuple(core.pack.capabilities), c.gives)
-    drive_s, road, metres = _travel(core, c, parties, lons, lats, modes)
-    rolling = np.array([status in ROLLING for status in c.status], dtype=bool)
+    drive_s, road, metres = _travel(core, c, parties, lons, lats, hurry, wanted)
     etas = core.speeds.etas(
         tuple(zip(c.types, c.stations, modes, strict=True)),
         standard_s=c.turnout_s,
         drive_s=drive_s,
         road=road,
-        rolling=rolling,
+        rolling=c.rolling,
         fix_age_s=age_s,
         hour=core.speeds.hour(now_us),
     )
@@ -290,16 +303,9 @@ def _whereabouts(
     return lons, lats, np.where(known, np.maximum(0.0, (now_us - observed_us) / 1e6), np.nan), fixes
 
 
-def _modes(c: Columns, hurry: bool) -> tuple[str, ...]:
-    return tuple(
-        mode(profile, hurry and lights) for profile, lights in zip(c.profiles, c.lights.tolist(), strict=True)
-    )
-
-
-def _wait_s(candidates: Candidates) -> NDArray[np.float64]:
+def _wait_s(c: Columns, now_us: int) -> NDArray[np.float64]:
     """float64[n]: until those are free that will be so soon, nan where nobody knows; else 0."""
-    soon = np.array([word == "soon" for word in candidates.sendable], dtype=bool)
-    return np.where(soon, np.maximum(candidates.ready_in_s, 0.0), 0.0)
+    return np.where(c.soon, np.maximum((c.ready_us - now_us) / 1e6, 0.0), 0.0)
 
 
 def _as_candidates(
@@ -346,7 +352,7 @@ def _as_candidates(
         eta_high_s=eta_high_s,
         workload=c.workload,
     )
-    wait_s = _wait_s(found)
+    wait_s = _wait_s(c, now_us)
     return replace(found, eta_low_s=eta_low_s + wait_s, eta_high_s=eta_high_s + wait_s)
 
 
@@ -356,19 +362,26 @@ def _travel(
     parties: Sequence[Party],
     lons: NDArray[np.float64],
     lats: NDArray[np.float64],
-    modes: Sequence[str],
+    hurry: bool,
+    wanted: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], Callable[[NDArray[np.int64]], NDArray[np.float64]]]:
-    """(drive_s, road, metres of some rows) per unit, each in its own mode and to where its party goes."""
+    """(drive_s, road, metres of some rows) per unit, or per unit `wanted`, each in its own mode and to where
+    its party goes."""
     many = len(lons)
     drive_s, distance_m = np.full(many, math.inf), np.full(many, math.nan)
     road = np.zeros(many, dtype=bool)
-    kinds = np.array(modes, dtype=object)
     placed: list[tuple[Party, RoadGraph, str, NDArray[np.int64], Snaps]] = []
     for party in parties:
         ways, lon, lat = party.ways, party.lon, party.lat
         off_m = haversine_m(lon, lat, lons, lats)
-        for how in sorted(set(kinds[party.rows].tolist())):
-            rows = party.rows[kinds[party.rows] == how]
+        goes = np.zeros(many, dtype=bool)
+        goes[party.rows] = True
+        if wanted is not None:
+            goes &= wanted
+        for how, all_ in columns.by_mode[hurry].items():
+            rows = all_[goes[all_]]
+            if not len(rows):
+                continue
             if ways is None:
                 for row in rows:
                     drive_s[row], distance_m[row] = straight_line(lons[row], lats[row], lon, lat, how)
@@ -417,7 +430,7 @@ def as_json(
 ) -> dict[str, Any]:
     """The API's form; `why` in the asker's language, `reasons` as codes for programs. `zone_name` says what a
     dispatcher calls a zone."""
-    plan = result.plan
+    plan, metres = result.plan, result.metres()
     return {
         "incident": result.incident,
         "travel": result.travel,
@@ -434,8 +447,8 @@ def as_json(
         else {"fresh": bool(result.fresh), "as_of": rfc3339(result.as_of_us)},
         "closures": list(result.closures),
         "units": [
-            *(_pick(pick, True, result, pack, words, zone_name) for pick in plan.chosen),
-            *(_pick(pick, False, result, pack, words, zone_name) for pick in plan.alternatives),
+            *(_pick(pick, True, metres, result, pack, words, zone_name) for pick in plan.chosen),
+            *(_pick(pick, False, metres, result, pack, words, zone_name) for pick in plan.alternatives),
         ],
         "not_chosen": [_why_not(why, result.types, pack, words, zone_name) for why in plan.not_chosen],
     }
@@ -471,6 +484,7 @@ def asked_for(
 def _pick(
     pick: Pick,
     chosen: bool,
+    metres: Mapping[str, float],
     result: Recommendation,
     pack: Pack,
     words: Words,
@@ -486,7 +500,7 @@ def _pick(
         "eta_high_s": _whole(pick.eta_high_s),
         "drive_s": round(pick.drive_s),
         "turnout_s": round(pick.turnout_s),
-        "distance_m": round(pick.distance_m) if math.isfinite(pick.distance_m) else None,
+        "distance_m": _whole(metres.get(pick.unit)),
         "travel": "road" if pick.road else "straight",
         "fix_age_s": None if pick.fix_age_s is None else round(pick.fix_age_s, 1),
         "fills": list(pick.fills),

@@ -376,7 +376,9 @@ def recommend(
             ]
 
     def cost_of(row: int) -> Cost:
-        first = 1.0 + (curve.first_due if chosen and row == chosen[0] else 0.0)
+        # Who is not chosen and comes before all who are would have been the first.
+        soonest = not chosen or row == chosen[0] or (row not in fills and eta_s[row] < eta_s[chosen[0]])
+        first = 1.0 + (curve.first_due if soonest else 0.0)
         return Cost(first * float(late[row]), losses[row], curve.unit + float(tie[row]))
 
     def better_covered(row: int, than: int) -> bool:
@@ -427,8 +429,9 @@ def recommend(
     def spared(row: int) -> list[Reason]:
         """The soonest unit that could have filled the same and stays for what it covers."""
         for one in passed:
-            could = set(_given(names, wanted[one])) & set(fills[row])
-            if eta_s[one] < eta_s[row] and could and one in losses and better_covered(row, one):
+            if one not in losses or eta_s[one] >= eta_s[row] or not better_covered(row, one):
+                continue
+            if set(_given(names, wanted[one])) & set(fills[row]):
                 free = candidates.sendable[one] != "divert" and not doubtful[one]
                 if free and not crew_taken(one):
                     delay_s = float(eta_s[row] - eta_s[one])
@@ -437,7 +440,8 @@ def recommend(
 
     def capped(row: int, rival: int) -> bool:
         """Whether it would cost less than the chosen one and only the cap on its delay stands against it."""
-        cheaper = late[row] + losses[row] < late[rival] + losses[rival]
+        first = 1.0 + (curve.first_due if rival == chosen[0] else 0.0)
+        cheaper = first * late[row] + losses[row] < first * late[rival] + losses[rival]
         return bool(cover is not None and cheaper and eta_s[row] > eta_s[rival] + delta_s)
 
     def alternative(row: int) -> Pick:

@@ -14,11 +14,13 @@ from dispatch.optimise import (
     OVERDUE_S,
     PLAIN,
     Candidates,
+    Lateness,
     Pick,
     Plan,
     WhyNot,
     recommend,
 )
+from dispatch.standby import Cover, Coverage
 from tests.dispatch.fleet import CAPABILITIES, candidates, unit
 
 
@@ -489,3 +491,81 @@ def test_columns_that_do_not_fit_together_are_refused_by_name() -> None:
     columns = {name: getattr(good, name) for name in Candidates.__dataclass_fields__}
     with pytest.raises(ValueError, match="drive_s has shape"):
         Candidates(**(columns | {"drive_s": np.array([1.0, 2.0])}))
+
+
+# ---- stories: what a choice leaves uncovered
+
+
+def cover(*reaches: Sequence[int], idle: Sequence[bool] | None = None) -> Cover:
+    """Doctors of whom row i reaches these of four cells, two in each of the zones north and south, in each
+    of which two calls an hour come; half the time a doctor is busy."""
+    reach_s = np.full((len(reaches), 4), np.inf)
+    for row, cells in enumerate(reaches):
+        reach_s[row, list(cells)] = 100.0
+    free = [True] * len(reaches) if idle is None else list(idle)
+    standard = Coverage([2.0] * 4, [0, 0, 1, 1], ("north", "south"), ("doctor", 480.0), reach_s, free, 0.5)
+    return Cover([standard], [np.arange(len(reaches))])
+
+
+URGENT = Lateness(8.0, 480.0)
+
+
+def test_the_nearest_stays_where_only_it_covers_and_the_plan_says_what_it_would_have_left() -> None:
+    # given A1, the only one in reach of the north, and A2, 50 s later, who stands beside A3 in the south
+    rows = [unit("A1", ["doctor"], 200.0), unit("A2", ["doctor"], 250.0), unit("A3", ["doctor"], 900.0)]
+    stands = cover([0, 1], [2, 3], [2, 3])
+    plan = recommend(candidates(*rows), {"doctor": 1}, curve=URGENT, cover=stands, delta_s=60.0)
+    # then A2 goes, and both say why
+    assert sent(plan) == ["A2"]
+    assert args(plan.chosen[0], "spares") == {"unit": "A1", "delay_s": 50.0}
+    nearer = why_not(plan, "A1")
+    assert args(nearer, "uncovers") == {
+        "capability": "doctor", "zone": "north", "minutes": 60, "share_pct": 100,
+    }  # fmt: skip
+    assert nearer.cost is not None
+    assert nearer.cost.uncovered == pytest.approx(2.0), "two cells of two calls an hour, half of them met"
+    assert plan.cost.uncovered == pytest.approx(1.0)
+    assert plan.cost.total < nearer.cost.total
+
+
+def test_for_coverage_nobody_comes_later_than_the_cap_and_that_is_said_too() -> None:
+    rows = [unit("A1", ["doctor"], 200.0), unit("A2", ["doctor"], 270.0), unit("A3", ["doctor"], 900.0)]
+    stands = cover([0, 1], [2, 3], [2, 3])
+    plan = recommend(candidates(*rows), {"doctor": 1}, curve=URGENT, cover=stands, delta_s=60.0)
+    assert sent(plan) == ["A1"]
+    assert args(plan.chosen[0], "uncovers")["zone"] == "north"
+    assert args(alternative(plan, "A2"), "delta-cap") == {"delta_s": 60.0}
+    # without coverage in the weights it is simply the nearest
+    assert sent(recommend(candidates(*rows), {"doctor": 1}, cover=stands, cover_weight=0.0)) == ["A1"]
+
+
+def test_a_zone_is_left_only_until_another_is_free_in_reach_of_it() -> None:
+    back = unit("A9", ["doctor"], 900.0, status="at_hospital", sendable="soon", ready_in_s=540.0)
+    stands = cover([0, 1], [0], idle=[True, False])
+    rows = (unit("A1", ["doctor"], 100.0), back)
+    plan = recommend(candidates(*rows), {"doctor": 1}, cover=stands, delta_s=60.0)
+    assert args(plan.chosen[0], "uncovers")["minutes"] == 9
+
+
+def test_where_the_cost_is_the_same_the_rested_crew_goes() -> None:
+    rows = [
+        unit("A1", ["doctor"], 100.0, workload=0.9),
+        unit("A2", ["doctor"], 100.0, workload=0.2),
+        unit("A3", ["doctor"], 100.0, workload=0.2, shift_left_s=600.0),
+    ]
+    assert sent(recommend(candidates(*rows), {"doctor": 1})) == ["A2"]
+    # but not when it is noticeably later
+    rows[1]["drive_s"] = rows[2]["drive_s"] = 110.0
+    assert sent(recommend(candidates(*rows), {"doctor": 1})) == ["A1"]
+
+
+def test_what_no_unit_of_the_city_gives_is_told_apart_from_what_is_only_busy() -> None:
+    busy = unit("T1", ["doctor"], 10.0, status="on_scene", sendable="never", busy_with="C1-2")
+    plan = recommend(candidates(busy), {"doctor": 1, "transport": 1})
+    assert plan.missing == {"doctor": 1, "transport": 1}
+    assert plan.nobody == ("transport",)
+
+
+def test_a_cover_of_other_units_is_refused() -> None:
+    with pytest.raises(ValueError, match="cover counts 2 units, candidates 1"):
+        recommend(candidates(unit("A1", ["doctor"], 1.0)), {"doctor": 1}, cover=cover([0], [1]))
