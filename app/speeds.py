@@ -290,8 +290,9 @@ def told(core: Core) -> list[str]:
     lines = [f"note: {speeds.trouble}"] if speeds.trouble else []
     if not about:
         return [*lines, f"{city.info.name}: nothing is learnt yet; ETAs follow the map's free-flow times"]
-    when = [rfc3339(about[key]) if about.get(key) else "never" for key in ("made_at_us", "from_us", "to_us")]
-    lines.append(f"{city.info.name}: learnt {when[0]}, from drives between {when[1]} and {when[2]}")
+    first, last = rfc3339(about["from_us"]), rfc3339(about["to_us"])
+    span = f"drives between {first} and {last}" if first is not None else "no drives at all"
+    lines.append(f"{city.info.name}: learnt {rfc3339(about['made_at_us'])}, from {span}")
     left_out = ", ".join(f"{why} {n:,}" for why, n in about["dropped"].items() if n)
     lines.append(f"  {about['legs']:,} legs measured; left out: {left_out or 'none'}")
     for row, mode in enumerate(MODES):

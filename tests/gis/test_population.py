@@ -11,6 +11,7 @@ import pytest
 import rasterio
 from rasterio.transform import from_bounds
 
+from gis.city import import_city, rebuild_city
 from gis.coverage import load_points
 from gis.geometry import Box
 from gis.population import (
@@ -21,6 +22,7 @@ from gis.population import (
     keep_population,
     read_raster,
 )
+from tests.gis.small_city import Town
 
 BOX: Box = (24.90, 60.15, 24.98, 60.19)
 WIDE: Box = (24.80, 60.10, 25.10, 60.25)
@@ -168,6 +170,24 @@ def test_imported_people_are_what_coverage_reads_until_they_are_taken_away(tmp_p
     assert forget_population(city)
     assert not forget_population(city)
     assert load_points(city) is None
+
+
+def test_people_stay_when_their_city_is_imported_again(tmp_path: Path) -> None:
+    # given a town of one street, with its people imported
+    town = Town()
+    for number, x_m in enumerate((0.0, 300.0, 600.0), 1):
+        town.node(number, x_m, 0.0)
+    town.way([1, 2, 3], {"highway": "residential", "name": "Strada Lungă"})
+    info = import_city(town.write(tmp_path / "town.osm.pbf"), tmp_path, "town")
+    west, south, east, north = info.bbox
+    wider: Box = (west - 0.01, south - 0.01, east + 0.01, north + 0.01)
+    file = raster(tmp_path / "people.tif", np.ones((40, 40)), wider)
+    about = import_raster(file, tmp_path / "town", wider)
+    # when the program imports it anew
+    rebuild_city(tmp_path / "town")
+    # then the people are still there
+    assert about_population(tmp_path / "town") == about
+    assert load_points(tmp_path / "town") is not None
 
 
 @pytest.mark.data("jemss-auckland/demand_raster.zip")
