@@ -252,8 +252,9 @@ def open_core(config: Config, world: World | None = None, *, listen: bool = True
     forecast = Forecasts(config.var / "forecast", city.now, world.clock)
     living_map = LivingMap(picture, world.clock, city.now, speeds)
     coverage = CoverageNow(
-        pack, picture, tracks, world.clock, living_map.ways, city.now, engine, speeds, forecast.demand
-    )
+        pack, picture, tracks, world.clock, living_map.ways, city.now, engine, speeds, forecast.demand,
+        config.demo,
+    )  # fmt: skip
     if listen:
         log.after_commit(coverage.stir)
     return Core(

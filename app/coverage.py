@@ -12,11 +12,10 @@ is done the answers say that they are not fresh.
 
 from __future__ import annotations
 
-import json
 import logging
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -33,6 +32,7 @@ from app.ports import Clock
 from app.tables import event
 from app.tracks import Tracks
 from app.words import Words
+from dispatch.events import IncidentClosed, IncidentReported, decode
 from dispatch.optimise import ROLLING
 from dispatch.plans import Pack
 from dispatch.standby import Cover, Coverage
@@ -49,6 +49,8 @@ DISTRICTS: Final = "districts"
 """The reference layer that holds the operator's districts, where there is one."""
 LEARN_EVERY_S: Final = 60.0
 """How often the log's newer calls, the busy share, and what the city's folder holds are looked at again."""
+DEMO: Final = "demo"
+"""The source of calls that are made up (`app.demo`): they count while the demo is on."""
 HISTORY_US: Final = 365 * 86_400 * 1_000_000
 CALLS_PER_PERSON_YEAR: Final = 0.1
 """How often people call before the log tells: a stated assumption of the right order of magnitude."""
@@ -177,10 +179,10 @@ class _History:
         self._open: dict[str, tuple[str, int]] = {}
         self._ended: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
 
-    def read(self, engine: Engine, since_us: int) -> None:
-        """Take in what is new in the log."""
+    def read(self, engine: Engine, since_us: int, planned: Collection[str], made_up: bool) -> None:
+        """Take in what is new in the log, but types that are `planned`, and the demo's unless `made_up`."""
         wanted = (
-            select(event.c.position, event.c.type, event.c.observed_at, event.c.data)
+            select(event.c.position, event.c.type, event.c.version, event.c.observed_at, event.c.data)
             .where(
                 event.c.position > self.position,
                 event.c.type.in_(("IncidentReported", "IncidentClosed")),
@@ -189,23 +191,27 @@ class _History:
             .order_by(event.c.position)
         )
         with engine.connect() as connection:
-            for position, kind, observed_us, data in connection.execute(wanted):
+            for position, kind, version, observed_us, data in connection.execute(wanted):
                 self.position = position
-                fact = json.loads(data)
-                if kind == "IncidentReported":
-                    self._reported(fact, observed_us)
-                elif (begun := self._open.pop(fact.get("incident", ""), None)) is not None:
-                    ended = self._ended[begun[0]]
-                    ended[0] += 1
-                    ended[1] += min(JOB_S_MAX, max(0.0, (observed_us - begun[1]) / 1e6))
+                fact, source = decode(kind, version, data)
+                if isinstance(fact, IncidentReported):
+                    if fact.kind not in planned and (made_up or source != DEMO):
+                        self._reported(fact, observed_us)
+                elif isinstance(fact, IncidentClosed):
+                    self._closed(fact, observed_us)
 
-    def _reported(self, fact: dict[str, Any], observed_us: int) -> None:
-        coarse = fact.get("coarse") or (float("nan"), float("nan"))
-        self._lon.append(float(coarse[0]))
-        self._lat.append(float(coarse[1]))
-        self.kinds[str(fact.get("kind"))] += 1
-        self._open[str(fact.get("incident"))] = (str(fact.get("kind")), observed_us)
+    def _reported(self, fact: IncidentReported, observed_us: int) -> None:
+        self._lon.append(fact.coarse[0])
+        self._lat.append(fact.coarse[1])
+        self.kinds[fact.kind] += 1
+        self._open[fact.incident] = (fact.kind, observed_us)
         self.first_us = observed_us if self.first_us is None else min(self.first_us, observed_us)
+
+    def _closed(self, fact: IncidentClosed, observed_us: int) -> None:
+        if (begun := self._open.pop(fact.incident, None)) is not None:
+            ended = self._ended[begun[0]]
+            ended[0] += 1
+            ended[1] += min(JOB_S_MAX, max(0.0, (observed_us - begun[1]) / 1e6))
 
     def calls(self, cells: Cells) -> NDArray[np.float64]:
         """float64[m]: calls that were met in each cell."""
@@ -315,6 +321,7 @@ class CoverageNow:
         engine: Engine,
         hours: Hours,
         by_hour: Callable[[Cells, NDArray[np.float64], int], NDArray[np.float64]] | None = None,
+        demo: bool = False,
     ) -> None:
         self.standards = standards_of(pack)
         self._index = {standard.capability: i for i, standard in enumerate(self.standards)}
@@ -327,6 +334,7 @@ class CoverageNow:
         self._engine = engine
         self._hours = hours
         self._by_hour = by_hour
+        self._demo = demo
         # Held for milliseconds, by threads of the pool and by the event loop alike.
         self._lock = original("_thread", "allocate_lock")()
         self._working = original("_thread", "allocate_lock")()
@@ -642,7 +650,8 @@ class CoverageNow:
     def _learn(self, state: _State) -> None:
         """Demand and the busy share, from the log as far as it goes."""
         now_us = self._clock.now_us()
-        self._history.read(self._engine, now_us - HISTORY_US)
+        planned = {kind.code for kind in self._pack.incident_types.values() if kind.planned}
+        self._history.read(self._engine, now_us - HISTORY_US, planned, self._demo)
         history, cells = self._history, state.cells
         hours = 0.0 if history.first_us is None else max(0.0, (now_us - history.first_us) / 3.6e9)
         prior_per_hour = float(cells.people.sum()) * CALLS_PER_PERSON_YEAR / 8_766

@@ -179,6 +179,22 @@ def test_calls_of_the_past_draw_demand_to_where_they_were_and_tell_how_long_jobs
     assert away.seconds == pytest.approx((30 * 60 + 5 * 2700) / 35)
 
 
+def test_what_was_planned_is_no_call(own_room: Room) -> None:
+    room = own_room
+    planned = next(kind for kind in room.core.pack.incident_types.values() if kind.planned)
+    coverage = coverage_of(room)
+    before = first_aid(coverage).demand
+    for _ in range(20):
+        room.incident(planned.code)
+    room.clock.advance(61)
+    coverage.refresh()
+    assert first_aid(coverage).demand == pytest.approx(before)
+    room.incident("M01")
+    room.clock.advance(61)
+    coverage.refresh()
+    assert first_aid(coverage).demand.sum() > before.sum()
+
+
 def test_units_at_work_for_hours_raise_the_busy_share(own_room: Room) -> None:
     room = own_room
     units = [room.unit("B2", crew=2, at=RAILWAY_STATION) for _ in range(6)]
