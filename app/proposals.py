@@ -36,7 +36,7 @@ from dispatch.commands import SYSTEM, Context, Refused
 from dispatch.incident import Incident
 from dispatch.optimise import STALE_S, recommend
 from dispatch.proposal import GAIN_S, Move, Proposal
-from dispatch.standby import STANDBY, Coverage, move_ups
+from dispatch.standby import Coverage, move_ups
 from dispatch.standby import Move as StandbyMove
 from dispatch.unit import UNDERWAY, Unit, is_asked
 from gis.coverage import Cells
@@ -257,9 +257,7 @@ class Proposer:
         """What tells one state of the map from another, the hours of the day aside."""
         now_us = self._core.world.clock.now_us()
         found = [
-            (x.id, x.position)
-            for x in self._core.picture.now.closures()
-            if x.reroutes and x.in_force(now_us)
+            (x.id, x.position) for x in self._core.picture.now.closures() if x.reroutes and x.in_force(now_us)
         ]
         city = self._core.city
         text = e.canonical([city.info.built_at if city is not None else "", *map(list, sorted(found))])
@@ -616,10 +614,8 @@ class Proposer:
             drive_s[order, p] = ways.nearest(post.lon, post.lat, lons, lats, profile, None).drive_s
         may_move = np.isin(np.arange(len(coverage.idle)), order)
         busy = 1.0 - float(coverage.idle.mean())
-        rules = replace(STANDBY, at_once=1)
-        found = move_ups(
-            coverage, posts_s, drive_s, home, may_move=may_move, utilisation=busy, rules=rules
-        )
+        rules = replace(self._core.pack.standby, at_once=min(1, self._core.pack.standby.at_once))
+        found = move_ups(coverage, posts_s, drive_s, home, may_move=may_move, utilisation=busy, rules=rules)
         if not found:
             return None
         [move] = found
@@ -692,9 +688,7 @@ class Proposer:
                 continue
             if domain.rule_for(state, proposal, ctx) is None or not self._is_in_earnest(proposal):
                 continue
-            yield c.AcceptProposal(
-                id=f"rule:{proposal.id}", source="keeper", proposal=proposal.id, rule=True
-            )
+            yield c.AcceptProposal(id=f"rule:{proposal.id}", source="keeper", proposal=proposal.id, rule=True)
 
     def _is_in_earnest(self, proposal: Proposal) -> bool:
         """Whether it is about real units and incidents, or the rule goes for the demo's too."""

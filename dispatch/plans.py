@@ -189,8 +189,8 @@ class Standby:
     seeds that no published figure uses.
 
     ``at_once``        most units that one situation may set moving
-    ``least_gain_pct`` least rise of the expected coverage, in % of all demand, that is worth a move: the
-                       hysteresis, without which two posts would swap units for ever
+    ``least_gain_pct`` least rise of the expected coverage that is worth a move, in % of one unit's part of
+                       all demand: the hysteresis, without which two posts would swap units for ever
     ``rolling_gain_pct``  the same for a unit that drives to a post anyway, and is only sent to another
     ``horizon_s``      how long a situation is expected to last: a third of it on the way, a third less gained
     ``longest_s``      longest drive to ask for
@@ -200,9 +200,9 @@ class Standby:
     ``throttle_from``, ``off_at``  busy share of the units at which moves become fewer, and stop
     """
 
-    at_once: int = 2
-    least_gain_pct: float = 1.5
-    rolling_gain_pct: float = 1.0
+    at_once: int = 1
+    least_gain_pct: float = 24.0
+    rolling_gain_pct: float = 16.0
     horizon_s: float = 1800.0
     longest_s: float = 1500.0
     second_s: float = 300.0
@@ -848,8 +848,8 @@ class _Reader:
         usual = Standby()
         read = Standby(
             at_once=entry.whole("at_once", 0, 20, usual.at_once),
-            least_gain_pct=entry.number("least_gain_pct", 0.01, 100, usual.least_gain_pct),
-            rolling_gain_pct=entry.number("rolling_gain_pct", 0.01, 100, usual.rolling_gain_pct),
+            least_gain_pct=entry.number("least_gain_pct", 0.1, 1000, usual.least_gain_pct),
+            rolling_gain_pct=entry.number("rolling_gain_pct", 0.1, 1000, usual.rolling_gain_pct),
             horizon_s=entry.number("horizon_s", 60, 86400, usual.horizon_s),
             longest_s=entry.number("longest_s", 0, 86400, usual.longest_s),
             second_s=entry.number("second_s", 0, 86400, usual.second_s),

@@ -367,8 +367,9 @@ def move_ups(
     throttle = min(1.0, throttle)
     if throttle <= 0 or rules.at_once < 1 or total <= 0 or not free.any() or not posts:
         return []
-    least = total * rules.least_gain_pct / 100 / throttle
-    least_of = np.where(driving, total * rules.rolling_gain_pct / 100 / throttle, least)
+    fair = total / rows / 100 / throttle
+    least = fair * rules.least_gain_pct
+    least_of = np.where(driving, fair * rules.rolling_gain_pct, least)
     most = max(1, round(rules.at_once * throttle))
     with np.errstate(invalid="ignore"):
         covers = (reach <= coverage.within_s).astype(np.float64)
@@ -376,8 +377,12 @@ def move_ups(
     while len(moves) < most and free.any():
         movers = np.flatnonzero(free)
         home = at[movers]
-        gain = _moved(coverage, movers, covers)
-        gain[(places <= 0) | (home[:, np.newaxis] == np.arange(posts))] = 0.0
+        # No move gains more than one more unit at the post would, so most posts need no closer look.
+        worth = (coverage.gain(reach) >= least_of[movers].min()) & (places > 0)
+        gain = np.zeros((len(movers), posts))
+        if worth.any():
+            gain[:, worth] = _moved(coverage, movers, covers[worth])
+        gain[home[:, np.newaxis] == np.arange(posts)] = 0.0
         enough = least_of[movers][:, np.newaxis]
         if not (gain >= enough).any():
             break
@@ -411,7 +416,8 @@ def move_ups(
 def _moved(coverage: Coverage, rows: NDArray[np.intp], covers: Floats) -> Floats:
     """float64[rows, posts]: what the expected coverage gains when one of these rows goes to a post."""
     here = coverage.reached[rows]
-    left = coverage.demand * (1.0 - coverage.q) * coverage.q ** (coverage.k - here)
+    powers = coverage.q ** np.arange(int(coverage.k.max(initial=0)) + 1, dtype=np.float64)
+    left = coverage.demand * (1.0 - coverage.q) * powers[coverage.k - here]
     return np.asarray(left @ covers.T - (left * here).sum(axis=1)[:, np.newaxis])
 
 
