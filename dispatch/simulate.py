@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dispatch.optimise import Lateness, choose_one
 from dispatch.plans import Standby
-from dispatch.standby import Coverage, move_ups
+from dispatch.standby import Coverage, move_ups, worth_a_look
 
 Bools: TypeAlias = NDArray[np.bool_]
 Floats: TypeAlias = NDArray[np.float64]
@@ -711,19 +711,31 @@ class _Run:
         may_move = self.idle & (self.rested_s <= now) & (self.barred_s <= now)
         if not may_move.any():
             return
-        drive_s = self.cover.post_s[self.post]
-        driving = [unit for unit in range(self.units) if self.state[unit] == ROLLING]
-        places = [self._where(unit, now) for unit in driving]
-        if driving:
-            nodes = np.array([node for node, _ in places], dtype=np.int32)
-            plain = self.city.plain_mode
-            rolling_s = _seconds(self.roads.table_ms(nodes, self.city.post_node, plain))
-            drive_s = drive_s.copy()
-            drive_s[driving] = rolling_s
+        city, plain = self.city, self.city.plain_mode
         busy = 1.0 - float(self.idle.sum()) / max(1, self.units - self.world.lost)
+        coverage, reach_s = self._coverage(), self.cover.reach_s
+        posts = np.flatnonzero(worth_a_look(coverage, reach_s, busy, rules))
+        if not len(posts):
+            return
+        driving = [unit for unit in np.flatnonzero(may_move).tolist() if self.state[unit] == ROLLING]
+        places = {unit: self._where(unit, now) for unit in driving}
+        drive_s = self.cover.post_s[self.post]
+        if driving:
+            nodes = np.array([places[unit][0] for unit in driving], dtype=np.int32)
+            drive_s[driving] = np.inf
+            drive_s[np.array(driving)[:, None], posts] = _seconds(
+                self.roads.table_ms(nodes, city.post_node[posts], plain)
+            )
+            # What is left to the post that each is bound for, which is what staying costs.
+            bound = self.post[driving]
+            left_ms = [
+                self.roads.time_ms(int(node), int(city.post_node[post]), plain)
+                for node, post in zip(nodes, bound, strict=True)
+            ]
+            drive_s[driving, bound] = np.array(left_ms) / 1000.0
         found = move_ups(
-            self._coverage(), self.cover.reach_s, drive_s, self.post, may_move=may_move,
-            rolling=self.idle & ~self.standing, utilisation=busy, rules=rules,
+            coverage, reach_s, drive_s, self.post, may_move=may_move, rolling=self.idle & ~self.standing,
+            utilisation=busy, rules=rules,
         )  # fmt: skip
         for move in found:
             unit = move.row
@@ -733,7 +745,7 @@ class _Run:
                 start = int(self.city.post_node[post])
                 off_s = float(self.city.post_aside_m[post]) / self.city.aside_mps[plain]
             else:
-                start, off_s = places[driving.index(unit)]
+                start, off_s = places[unit]
                 self._walked(unit)
             self.moves += 1
             self.rested_s[unit] = now + rules.rest_s

@@ -361,10 +361,8 @@ def move_ups(
         )
     if not at.shape == free.shape == driving.shape == (rows,) or places.shape != (posts,):
         raise ValueError("post, may_move and rolling have one entry a row, room one a post")
+    throttle = _throttle(utilisation, rules)
     total = float(coverage.demand.sum())
-    span = rules.off_at - rules.throttle_from
-    throttle = float(utilisation <= rules.throttle_from) if span <= 0 else (rules.off_at - utilisation) / span
-    throttle = min(1.0, throttle)
     if throttle <= 0 or rules.at_once < 1 or total <= 0 or not free.any() or not posts:
         return []
     fair = total / rows / 100 / throttle
@@ -378,7 +376,7 @@ def move_ups(
         movers = np.flatnonzero(free)
         home = at[movers]
         # No move gains more than one more unit at the post would, so most posts need no closer look.
-        worth = (coverage.gain(reach) >= least_of[movers].min()) & (places > 0)
+        worth = (covers @ coverage._gain >= least_of[movers].min()) & (places > 0)
         gain = np.zeros((len(movers), posts))
         if worth.any():
             gain[:, worth] = _moved(coverage, movers, covers[worth])
@@ -407,10 +405,33 @@ def move_ups(
         places[to] -= 1
         if home[one] >= 0:
             places[home[one]] += 1
+        if len(moves) >= most:
+            break
         gone = [mover for mover, _ in legs]
         at[gone] = [target for _, target in legs]
         coverage = coverage.changed(gone, reach_s=reach[at[gone]])
     return moves
+
+
+def worth_a_look(
+    coverage: Coverage, posts_s: ArrayLike, utilisation: float = 0.0, rules: Standby = STANDBY
+) -> Bools:
+    """bool[p]: the posts where one more unit would gain what a move takes; no move leads to any other. Spares
+    whoever asks ``move_ups`` the drives to the rest. Arguments as there."""
+    throttle = _throttle(utilisation, rules)
+    gain = coverage.gain(posts_s)
+    if throttle <= 0 or rules.at_once < 1 or not len(coverage.idle):
+        return np.zeros(len(gain), dtype=bool)
+    least_pct = min(rules.least_gain_pct, rules.rolling_gain_pct)
+    return gain >= coverage.demand.sum() / len(coverage.idle) / 100 / throttle * least_pct
+
+
+def _throttle(utilisation: float, rules: Standby) -> float:
+    """1 = as the rules say, 0 = no move at all."""
+    span = rules.off_at - rules.throttle_from
+    if span <= 0:
+        return float(utilisation <= rules.throttle_from)
+    return min(1.0, (rules.off_at - utilisation) / span)
 
 
 def _moved(coverage: Coverage, rows: NDArray[np.intp], covers: Floats) -> Floats:
