@@ -423,7 +423,7 @@ def worth_a_look(
     if throttle <= 0 or rules.at_once < 1 or not len(coverage.idle):
         return np.zeros(len(gain), dtype=bool)
     least_pct = min(rules.least_gain_pct, rules.rolling_gain_pct)
-    return gain >= coverage.demand.sum() / len(coverage.idle) / 100 / throttle * least_pct
+    return np.asarray(gain >= coverage.demand.sum() / len(coverage.idle) / 100 / throttle * least_pct)
 
 
 def _throttle(utilisation: float, rules: Standby) -> float:

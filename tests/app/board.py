@@ -74,9 +74,7 @@ class Board:
             "incidents": {key: row for key, row in self.incidents.items() if row["state"] == "open"},
             "proposals": {key: row for key, row in self.proposals.items() if row["state"] == "open"},
             "closures": {
-                key: row
-                for key, row in self.closures.items()
-                if row["state"] not in ("withdrawn", "expired")
+                key: row for key, row in self.closures.items() if row["state"] not in ("withdrawn", "expired")
             },
             "units": {
                 key: {name: value for name, value in row.items() if name not in PLACE}

@@ -205,7 +205,6 @@ def heard(room: Room, console: NearConsole) -> None:
     console.listen()
 
 
-
 def test_consoles_hear_of_it_and_of_its_end(own_room: Room) -> None:
     room = own_room
     board, tablet = NearConsole(room, room.ana), NearConsole(room, room.desk("field", unit=room.unit()))

@@ -191,11 +191,14 @@ def test_a_rule_never_touches_a_requested_unit(night: Night, which: str) -> None
     assert night.refuses(c.AcceptProposal, SYSTEM, proposal="p1", rule=True).code == "unit-not-owned"
     # A person's yes only asks the agency, where the unit it is about is one of theirs
     kinds = [type(fact).__name__ for fact in night.when(c.AcceptProposal, proposal="p1")]
-    assert kinds == {
-        "lead": ["ProposalAccepted", "UnitRequested"],
-        "relieved": ["ProposalAccepted", "UnitAssigned", "UnitRecalled"],
-        "move_up": ["ProposalAccepted", "UnitMovingUp"],
-    }[which]
+    assert (
+        kinds
+        == {
+            "lead": ["ProposalAccepted", "UnitRequested"],
+            "relieved": ["ProposalAccepted", "UnitAssigned", "UnitRecalled"],
+            "move_up": ["ProposalAccepted", "UnitMovingUp"],
+        }[which]
+    )
 
 
 def test_a_unit_that_moved_up_has_its_rest(night: Night) -> None:

@@ -49,9 +49,8 @@ FILES = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def city(tmp_path: Path) -> Path:
-    folder = tmp_path / "village"
+def write_village(folder: Path) -> Path:
+    """A city folder with three nodes, two stations and a hospital."""
     folder.mkdir()
     for name, text in FILES.items():
         (folder / name).write_text(text)
@@ -62,6 +61,11 @@ def city(tmp_path: Path) -> Path:
     ) as target:  # fmt: skip
         target.write(cells, 1)
     return folder
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> Path:
+    return write_village(tmp_path / "village")
 
 
 def test_a_village_is_read_in_seconds_and_metres(city: Path) -> None:
