@@ -31,8 +31,8 @@ MOVED_S = 60
 NEAR_DEG = 2e-4
 """Some 20 m: how near to a line drawn on the map a way runs that follows it."""
 ON_THE_WAY = frozenset({"assigned", "acknowledged", "en_route"})
-NAMED_MAX = 12
-"""Of so many units at the most the ways are compared street by street."""
+NAMED_MAX = 4
+"""Of so many units at the most the ways are looked at street by street."""
 log = logging.getLogger("straja.keeper")
 
 
@@ -48,17 +48,19 @@ def explain(
     now: RoadGraph | None,
     places: Mapping[str, tuple[float, float]],
     modes: Mapping[str, str],
+    drive_s: Mapping[str, float],
 ) -> tuple[Plan, tuple[str, ...]]:
     """The plan with what closures change said beside each unit that it names, and the ids of those closures.
     `now`: the roads by which units drive to the incident itself; `places`: where each of these is, `modes`:
-    how it drives. A closure that is only reported and lies on the way of a unit chosen is a warning."""
+    how it drives, `drive_s`: for how long by those roads. A closure that is only reported and lies on the
+    way of a unit chosen is a warning."""
     obstacles, warnings = core.living_map.obstacles(now_us), core.living_map.warnings(now_us)
     free = core.living_map.ways_with((), now_us)
     if free is None or now is None or not (obstacles or warnings):
         return plan, ()
     about: tuple[Pick | WhyNot, ...] = (*plan.chosen, *plan.alternatives, *plan.not_chosen)
     named = [x.unit for x in about if x.unit in places]
-    more = _longer(free, now, lon, lat, named, places, modes) if obstacles else {}
+    more = _longer(free, lon, lat, named, places, modes, drive_s) if obstacles else {}
     told: dict[str, tuple[Reason, ...]] = {}
     because: dict[str, None] = {}
     chosen = {pick.unit for pick in plan.chosen}
@@ -70,11 +72,14 @@ def explain(
             continue
         reasons: list[Reason] = []
         hit: list[str] = []
-        if compared < NAMED_MAX:
+        # Where there is but one obstacle, it is that one.
+        alone = len(obstacles) == 1
+        if alone and more_s >= DETOUR_S:
+            hit = [obstacles[0].id]
+        if compared < NAMED_MAX and (warned or not alone):
             compared += 1
-            way = free if more_s >= DETOUR_S else now
-            line = _line(way, *places[unit], lon, lat, modes[unit])
-            if more_s >= DETOUR_S:
+            line = _line(free if more_s >= DETOUR_S else now, *places[unit], lon, lat, modes[unit])
+            if more_s >= DETOUR_S and not alone:
                 hit = [o.id for o in obstacles if line is not None and _meets(line, o)]
             crossed = [x.id for x in warned if line is not None and _is_on(line, x)]
             if crossed:
@@ -109,12 +114,12 @@ def explain(
 
 def _longer(
     free: RoadGraph,
-    now: RoadGraph,
     lon: float,
     lat: float,
     units: Sequence[str],
     places: Mapping[str, tuple[float, float]],
     modes: Mapping[str, str],
+    drive_s: Mapping[str, float],
 ) -> dict[str, float]:
     """By how many seconds each unit's way is longer than without closures; inf where only they keep it
     out."""
@@ -122,13 +127,10 @@ def _longer(
     for how in sorted({modes[unit] for unit in units} - {"air"}):
         rows = [unit for unit in units if modes[unit] == how]
         at = np.array([places[unit] for unit in rows], dtype=np.float64)
-        took = [
-            ways.nearest(lon, lat, at[:, 0], at[:, 1], how, walk_within_m=THERE_M).drive_s
-            for ways in (free, now)
-        ]
-        for unit, before_s, after_s in zip(rows, *took, strict=True):
-            if math.isfinite(before_s):
-                more[unit] = float(after_s - before_s)
+        before = free.nearest(lon, lat, at[:, 0], at[:, 1], how, walk_within_m=THERE_M)
+        for unit, before_s, road in zip(rows, before.drive_s, before.road, strict=True):
+            if road and math.isfinite(before_s):
+                more[unit] = float(drive_s[unit] - before_s)
     return more
 
 

@@ -121,6 +121,7 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
         core, plan, lon, lat, now_us, looked.ways,
         {columns.ids[row]: (looked.places[row, 0], looked.places[row, 1]) for row in there},
         {columns.ids[row]: looked.modes[row] for row in there},
+        {columns.ids[row]: float(looked.candidates.drive_s[row]) for row in there},
     )  # fmt: skip
     if looked.candidates.staging[offered].any():
         hazards = (hazard.id for hazard in core.living_map.hazards_at(lon, lat))

@@ -413,10 +413,12 @@ class ClosedRoads(RoadGraph):
         for met in self._spans.get(profile, ()):
             np.minimum.at(low, met.edge, met.low)
             np.maximum.at(high, met.edge, met.high)
+        # Only what an obstacle meets can be shut: nothing here looks at the whole city.
+        met_edges = np.flatnonzero(high >= low)
         before, now = self._base.ms(profile), self.ms(profile)
-        gone = (now == IMPASSABLE) & (before != IMPASSABLE)
-        left = now != IMPASSABLE
-        is_shut[:] = (gone[0::2] | gone[1::2]) & ~(left[0::2] | left[1::2])
+        ways = np.column_stack((2 * met_edges, 2 * met_edges + 1))
+        was_open = (before[ways] != IMPASSABLE).any(axis=1)
+        is_shut[met_edges] = was_open & (now[ways] == IMPASSABLE).all(axis=1)
         return self._shut.setdefault(profile, (is_shut, low, high))
 
     def snap(
