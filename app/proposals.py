@@ -403,6 +403,9 @@ class Proposer:
         return domain.fault_of(state, "reassign", found.moves, None, figures, self._context()) is None
 
     def _propose(self, incident: Incident, trigger: str, found: Found) -> None:
+        if any(x.open and x.moves == found.moves for x in self._core.picture.now.proposals()):
+            # It is there already; its figures stay those that a person has read.
+            return
         self._submit(
             self._command("reassign", trigger, incident.district, found.moves, found.figures(self._ways))
         )
