@@ -6,6 +6,7 @@ import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -128,22 +129,31 @@ def room(start_server: Callable[..., Server], built_console: Path) -> Server:
 @pytest.fixture
 def radios(room: Server) -> Iterator[None]:
     """The radios of the crews in their stations' yards, each telling its place every second."""
-    tokens = json.loads((room.var / "demo.json").read_text(encoding="utf-8"))["tokens"]
+    with radios_of(room):
+        yield
+
+
+@contextmanager
+def radios_of(server: Server) -> Iterator[None]:
+    """The same for the crews of any server."""
+    tokens = json.loads((server.var / "demo.json").read_text(encoding="utf-8"))["tokens"]
     who = {"Authorization": f"Bearer {tokens['crews']}"}
-    units = requests.get(f"{room.url}/api/v1/units", headers=who, timeout=10).json()
+    units = requests.get(f"{server.url}/api/v1/units", headers=who, timeout=10).json()
     off = threading.Event()
 
     def tell() -> None:
         while not off.wait(1):
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
             fixes = [{"unit": u["id"], **u["base"], "observed_at": now} for u in units if u["base"]]
-            requests.post(f"{room.url}/api/v1/positions", json=fixes, headers=who, timeout=10)
+            requests.post(f"{server.url}/api/v1/positions", json=fixes, headers=who, timeout=10)
 
     thread = threading.Thread(target=tell)
     thread.start()
-    yield
-    off.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        off.set()
+        thread.join()
 
 
 SitDown = Callable[..., Seat]

@@ -4,7 +4,7 @@ import { circle, isAhead, isBinding, KINDS, signAt, until } from './closures';
 import type { ThemeName } from './ground';
 import { paint } from './marks';
 import type { Closure, ClosureKind } from './types';
-import { t } from './words.svelte';
+import { age, t } from './words.svelte';
 
 /**
  * Closures, hazards, slow stretches and floods on the map, each told twice: by colour and by its sign and hatching.
@@ -184,10 +184,11 @@ function layers(theme: ThemeName): LayerSpecification[] {
   ];
 }
 
-/** What stands beside a sign: whether it has begun, and when it ends. */
+/** What stands beside a sign: when it begins, or when it ends and how long ago it was said. */
 function label(c: Closure, now_ms: number): string {
   if (isAhead(c, now_ms)) return t('closure-from', { at: until(c.from!) });
-  return c.ends ? t('closure-until', { at: until(c.ends) }) : '';
+  const told = age((now_ms - Date.parse(c.ordered_at ?? c.confirmed_at ?? c.reported_at)) / 1000);
+  return c.ends ? `${t('closure-until', { at: until(c.ends) })} · ${told}` : told;
 }
 
 function features(closures: Iterable<Closure>, selected: string | null, now_ms: number): Feature[] {

@@ -68,7 +68,7 @@ function layers(theme: ThemeName): LayerSpecification[] {
     paint: { 'line-color': ink.line, 'line-width': 1.8, ...(dash ? { 'line-dasharray': dash } : {}) },
   });
   return [
-    { id: 'coverage-some', type: 'fill', source: CELLS, filter: is('some'), paint: { 'fill-color': ink.covered, 'fill-opacity': ['interpolate', ['linear'], ['get', 'covered_by'], 2, 0.1, 5, 0.3] } },
+    { id: 'coverage-some', type: 'fill', source: CELLS, filter: is('some'), paint: { 'fill-color': ink.covered, 'fill-antialias': false, 'fill-opacity': ['interpolate', ['linear'], ['get', 'covered_by'], 2, 0.06, 5, 0.17] } },
     ...PATTERNS.map((fill): LayerSpecification => ({ id: `coverage-${fill}`, type: 'fill', source: CELLS, filter: is(fill), paint: { 'fill-pattern': `coverage-${fill}`, 'fill-opacity': 0.85 } })),
     { id: 'isochrone-casing', type: 'line', source: RINGS, layout: { 'line-join': 'round' }, paint: { 'line-color': ink.halo, 'line-width': 4.5, 'line-opacity': 0.7 } },
     ring('isochrone-near', ['==', minutes, 4], null),
@@ -76,7 +76,7 @@ function layers(theme: ThemeName): LayerSpecification[] {
     ring('isochrone-far', ['!', ['in', minutes, ['literal', [4, 8]]]], [1.2, 2]),
     {
       id: 'isochrone-label', type: 'symbol', source: RINGS,
-      layout: { 'symbol-placement': 'line', 'symbol-spacing': 260, 'text-field': ['concat', ['to-string', minutes], ' min'], 'text-font': ['Noto Sans Medium', 'Noto Sans', 'system-ui', 'sans-serif'], 'text-size': 12 },
+      layout: { 'symbol-placement': 'line', 'symbol-spacing': 170, 'text-field': ['concat', ['to-string', minutes], ' min'], 'text-font': ['Noto Sans Medium', 'Noto Sans', 'system-ui', 'sans-serif'], 'text-size': 12 },
       paint: { 'text-color': ink.line, 'text-halo-color': ink.halo, 'text-halo-width': 2 },
     },
   ];

@@ -33,6 +33,8 @@ class Desk {
   /** Whether the coverage layer is on, and which units it is to be thought without. */
   coverage = $state(false);
   without = $state.raw<readonly string[]>([]);
+  /** By whose being there coverage is measured; empty: the first that the server names. */
+  capability = $state.raw(localStorage.getItem('straja.coverage') ?? '');
   /** The map once it can be drawn on, for the parts that come later and draw on it. */
   map = $state.raw<MapLibre | null>(null);
   /** Where the call being taken is pinned, and who wants to hear of a click on the map meanwhile. */
