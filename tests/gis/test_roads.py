@@ -150,6 +150,17 @@ def test_with_priority_signals_it_is_faster_by_what_the_operator_says():
     ][0] == pytest.approx(90)
 
 
+def test_a_bad_surface_is_driven_slowly():
+    def kmh(**tags):
+        return speeds_kmh(tags)["car"][0]
+
+    assert kmh(highway="residential", surface="asphalt") == kmh(highway="residential")
+    assert kmh(highway="secondary", maxspeed="90", surface="gravel") == pytest.approx(30)
+    by_grade = [kmh(highway="track", tracktype=f"grade{n}") for n in range(1, 6)]
+    assert by_grade == sorted(by_grade, reverse=True)
+    assert kmh(highway="track", tracktype="grade1", surface="mud") == pytest.approx(8)
+
+
 def test_a_low_bridge_stops_the_engine_and_not_the_car():
     assert set(may({"highway": "tertiary", "maxheight": "3.0"})) == {
         "car", "ambulance", "car_priority", "ambulance_priority", "foot",
