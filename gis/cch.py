@@ -214,27 +214,45 @@ def _sweep(
     the many. `outward` 1: from the few to the many; 0: from the many to the few.
     """
     nodes, few, many = len(parent), len(few_first) - 1, len(many_first) - 1
-    # Everything above any of the many, from the top down.
-    above = np.zeros(nodes, dtype=np.uint8)
-    count = 0
+    # Everything above any of the many, what is higher before what is lower.
+    listed = np.zeros(nodes, dtype=np.uint8)
+    wanted = np.empty(nodes, dtype=np.int32)
+    count, depth = 0, nodes
     for j in range(len(many_node)):
         x = many_node[j]
-        while x >= 0 and not above[x]:
-            above[x] = 1
-            count += 1
+        # The path down to it is put in from its end: the free room of the list serves as stack.
+        while x >= 0 and not listed[x]:
+            listed[x] = 1
+            depth -= 1
+            wanted[depth] = x
             x = parent[x]
-    wanted = np.empty(count, dtype=np.int32)
-    i = 0
-    for x in range(nodes - 1, -1, -1):
-        if above[x]:
-            wanted[i] = x
-            i += 1
+        while depth < nodes:
+            wanted[count] = wanted[depth]
+            count += 1
+            depth += 1
+    if few > 1:
+        # From the top down in memory as well: that pays when it is gone through several times.
+        wanted[:count] = np.sort(wanted[:count])[::-1]
     wide = min(WIDE, few)
     ms = np.empty((nodes, wide))
+    above = np.zeros(nodes, dtype=np.uint8)
     away, toward = (0, 1) if outward else (1, 0)
     for start in range(0, few, wide):
-        ms[:, :] = np.inf
-        for lane in range(min(wide, few - start)):
+        lanes = min(wide, few - start)
+        for i in range(count):
+            for lane in range(wide):
+                ms[wanted[i], lane] = np.inf
+        for lane in range(lanes):
+            begun, end = few_first[start + lane], few_first[start + lane + 1]
+            for j in range(begun, end):
+                x = few_node[j]
+                while x >= 0 and not above[x]:
+                    above[x] = 1
+                    if not listed[x]:
+                        for other in range(wide):
+                            ms[x, other] = np.inf
+                    x = parent[x]
+        for lane in range(lanes):
             begun, end = few_first[start + lane], few_first[start + lane + 1]
             for j in range(begun, end):
                 ms[few_node[j], lane] = min(ms[few_node[j], lane], few_ms[j])
@@ -250,6 +268,7 @@ def _sweep(
                 for j in range(len(at)):
                     if at[j] == x:
                         at[j] = parent[x]
+                above[x] = 0
                 here = ms[x, lane]
                 if here > limit_ms:
                     continue
@@ -272,7 +291,7 @@ def _sweep(
                             ms[x, lane] = min(ms[x, lane], ms[y, lane] + w)
         for i in range(many):
             for j in range(many_first[i], many_first[i + 1]):
-                for lane in range(min(wide, few - start)):
+                for lane in range(lanes):
                     total = ms[many_node[j], lane] + many_ms[j]
                     if total < out_ms[start + lane, i]:
                         out_ms[start + lane, i] = total

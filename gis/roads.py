@@ -106,7 +106,7 @@ _CLASS_KMH: Final[Mapping[str, float]] = {
     "secondary": 45, "secondary_link": 35, "tertiary": 40, "tertiary_link": 30, "unclassified": 35,
     "residential": 28, "living_street": 12, "service": 15, "road": 28, "track": 20,
 }  # fmt: skip
-# What a surface lets an ordinary vehicle drive at most, km/h; supposed, in the order of what open routers use.
+# What a surface lets an ordinary vehicle drive at most, km/h: supposed, near what open routers use.
 _TRACK_KMH: Final[Mapping[str, float]] = {"grade1": 20, "grade2": 15, "grade3": 12, "grade4": 8, "grade5": 5}
 _TRACK_KMH_UNSAID: Final = 8.0
 _SURFACE_KMH: Final[Mapping[str, float]] = {

@@ -703,16 +703,17 @@ class RoadGraph:
             distance_m[settled] = driven_m[settled]
             how[on_road] = UNREACHABLE if settled.sum() < k_max else NOT_SEARCHED
             how[settled] = ROAD
-            # Who already stands there does not go out to the street and back in.
-            with np.errstate(invalid="ignore"):
-                on_foot_m = haversine_m(lon, lat, units.lon, units.lat)
-                there = on_road & (on_foot_m < walk_within_m)
-            quicker = there & (on_foot_m / SCENE_ACCESS_MPS < drive_s)
-            drive_s[quicker] = on_foot_m[quicker] / SCENE_ACCESS_MPS
-            distance_m[quicker] = on_foot_m[quicker]
-            how[quicker] = ROAD
+            if walk_within_m > 0:
+                # Who already stands there does not go out to the street and back in.
+                with np.errstate(invalid="ignore"):
+                    on_foot_m = haversine_m(lon, lat, units.lon, units.lat)
+                    there = on_road & (on_foot_m < walk_within_m)
+                quicker = there & (on_foot_m / SCENE_ACCESS_MPS < drive_s)
+                drive_s[quicker] = on_foot_m[quicker] / SCENE_ACCESS_MPS
+                distance_m[quicker] = on_foot_m[quicker]
+                how[quicker] = ROAD
         how[off_road] = OFF_ROAD
-        if straight or profile == "air":
+        if (straight or profile == "air") and off_road.any():
             crow_m = haversine_m(lon, lat, units.lon[off_road], units.lat[off_road])
             distance_m[off_road] = crow_m * (1.0 if profile == "air" else STRAIGHT_DETOUR)
             drive_s[off_road] = distance_m[off_road] / (_straight_kmh(profile) / 3.6)
