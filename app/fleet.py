@@ -68,6 +68,8 @@ class Columns:
     """How each drives like anybody, and how where its type's priority signals may be used."""
     by_mode: tuple[dict[str, NDArray[np.int64]], dict[str, NDArray[np.int64]]]
     """The rows that drive so, for each of the two."""
+    crews: tuple[tuple[tuple[str, str, str], ...], tuple[tuple[str, str, str], ...]]
+    """(type, station, mode) of each, for each of the two."""
     rolling: NDArray[np.bool_]
     soon: NDArray[np.bool_]
 
@@ -247,6 +249,8 @@ class Fleet:
 
 def _derived(
     *,
+    types: tuple[str, ...],
+    stations: tuple[str, ...],
     profiles: tuple[str, ...],
     lights: NDArray[np.bool_],
     status: tuple[str, ...],
@@ -258,6 +262,7 @@ def _derived(
     modes = profiles, tuple(mode(profile, bright) for profile, bright in pairs)
     return {
         "modes": modes,
+        "crews": tuple(tuple(zip(types, stations, each, strict=True)) for each in modes),
         "by_mode": tuple(
             {how: np.flatnonzero(np.array(each) == how) for how in sorted(set(each))} for each in modes
         ),

@@ -215,7 +215,7 @@ def travel_matrix(
             for party in parties:
                 staging[nth, party.rows] = party.staging
     etas = core.speeds.etas(
-        tuple(zip(c.types, c.stations, c.modes[0], strict=True)),
+        c.crews[False],
         standard_s=c.turnout_s,
         drive_s=np.zeros(many),
         road=np.ones(many, dtype=bool),
@@ -227,6 +227,7 @@ def travel_matrix(
     candidates = _as_candidates(
         core, c, now_us, drive_s=nowhere, road=np.zeros(many, dtype=bool), turnout_s=etas.turnout_s,
         fix_age_s=age_s, already=np.zeros(many, dtype=bool), eta_low_s=nowhere, eta_high_s=nowhere,
+        staging=np.zeros(many, dtype=bool),
     )  # fmt: skip
     drive_s += (etas.turnout_s + _wait_s(c, now_us)).astype(np.float32)
     return candidates, np.where(np.isnan(drive_s), np.float32(np.inf), drive_s), staging
@@ -263,7 +264,7 @@ def look(
     parties = core.living_map.parties(lon, lat, tuple(core.pack.capabilities), c.gives)
     drive_s, road, metres = _travel(core, c, parties, lons, lats, hurry, wanted)
     etas = core.speeds.etas(
-        tuple(zip(c.types, c.stations, modes, strict=True)),
+        c.crews[hurry],
         standard_s=c.turnout_s,
         drive_s=drive_s,
         road=road,
@@ -271,17 +272,17 @@ def look(
         fix_age_s=age_s,
         hour=core.speeds.hour(now_us),
     )
-    candidates = _as_candidates(
-        core, c, now_us, drive_s=drive_s, road=road, turnout_s=etas.turnout_s, fix_age_s=age_s,
-        already=np.array([on == incident.id for on in c.incident], dtype=bool),
-        eta_low_s=etas.low_s, eta_high_s=etas.high_s,
-    )  # fmt: skip
     staging = np.zeros(len(c.ids), dtype=bool)
     for party in parties:
         staging[party.rows] = party.staging
+    candidates = _as_candidates(
+        core, c, now_us, drive_s=drive_s, road=road, turnout_s=etas.turnout_s, fix_age_s=age_s,
+        staging=staging, already=np.array([on == incident.id for on in c.incident], dtype=bool),
+        eta_low_s=etas.low_s, eta_high_s=etas.high_s,
+    )  # fmt: skip
     return Looked(
         c,
-        replace(candidates, staging=staging),
+        candidates,
         modes,
         fixes,
         metres,
@@ -321,10 +322,12 @@ def _as_candidates(
     already: NDArray[np.bool_],
     eta_low_s: NDArray[np.float64],
     eta_high_s: NDArray[np.float64],
+    staging: NDArray[np.bool_],
 ) -> Candidates:
     """What the optimiser takes. The band is that of turnout and drive; waiting to be free comes on top."""
     many = len(c.ids)
-    found = Candidates(
+    wait_s = _wait_s(c, now_us)
+    return Candidates(
         ids=c.ids,
         types=c.types,
         agencies=c.agencies,
@@ -349,12 +352,11 @@ def _as_candidates(
         busy_with=c.busy_with,
         busy_by=c.busy_by,
         already=already,
-        eta_low_s=eta_low_s,
-        eta_high_s=eta_high_s,
+        eta_low_s=eta_low_s + wait_s,
+        eta_high_s=eta_high_s + wait_s,
         workload=c.workload,
+        staging=staging,
     )
-    wait_s = _wait_s(c, now_us)
-    return replace(found, eta_low_s=eta_low_s + wait_s, eta_high_s=eta_high_s + wait_s)
 
 
 def _travel(

@@ -108,6 +108,7 @@ class Speeds:
         self._pack = pack
         self._clock = clock
         self._zone: tuple[City, tzinfo] | None = None
+        self._crews: tuple[object, dict[tuple[str, str, str], int], NDArray[np.int64]] | None = None
         self._looked_at_s = -math.inf
         self._mark: tuple[object, ...] | None = None
         self._read = PRIOR
@@ -199,8 +200,13 @@ class Speeds:
         Turnout and drive are taken as independent: the half-widths add in quadrature.
         """
         table = self.table
-        rows: dict[tuple[str, str, str], int] = {}
-        which = np.fromiter((rows.setdefault(crew, len(rows)) for crew in crews), np.int64, len(crews))
+        kept = self._crews
+        if kept is None or kept[0] is not crews or not isinstance(crews, tuple):
+            kinds_of: dict[tuple[str, str, str], int] = {}
+            row_of = (kinds_of.setdefault(crew, len(kinds_of)) for crew in crews)
+            # The same crews are asked about again and again, until one of them changes.
+            kept = self._crews = crews, kinds_of, np.fromiter(row_of, np.int64, len(crews))
+        _, rows, which = kept
         band = band_of(hour)
         kinds = np.empty((max(1, len(rows)), 5))
         for (unit_type, station, mode), row in rows.items():

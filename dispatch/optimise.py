@@ -48,7 +48,6 @@ On a unit that was not chosen (``WhyNot``), besides divert, confirm, too-far, re
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
@@ -511,7 +510,7 @@ def _by_eta(candidates: Candidates, eta_s: Floats) -> Ints:
     """All rows, soonest first, unknown last; equal times by call sign, so the order of rows never matters."""
     times = np.where(np.isnan(eta_s), np.inf, eta_s)
     ids = candidates.ids
-    if all(a < b for a, b in itertools.pairwise(ids)):
+    if ids == tuple(sorted(ids)):
         return np.argsort(times, kind="stable")
     return np.lexsort((np.array(ids), times))
 
