@@ -698,10 +698,10 @@ class RoadGraph:
         if on_road.any():
             k_max = n if k is None else k
             _, drive_ms, driven_m = self._run(scene, units, profile, k_max, path=False)
-            settled = on_road & np.isfinite(drive_ms)
+            settled = np.flatnonzero(on_road & np.isfinite(drive_ms))
             drive_s[settled] = drive_ms[settled] / 1000 + self._scene_access_s(scene)
             distance_m[settled] = driven_m[settled]
-            how[on_road] = UNREACHABLE if settled.sum() < k_max else NOT_SEARCHED
+            how[on_road] = UNREACHABLE if len(settled) < k_max else NOT_SEARCHED
             how[settled] = ROAD
             if walk_within_m > 0:
                 # Who already stands there does not go out to the street and back in.
