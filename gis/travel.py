@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Hashable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -92,7 +93,8 @@ class Snaps:
     """Positions put on the road network of one profile; n rows.
 
     `edge` is -1 where no road lies within `REACH_M` or the position is not one; `fraction` is how far along
-    the edge, 0 to 1; `away_m` the straight distance to that point on the road.
+    the edge, 0 to 1; `away_m` the straight distance to that point on the road. The arrays are not changed
+    once they were searched from.
     """
 
     lon: FloatArray
@@ -100,6 +102,31 @@ class Snaps:
     edge: NDArray[np.int32]
     fraction: FloatArray
     away_m: FloatArray
+
+    @cached_property
+    def is_known(self) -> NDArray[np.bool_]:
+        """bool[n]: whether each is a position at all."""
+        with np.errstate(invalid="ignore"):
+            known: NDArray[np.bool_] = (np.abs(self.lon) <= 180.0) & (np.abs(self.lat) <= 90.0)
+        return known
+
+    @cached_property
+    def _setting_out(self) -> dict[int, tuple[NDArray[np.int32], ...] | None]:
+        return {}
+
+    def setting_out(self, arc_head: NDArray[np.int32], nodes: int) -> tuple[NDArray[np.int32], ...] | None:
+        """Who sets out by which node, for `_search`: (the first slot of each node, the next slot). None on
+        the first asking: it is worth its memory only for units that are searched from again and again."""
+        kept = self._setting_out
+        if id(arc_head) not in kept:
+            kept[id(arc_head)] = None
+            return None
+        if (found := kept[id(arc_head)]) is None:
+            unit_at, link = np.full(nodes, -1, dtype=np.int32), np.empty(2 * len(self.edge), dtype=np.int32)
+            _set_out(arc_head, self.edge, unit_at, link)
+            # The array stands with them so that its id stays its own.
+            kept[id(arc_head)] = found = (unit_at, link, arc_head)
+        return found
 
 
 def _one(snaps: Snaps, row: int) -> Snaps:
@@ -247,6 +274,17 @@ def _pop(costs: Any, items: Any, size: int) -> int:
 
 
 @_compiled
+def _set_out(arc_head: Any, unit_edge: Any, unit_at: Any, link: Any) -> None:
+    """Chain the slots of the units (two a unit: one an end of its edge) by the node that each sets out to."""
+    for i in range(len(unit_edge)):
+        if unit_edge[i] >= 0:
+            for slot in range(2 * i, 2 * i + 2):
+                node = arc_head[2 * unit_edge[i] + (slot & 1)]
+                link[slot] = unit_at[node]
+                unit_at[node] = slot
+
+
+@_compiled
 def _search(
     in_first: Any, in_tail: Any, in_arc: Any, in_bars: Any, bar: int, ms: Any, arc_head: Any, copy_next: Any,
     edge_tail: Any, edge_head: Any, edge_m: Any,
@@ -265,22 +303,21 @@ def _search(
     size, touches, wanted = 0, 0, 0
     for i in range(len(unit_edge)):
         unit_ms[i], unit_m[i], unit_via[i], unit_done[i] = np.inf, np.inf, -1, 0
-        edge = unit_edge[i]
-        if edge < 0:
-            continue
-        wanted += 1
-        for slot in range(2 * i, 2 * i + 2):
-            node = arc_head[2 * edge + (slot & 1)]
-            link[slot] = unit_at[node]
-            unit_at[node] = slot
-        if edge == scene_edge:
+        wanted += unit_edge[i] >= 0
+    slot = unit_at[arc_head[2 * scene_edge]]
+    while slot >= 0:
+        i = slot >> 1
+        if unit_edge[i] == scene_edge and slot & 1 == 0:
             ahead = scene_fraction - unit_fraction[i]
             # At the very spot either direction will do, and on a one-way street only one of them is open.
-            arc = 2 * edge if ahead > 0 or (ahead == 0 and ms[2 * edge] != IMPASSABLE) else 2 * edge + 1
+            arc = 2 * scene_edge
+            if ahead < 0 or (ahead == 0 and ms[arc] == IMPASSABLE):
+                arc += 1
             if ms[arc] != IMPASSABLE:
                 unit_ms[i] = abs(ahead) * ms[arc] + unit_extra_ms[i]
-                unit_m[i], unit_via[i] = abs(ahead) * edge_m[edge], -2 - arc
+                unit_m[i], unit_via[i] = abs(ahead) * edge_m[scene_edge], -2 - arc
                 size = _push(heap_cost, heap_item, size, unit_ms[i], nodes + i)
+        slot = link[slot]
     wanted = min(wanted, k)
     for direction in range(2):
         arc = 2 * scene_edge + direction
@@ -355,11 +392,7 @@ def _search(
     for j in range(touches):
         cost[touched[j]], done[touched[j]] = np.inf, 0
     for i in range(len(unit_edge)):
-        if unit_edge[i] >= 0:
-            unit_at[arc_head[2 * unit_edge[i]]] = -1
-            unit_at[arc_head[2 * unit_edge[i] + 1]] = -1
-    for i in range(len(unit_edge)):
-        if unit_edge[i] >= 0 and unit_done[i] == 0:
+        if unit_done[i] == 0:
             unit_ms[i], unit_m[i] = np.inf, np.inf
     return steps
 
@@ -687,21 +720,17 @@ class RoadGraph:
         units = self.snap(unit_lon, unit_lat, profile) if snaps is None else snaps
         n = len(units.lon)
         scene = self.snap(lon, lat, profile, arriving=True)
-        drive_s, distance_m = np.full(n, np.inf), np.full(n, np.inf)
         how = np.full(n, NO_POSITION, dtype=np.uint8)
-        with np.errstate(invalid="ignore"):
-            is_known = (np.abs(units.lon) <= 180.0) & (np.abs(units.lat) <= 90.0)
-        if not is_position(float(lon), float(lat)):
-            is_known[:] = False
+        is_known = units.is_known & is_position(float(lon), float(lat))
         off_road = is_known & ((units.edge < 0) | (scene.edge[0] < 0))
         on_road = is_known & ~off_road
         if on_road.any():
             k_max = n if k is None else k
             _, drive_ms, driven_m = self._run(scene, units, profile, k_max, path=False)
-            settled = np.flatnonzero(on_road & np.isfinite(drive_ms))
-            drive_s[settled] = drive_ms[settled] / 1000 + self._scene_access_s(scene)
-            distance_m[settled] = driven_m[settled]
-            how[on_road] = UNREACHABLE if len(settled) < k_max else NOT_SEARCHED
+            # Whoever is not on a road was not searched for, and has no figure.
+            drive_s, distance_m = drive_ms / 1000 + self._scene_access_s(scene), driven_m
+            settled = np.isfinite(drive_ms)
+            how[on_road] = UNREACHABLE if np.count_nonzero(settled) < k_max else NOT_SEARCHED
             how[settled] = ROAD
             if walk_within_m > 0:
                 # Who already stands there does not go out to the street and back in.
@@ -712,6 +741,8 @@ class RoadGraph:
                 drive_s[quicker] = on_foot_m[quicker] / SCENE_ACCESS_MPS
                 distance_m[quicker] = on_foot_m[quicker]
                 how[quicker] = ROAD
+        else:
+            drive_s, distance_m = np.full(n, np.inf), np.full(n, np.inf)
         how[off_road] = OFF_ROAD
         if (straight or profile == "air") and off_road.any():
             crow_m = haversine_m(lon, lat, units.lon[off_road], units.lat[off_road])
@@ -965,17 +996,26 @@ class RoadGraph:
         unit_ms, unit_m = np.empty(n), np.empty(n)
         arcs = np.empty(len(a["in_first"]) + 1 if path else 0, dtype=np.int32)
         workspace = network.borrow(n)
+        kept = units.setting_out(a["arc_head"], len(workspace.cost))
+        if kept is None:
+            unit_at, link = workspace.unit_at, np.empty(2 * n, dtype=np.int32)
+            _set_out(a["arc_head"], units.edge, unit_at, link)
+        else:
+            unit_at, link, _ = kept
         try:
             steps = _search(
                 a["in_first"], a["in_tail"], a["in_arc"], a["in_bars"], _BAR[profile], self._ms(profile),
                 a["arc_head"], a["copy_next"], a["edge_tail"], a["edge_head"], a["edge_m"],
                 int(scene.edge[0]), float(scene.fraction[0]), units.edge, units.fraction, extra_ms, k,
-                workspace.cost, workspace.metres, workspace.done, workspace.onward, workspace.unit_at,
+                workspace.cost, workspace.metres, workspace.done, workspace.onward, unit_at,
                 workspace.touched,
-                workspace.heap_cost, workspace.heap_item, workspace.goes_to, np.empty(2 * n, dtype=np.int32),
+                workspace.heap_cost, workspace.heap_item, workspace.goes_to, link,
                 unit_ms, unit_m, np.empty(n, dtype=np.int32), np.empty(n, dtype=np.uint8), arcs,
             )  # fmt: skip
         finally:
+            if kept is None:
+                unit_at[a["arc_head"][2 * units.edge[units.edge >= 0]]] = -1
+                unit_at[a["arc_head"][2 * units.edge[units.edge >= 0] + 1]] = -1
             network.give_back(workspace)
         return arcs[:steps], unit_ms, unit_m
 
