@@ -176,7 +176,7 @@ def travel_matrix(
     at (lon, lat): turnout, waiting and driving; inf where there is no way; and bool[m, n] whose way ends at a
     staging point. The candidates' own travel columns are empty."""
     c = core.fleet.now()
-    lons, lats, age_s, _ = _whereabouts(core, c, now_us)
+    lons, lats, age_s, _ = whereabouts(core, c, now_us)
     many = len(c.ids)
     drive_s = np.full((len(scenes), many), np.inf, dtype=np.float32)
     staging = np.zeros((len(scenes), many), dtype=bool)
@@ -229,7 +229,7 @@ def travel_matrix(
         fix_age_s=age_s, already=np.zeros(many, dtype=bool), eta_low_s=nowhere, eta_high_s=nowhere,
         staging=np.zeros(many, dtype=bool),
     )  # fmt: skip
-    drive_s += (etas.turnout_s + _wait_s(c, now_us)).astype(np.float32)
+    drive_s += (etas.turnout_s + waiting_s(c, now_us)).astype(np.float32)
     return candidates, np.where(np.isnan(drive_s), np.float32(np.inf), drive_s), staging
 
 
@@ -251,7 +251,7 @@ def look(
     """Every unit as it would travel to (lon, lat) now for this incident. With `needs`, of those that give
     none of them only the `USELESS_MAX` nearest as the crow flies are searched a way for."""
     c = core.fleet.now()
-    lons, lats, age_s, fixes = _whereabouts(core, c, now_us)
+    lons, lats, age_s, fixes = whereabouts(core, c, now_us)
     hurry = core.pack.drives_with_priority(True, incident.priority)
     modes = c.modes[hurry]
     wanted = np.ones(len(c.ids), dtype=bool)
@@ -292,10 +292,11 @@ def look(
     )
 
 
-def _whereabouts(
+def whereabouts(
     core: Core, c: Columns, now_us: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], Fixes]:
-    """(lon, lat, age of the fix in seconds) of each unit, and all last fixes."""
+    """(lon, lat, age of the fix in seconds) of each unit, and all last fixes. A unit without a fix is
+    taken to be at its station, and its age is nan."""
     fixes = core.tracks.arrays()
     observed_us = fixes.observed_us[c.n]
     known = observed_us > 0
@@ -305,7 +306,7 @@ def _whereabouts(
     return lons, lats, np.where(known, np.maximum(0.0, (now_us - observed_us) / 1e6), np.nan), fixes
 
 
-def _wait_s(c: Columns, now_us: int) -> NDArray[np.float64]:
+def waiting_s(c: Columns, now_us: int) -> NDArray[np.float64]:
     """float64[n]: until those are free that will be so soon, nan where nobody knows; else 0."""
     return np.where(c.soon, np.maximum((c.ready_us - now_us) / 1e6, 0.0), 0.0)
 
@@ -326,7 +327,7 @@ def _as_candidates(
 ) -> Candidates:
     """What the optimiser takes. The band is that of turnout and drive; waiting to be free comes on top."""
     many = len(c.ids)
-    wait_s = _wait_s(c, now_us)
+    wait_s = waiting_s(c, now_us)
     return Candidates(
         ids=c.ids,
         types=c.types,

@@ -8,7 +8,7 @@ from flask import Response, jsonify
 from flask_openapi3 import Tag
 from pydantic import Field
 
-from app import planning
+from app import planning, ways
 from app.api import shapes
 from app.api.doors import (
     Problem,
@@ -29,11 +29,20 @@ from app.native import offload
 
 TAG = Tag(name="Plans", description="Plans that are only looked at; sending stays an order of its own.")
 
+WAYS_MAX = 10
+"""Of so many units, besides the crews on their way, the way is drawn at once."""
+
 Id = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class Batch(Strict):
     incidents: list[Id] = Field(min_length=1, max_length=planning.INCIDENTS_MAX)
+
+
+class WaysQuery(Strict):
+    units: str = Field(
+        default="", max_length=500, description="Units beside the crews that are on their way, with commas."
+    )
 
 
 class Choice(Strict):
@@ -82,3 +91,23 @@ def post_what_if(path: IncidentPath, body: Choice) -> Response:
             raise wrong(f"units[{i}]", "unknown-unit", f"There is no unit {unit_id!r}.")
     found = offload(lambda: planning.what_if(parts, row_builder, incident, body.units))
     return jsonify(planning.what_if_as_json(found, pack(), words(), parts.coverage.zone_name))
+
+
+@blueprint.get(
+    "/incidents/<incident_id>/ways",
+    tags=[INCIDENTS],
+    summary="The ways of the crews that are on their way, and of units that might be sent, as GeoJSON",
+    responses={200: shapes.WaysShape},
+)
+def get_ways(path: IncidentPath, query: WaysQuery) -> Response:
+    incident = incident_or_404(path.incident_id)
+    require("incident.recommendation", district=incident.district, unit=[a.unit for a in incident.active()])
+    units = list(dict.fromkeys(part.strip() for part in query.units.split(",") if part.strip()))
+    if len(units) > WAYS_MAX:
+        raise wrong("units", "too-many-units", f"At most {WAYS_MAX} units can be named at once.")
+    parts, row_builder = core(), rows()
+    for name in units:
+        unit = parts.picture.now.unit(name)
+        if unit is None or not unit.registered:
+            raise wrong("units", "unknown-unit", f"There is no unit {name!r}.", unit=name)
+    return jsonify(ways.as_json(offload(lambda: ways.compute(parts, row_builder, incident, units))))

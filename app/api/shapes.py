@@ -478,6 +478,47 @@ class WhatIfShape(Shape):
     faults: list[FaultShape]
 
 
+class WayProperties(Shape):
+    """`under_way`: it was sent here. `staging`: it ends where units wait outside a hazard zone. `streets`:
+    the first names on the way. `fix_age_s` at `as_of`."""
+
+    unit: str
+    under_way: bool
+    staging: bool
+    eta_s: int | None = Field(description="From now, turnout in; null while nobody knows when it is free.")
+    eta_low_s: int | None
+    eta_high_s: int | None
+    distance_m: int
+    travel: Literal["road", "straight"]
+    fix_age_s: float
+    as_of: Time
+    streets: list[str]
+
+
+class WayShape(Shape):
+    """A LineString: along the streets, or the two ends of a straight estimate."""
+
+    type: Literal["Feature"]
+    id: str
+    geometry: dict[str, Any]
+    properties: WayProperties
+
+
+class WithoutWayShape(Shape):
+    unit: str
+    why: Literal["no-position", "unreachable", "no-place"]
+
+
+class WaysShape(Shape):
+    model_config = ConfigDict(extra="forbid", title="Ways")
+
+    type: Literal["FeatureCollection"]
+    version: str | None = Field(description="Of the roads; changes with anything that changes a way.")
+    as_of: Time
+    without_way: list[WithoutWayShape]
+    features: list[WayShape]
+
+
 class FreshShape(Shape):
     fresh: bool
     as_of: Time

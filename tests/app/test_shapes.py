@@ -39,6 +39,7 @@ def test_reading_gives_what_the_description_promises(story: tuple[Room, str, str
         ("/incidents", shapes.Incidents),
         ("/incidents?state=all&q=112-7", shapes.Incidents),
         (f"/incidents/{incident}/recommendation", shapes.RecommendationShape),
+        (f"/incidents/{incident}/ways?units={patrol}", shapes.WaysShape),
         (f"/incidents/{incident}/timeline", shapes.Timeline),
         ("/units", shapes.Units),
         (f"/units/{patrol}", shapes.UnitShape),
