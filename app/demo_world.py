@@ -655,6 +655,13 @@ class DemoWorld:
         return min(self._hospitals, key=lambda h: metres_between(h[1], h[2], *at))
 
     def _return(self, crew: Crew, now_us: int) -> list[Ask]:
+        up = crew.row.get("moving_up")
+        if up is not None and up["state"] == "moving":
+            crew.post = (up["post"], (up["lon"], up["lat"]))
+        if crew.post is not None:
+            # On its way home it was sent to stand by elsewhere.
+            there = self._go(crew, ("post", crew.post[0]), crew.post[1], now_us)
+            return self._press(crew, "available", now_us) if there else []
         if crew.habit == "patrol" and self._on_watch(crew, now_us):
             # A patrol has no need of its station: it goes on from here.
             free_s = self._between(25, 80, "free", crew.unit, crew.since_us)

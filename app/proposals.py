@@ -58,7 +58,7 @@ NEVER_S = 3600.0
 MOVE_UPS_EVERY_S = 15.0
 """How often one standard of coverage is looked at, in turn."""
 MOVE_UPS_AT_ONCE = 2
-"""So many units are on their way to a post at the most; one proposal is open at a time."""
+"""So many units are on their way to a post, or proposed to be, at the most."""
 AT_POST_M = 300.0
 """A unit this near to a post waits there."""
 POSTS_MAX = 60
@@ -151,6 +151,7 @@ class Proposer:
         self._times: dict[str, Times] = {}
         self._cover_at_s = core.world.clock.monotonic_s()
         self._turn = 0
+        self._cleared: dict[str, float] = {}
         self._reach: tuple[tuple[Any, ...], NDArray[np.float32]] | None = None
 
     def step(self, mine: Callable[[], bool] = lambda: True, budget_s: float = BUDGET_S) -> None:
@@ -173,6 +174,9 @@ class Proposer:
             if not spare():
                 break
         if spare() and mine():
+            if self._cleared and not self._queue:
+                # Calls come first: what has cleared may be wanted for one.
+                self._look_for_posts()
             self._look_for_move_ups()
         for command in self._by_rule():
             if not mine():
@@ -223,7 +227,9 @@ class Proposer:
                     unit = state.unit(ident)
                     if unit is not None and unit.registered:
                         free = self._is_free(unit)
-                        cleared |= free and unit.id in self._busy
+                        if free and unit.id in self._busy:
+                            cleared = True
+                            self._cleared[unit.id] = self._core.world.clock.monotonic_s()
                         (self._busy.discard if free else self._busy.add)(unit.id)
             if cleared:
                 self._queue_all("unit_cleared")
@@ -553,34 +559,59 @@ class Proposer:
         if now_s - self._cover_at_s < MOVE_UPS_EVERY_S or not core.coverage.standards:
             return
         self._cover_at_s = now_s
-        state = core.picture.now
-        under_way = sum(unit.moving_up is not None for unit in state.units())
-        waiting = any(x.open and x.kind == "move_up" for x in state.proposals())
         self._turn = (self._turn + 1) % len(core.coverage.standards)
-        standard = core.coverage.standards[self._turn]
+        if not any(x.open and x.kind == "move_up" for x in core.picture.now.proposals()):
+            self._look_at_standard(self._turn, "coverage")
+
+    def _look_for_posts(self) -> None:
+        """The best post for each unit that has just become free, at once: its wheels are rolling, and to turn
+        them elsewhere costs less than to send one that waits."""
+        core, now_s = self._core, self._core.world.clock.monotonic_s()
+        for unit_id, since_s in list(self._cleared.items()):
+            unit = core.picture.now.unit(unit_id)
+            if unit is None or not self._is_free(unit) or now_s - since_s >= MOVE_UPS_EVERY_S:
+                # By then the city is looked at as a whole.
+                del self._cleared[unit_id]
+                continue
+            turns = [
+                turn for turn, standard in enumerate(core.coverage.standards)
+                if standard.capability in unit.capabilities
+            ]  # fmt: skip
+            looked = [self._look_at_standard(turn, "unit_cleared", only=unit_id) for turn in turns]
+            if all(looked):
+                del self._cleared[unit_id]
+
+    def _look_at_standard(self, turn: int, trigger: str, only: str | None = None) -> bool:
+        """Propose the best move-up by one standard of coverage, if any is worth it: of any unit, or of one.
+        False where the figures are not there yet."""
+        core, state = self._core, self._core.picture.now
+        under_way = sum(unit.moving_up is not None for unit in state.units())
+        waiting = sum(x.open and x.kind == "move_up" for x in state.proposals())
+        standard = core.coverage.standards[turn]
         units = sorted(
             (u for u in state.units() if standard.capability in u.capabilities and u.profile != "air"),
             key=lambda u: u.id,
         )
         on_duty = [u for u in units if u.status not in ("off_duty", "out_of_service")]
-        if waiting or under_way >= MOVE_UPS_AT_ONCE or len(on_duty) < 2:
-            return
+        if under_way + waiting >= MOVE_UPS_AT_ONCE or len(on_duty) < 2:
+            return True
         standing = core.coverage.standing([u.id for u in on_duty])
         ways = core.living_map.ways()
         if standing is None or not standing.fresh or ways is None:
-            return
-        found = self._best_move_up(standing, self._turn, on_duty, ways)
+            return False
+        found = self._best_move_up(standing, turn, on_duty, ways, only)
         if found is None:
-            return
+            return True
         unit, post, figures = found
         figures["map"] = self._ways
         moves: tuple[Move, ...] = ((unit.id, None, None),)
         figures |= {"capability": standard.capability, "within_s": round(standard.within_s)}
         if domain.fault_of(state, "move_up", moves, post, figures, self._context()) is None:
-            self._submit(self._command("move_up", "coverage", unit.district, moves, figures, post))
+            self._submit(self._command("move_up", trigger, unit.district, moves, figures, post))
+        return True
 
     def _best_move_up(
-        self, standing: Standing, turn: int, units: Sequence[Unit], ways: RoadGraph
+        self, standing: Standing, turn: int, units: Sequence[Unit], ways: RoadGraph, only: str | None
     ) -> tuple[Unit, c.Place, dict[str, Any]] | None:
         """The one move that covers most, where it is worth it: the unit, its post, and what that changes."""
         coverage, rows = standing.cover.standards[turn], standing.cover.row[turn]
@@ -596,18 +627,39 @@ class Proposer:
         turnout_s = np.float32(self._core.coverage.turnout_s(typical, standing=True))
         posts_s = self._reach_of(posts, mode(profile, typical.lights), standing.cells, ways) + turnout_s
         drive_s = np.full((len(coverage.idle), len(posts)), np.inf)
-        home = np.full(len(coverage.idle), -1, dtype=np.intp)
+        bound = np.full(len(coverage.idle), -1, dtype=np.intp)
+        rolling = np.zeros(len(coverage.idle), dtype=bool)
         movers: dict[int, tuple[Unit, tuple[float, float]]] = {}
-        for n in counted:
+        seen: set[int] = set()
+        proposals = self._core.picture.now.proposals()
+        offered = {x.unit: x.post for x in proposals if x.open and x.post is not None}
+        ctx = self._context()
+        # Of several vehicles with one crew the first stands for it.
+        for n in sorted(counted, key=lambda n: units[n].id != only):
             unit, row, place = units[n], int(rows[n]), self._where(units[n])
-            if row in movers or place is None:
+            if row in seen or place is None or not coverage.idle[row]:
                 continue
-            if unit.moving_up is not None:
+            seen.add(row)
+            going = unit.moving_up
+            elsewhere = offered.get(unit.id)
+            if going is not None:
+                bound[row] = _nearest_post(posts, going.lon, going.lat)
+            elif elsewhere is not None:
+                # Most likely it will go: two are not sent into one gap.
+                bound[row] = _nearest_post(posts, *elsewhere[1:])
+            elif unit.status == "returning":
+                bound[row] = _nearest_post(posts, *(unit.base or place))
+            else:
+                bound[row] = _nearest_post(posts, *place)
+            if going is not None or elsewhere is not None or unit.status == "returning":
                 # It counts where it will be.
-                to = _nearest_post(posts, unit.moving_up.lon, unit.moving_up.lat)
-                coverage = coverage.changed([row], reach_s=posts_s[[to]]) if to >= 0 else coverage
-            elif unit.status == "available" and coverage.idle[row] and self._is_rested(unit):
-                home[row] = _nearest_post(posts, *place)
+                rolling[row] = True
+                if bound[row] >= 0:
+                    coverage = coverage.changed([row], reach_s=posts_s[[bound[row]]])
+            if only is not None and unit.id != only:
+                continue
+            at_home = unit.status == "available" or (unit.status == "returning" and unit.command == "owned")
+            if going is None and elsewhere is None and at_home and domain.is_rested(unit, ctx):
                 movers[row] = (unit, place)
         if not movers:
             return None
@@ -618,7 +670,10 @@ class Proposer:
         may_move = np.isin(np.arange(len(coverage.idle)), order)
         busy = 1.0 - float(coverage.idle.mean())
         rules = replace(self._core.pack.standby, at_once=min(1, self._core.pack.standby.at_once))
-        found = move_ups(coverage, posts_s, drive_s, home, may_move=may_move, utilisation=busy, rules=rules)
+        found = move_ups(
+            coverage, posts_s, drive_s, bound, may_move=may_move, rolling=rolling, utilisation=busy,
+            rules=rules,
+        )  # fmt: skip
         if not found:
             return None
         [move] = found
@@ -673,11 +728,6 @@ class Proposer:
     def _where(self, unit: Unit) -> tuple[float, float] | None:
         fix = self._core.tracks.last(unit.id)
         return (fix.lon, fix.lat) if fix is not None else unit.base
-
-    def _is_rested(self, unit: Unit) -> bool:
-        """Whether it has had its rest since it last moved up."""
-        now_us = self._core.world.clock.now_us()
-        return not unit.moved_up or now_us - unit.moved_up[-1] >= domain.REST_US
 
     # ---- what needs no person
 

@@ -10,7 +10,7 @@ is accepted and, by the keeper, in between:
 
 - nobody who has arrived is moved, and a unit is turned once for each incident at the most;
 - to turn a unit away gains ``GAIN_S`` or more, and leads to an incident at least as urgent;
-- a unit that moves up is free and rested.
+- a unit that moves up is free and rested; one that is driving home is sent elsewhere only by who commands it.
 """
 
 from __future__ import annotations
@@ -37,10 +37,8 @@ GAIN_S = 60
 """The least that turning a unit away must gain, in seconds."""
 LASTS_US: Mapping[str, int] = MappingProxyType({"reassign": 180_000_000, "move_up": 600_000_000})
 """How long a proposal waits for somebody."""
-REST_US = 1_800_000_000
-"""How long after one move-up a unit is not asked to make another."""
-MOVE_UPS_MAX, MOVE_UPS_WITHIN_US = 6, 12 * 3_600_000_000
-"""So many a unit makes within that time at the most."""
+WATCH_US = 12 * 3_600_000_000
+"""Over how long the move-ups of a unit are counted; how many, and the rest between two, the pack says."""
 HOUR_US = 3_600_000_000
 MOVES_MAX = 4
 
@@ -309,9 +307,28 @@ def _check_move_up(state: State, unit_id: str, post: c.Place | None, ctx: Contex
         )
     if unit.status not in STANDING_BY:
         raise _stale("unit-not-available", f"{unit_id} is {_status(unit, ctx)}.", unit=unit_id)
-    lately = [us for us in unit.moved_up if ctx.now_us - us < MOVE_UPS_WITHIN_US]
-    if (lately and ctx.now_us - lately[-1] < REST_US) or len(lately) >= MOVE_UPS_MAX:
-        raise _stale("needs-rest", f"{unit_id} moved up {_ago(lately[-1], ctx)} and rests.", unit=unit_id)
+    if unit.status == "returning" and unit.command != "owned":
+        # Its agency has it on its way already, and would be asked about a crew that it is not talking to.
+        raise _stale(
+            "unit-not-available",
+            f"{unit_id} is {_status(unit, ctx)}; where it drives is for {unit.agency} to say.",
+            unit=unit_id,
+            status=unit.status,
+            since_us=unit.status_us,
+        )
+    if not is_rested(unit, ctx):
+        raise _stale(
+            "needs-rest", f"{unit_id} moved up {_ago(unit.moved_up[-1], ctx)} and rests.", unit=unit_id
+        )
+
+
+def is_rested(unit: Unit, ctx: Context) -> bool:
+    """Whether it has had its rest since it last moved up, and has not done so too often in this watch."""
+    rules = ctx.pack.standby
+    lately = [us for us in unit.moved_up if ctx.now_us - us < WATCH_US]
+    if unit.moved_up and ctx.now_us - unit.moved_up[-1] < rules.rest_s * 1e6:
+        return False
+    return len(lately) < min(rules.per_watch, units.MOVED_UP_MAX)
 
 
 def _open_incident(state: State, incident_id: str, ctx: Context) -> Incident:

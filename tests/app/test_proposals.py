@@ -463,11 +463,12 @@ def test_consoles_hear_of_a_proposal_and_of_its_end(cleared: Cleared) -> None:
 # ---- where idle units should wait
 
 
-def strict_pack(folder: Path, **rules: Any) -> str:
+def strict_pack(folder: Path, standby: dict[str, Any] | None = None, **rules: Any) -> str:
     """Romania's pack in a town that wants a patrol everywhere within four minutes; its path."""
     raw = yaml.safe_load((ROOT / "packs" / "ro.yaml").read_text(encoding="utf-8"))
     raw["response_targets"] = [{"crew": "local_patrol", "area": "urban", "within_s": 240, "share_pct": 90}]
     raw["rules"] = rules
+    raw["standby"] |= standby or {}
     path = folder / "strict.yaml"
     path.write_text(yaml.safe_dump(raw, allow_unicode=True, sort_keys=False), encoding="utf-8")
     return str(path)
@@ -529,6 +530,94 @@ def test_a_patrol_is_proposed_to_wait_where_the_next_call_would_wait_too_long(
             room.ana.post(f"/proposals/{again['id']}/accept", {})
     rows = [room.ana.get(f"/units/{unit}").json for unit in north]
     assert sum(one["moving_up"] is not None for one in rows) <= 2
+
+
+def at_work(room: Room, unit: str, at: tuple[float, float]) -> None:
+    """Given that it was sent to a guard duty there and is at the scene."""
+    room.sent(room.incident(GUARD, at)["id"], unit)
+    for status in ("en_route", "on_scene"):
+        room.desk("admin").post(f"/units/{unit}/status", {"status": status})
+    room.seen(unit, at)
+
+
+def drives_home(room: Room, unit: str) -> None:
+    """When it is done there, and its times are known where it is."""
+    assert room.desk("admin").post(f"/units/{unit}/status", {"status": "returning"}).status_code == 200
+    room.core.coverage.refresh()
+
+
+HALFWAY = (24.9460, 60.1690)
+
+
+def test_a_crew_that_clears_is_proposed_a_better_post_than_its_home_at_once(
+    open_another: Callable[..., Room], tmp_path: Path
+) -> None:
+    room = open_another(STRAJA_PACK=strict_pack(tmp_path))
+    proposer, north = bare_south(room)
+    at_work(room, north[1], HALFWAY)
+    room.core.coverage.refresh()
+    proposer.step(budget_s=30)
+    assert proposed(room) == []
+    room.clock.advance(1)
+    drives_home(room, north[1])
+    proposer.step(budget_s=30)
+    # Then it is that crew, in the same second, and nobody who waits is disturbed
+    [row] = proposed(room)
+    assert (row["kind"], row["trigger"], row["unit"], row["post"]["name"]) == (
+        "move_up", "unit_cleared", north[1], "Sud",
+    )  # fmt: skip
+    assert row["figures"]["city_after_pct"] > row["figures"]["city_before_pct"]
+    # It drives on, to there, under the status that it has; and nothing more is asked of it
+    assert room.ana.post(f"/proposals/{row['id']}/accept", {}).status_code == 200
+    going = room.ana.get(f"/units/{north[1]}").json
+    assert (going["status"], going["moving_up"]["post"]) == ("returning", "Sud")
+    for _ in range(3):
+        look_round(room, proposer)
+    assert north[1] not in [one["unit"] for one in proposed(room)]
+    room.seen(north[1], SOUTH)
+    proposer.step(budget_s=30)
+    assert room.ana.get(f"/units/{north[1]}").json["moving_up"] is None
+
+
+def test_a_crew_that_drives_home_is_sent_on_rather_than_one_that_waits(
+    open_another: Callable[..., Room], tmp_path: Path
+) -> None:
+    room = open_another(STRAJA_PACK=strict_pack(tmp_path))
+    _, north = bare_south(room)
+    at_work(room, north[2], HALFWAY)
+    drives_home(room, north[2])
+    # Given a keeper that has just begun, and did not see it clear
+    proposer = Proposer(room.core)
+    look_round(room, proposer)
+    assert [(p["trigger"], p["unit"]) for p in proposed(room)] == [("coverage", north[2])]
+
+
+@pytest.mark.parametrize(("rolling_gain_pct", "asked"), [(1, True), (1000, False)])
+def test_what_it_takes_to_send_on_a_rolling_crew_is_the_packs_to_say(
+    open_another: Callable[..., Room], tmp_path: Path, rolling_gain_pct: int, asked: bool
+) -> None:
+    standby = {"least_gain_pct": 1000, "rolling_gain_pct": rolling_gain_pct}
+    room = open_another(STRAJA_PACK=strict_pack(tmp_path, standby))
+    proposer, north = bare_south(room)
+    at_work(room, north[0], HALFWAY)
+    proposer.step(budget_s=30)
+    drives_home(room, north[0])
+    look_round(room, proposer)
+    assert [p["unit"] for p in proposed(room)] == ([north[0]] if asked else [])
+
+
+def test_a_crew_that_has_moved_up_rests_also_when_it_clears(
+    open_another: Callable[..., Room], tmp_path: Path
+) -> None:
+    room = open_another(STRAJA_PACK=strict_pack(tmp_path))
+    proposer, north = bare_south(room)
+    body = {"post": "Gara", "location": {"lon": CENTRE[0], "lat": CENTRE[1]}}
+    room.ana.post(f"/units/{north[0]}/move-up", body)
+    at_work(room, north[0], HALFWAY)
+    proposer.step(budget_s=30)
+    drives_home(room, north[0])
+    proposer.step(budget_s=30)
+    assert proposed(room) == []
 
 
 def test_at_a_busy_hour_nobody_is_moved(open_another: Callable[..., Room], tmp_path: Path) -> None:

@@ -221,6 +221,24 @@ def test_a_unit_that_moved_up_has_its_rest(night: Night) -> None:
     assert len(night.when(c.MoveUp, unit="PL2", post=PLACE)) == 1
 
 
+def test_a_unit_that_drives_home_moves_up_only_by_who_commands_it(night: Night) -> None:
+    up: dict[str, Any] = {"kind": "move_up", "post": PLACE, "figures": {}}
+    night.unit_on_duty("B2-1", "B2")
+    night.when(c.AssignUnits, incident="help", units=("PL2", "B2-1"))
+    yes = {"answer": "accepted", "name": "dr. Pop", "via": "phone"}
+    night.when(c.AnswerRequest, incident="help", unit="B2-1", **yes)
+    for unit in ("PL2", "B2-1"):
+        night.on_the_way(unit, "en_route", "on_scene", "returning")
+    with pytest.raises(Refused) as refused:
+        night.propose(("B2-1", None, None), **up)
+    assert refused.value.code == "unit-not-available"
+    assert "where it drives is for" in str(refused.value)
+    (made,) = night.propose(("PL2", None, None), **up)
+    assert isinstance(made, e.ProposalMade)
+    night.when(c.AcceptProposal, proposal="p1")
+    assert (night.unit("PL2").status, night.unit("PL2").moving_up is not None) == ("returning", True)
+
+
 def test_what_was_declined_is_silent_until_something_changes_or_it_gains_twice_as_much(night: Night) -> None:
     night.propose(DIVERT)
     night.when(c.DeclineProposal, proposal="p1", reason="nu")
