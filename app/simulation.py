@@ -445,7 +445,7 @@ def of_jemss(jemss: Jemss) -> tuple[City, dict[str, Demand]]:
         home=jemss.home, target_s=jemss.target_s, counted=jemss.target_s <= shortest + 1.0,
         response_mode=jemss.priority_mode, plain_mode=plain, aside_mps=jemss.off_road_mps,
         cell_node=at.astype(np.int32), cell_aside_m=mean_m, cell_share=weight / weight.sum(),
-        cell_district=nearest[at], districts=jemss.station_names, delay_s=delay_s,
+        cell_district=nearest[at], districts=jemss.station_names, delay_s=delay_s, pace=roads.pace(),
     )  # fmt: skip
     demands = {
         name: Demand(
@@ -562,6 +562,7 @@ def open_city(folder: Path, pack: Pack, units: int | None = None) -> Scenario:
         aside_mps=np.array([UNIT_ACCESS_MPS, UNIT_ACCESS_MPS]), cell_node=cell_node,
         cell_aside_m=cell_aside_m * (UNIT_ACCESS_MPS / SCENE_ACCESS_MPS), cell_share=cells.share,
         cell_district=cells.zone.astype(np.int64), districts=zones, turnout_s=float(turnout), delay_s=DELAY_S,
+        pace=roads.pace(),
     )  # fmt: skip
     wide = cells.size_m / 111_195.0
     size = (wide / math.cos(math.radians(float(lat.mean()))), wide)

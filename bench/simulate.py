@@ -87,7 +87,7 @@ def grid(across: int, posts: int, units: int) -> Scenario:
         counted=np.array([True, True, False]), response_mode=np.array([0, 0, 1]), plain_mode=1,
         aside_mps=np.array([10.0, 8.0]), cell_node=cells, cell_aside_m=np.zeros(len(cells)),
         cell_share=np.full(len(cells), 1.0 / len(cells)), cell_district=np.zeros(len(cells), dtype=np.int64),
-        districts=("grid",), delay_s=50.0,
+        districts=("grid",), delay_s=50.0, pace=roads.pace(),
     )  # fmt: skip
     streams = {
         "gap": Distribution("Exponential", (1.0,)),

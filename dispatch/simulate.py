@@ -14,8 +14,9 @@ the queue. A unit that is free again answers the queue first. docs/simulate.md t
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
@@ -23,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dispatch.optimise import Lateness, choose_one
 from dispatch.plans import Standby
-from dispatch.standby import Coverage, move_ups, worth_a_look
+from dispatch.standby import Tally, least_gain, move_ups
 
 Bools: TypeAlias = NDArray[np.bool_]
 Floats: TypeAlias = NDArray[np.float64]
@@ -62,7 +63,8 @@ class City:
     everybody else does; ``aside_mps`` float[modes] off the road. ``cell_node`` int32[m] with
     ``cell_aside_m``, ``cell_share`` float[m] (of all calls, sums to 1) and ``cell_district`` int[m] into
     ``districts``. ``turnout_s`` from order to wheels rolling at a post; ``delay_s`` mean time until a call
-    is ready.
+    is ready. ``pace`` float[modes, modes]: no way takes longer in the first mode than so many times what it
+    takes in the second; inf or None = not known. It only saves work.
     """
 
     name: str
@@ -85,6 +87,7 @@ class City:
     districts: tuple[str, ...]
     turnout_s: float = 0.0
     delay_s: float = 0.0
+    pace: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -342,6 +345,9 @@ class _Run:
         there = self.units - world.lost
         self.state = [AT_POST] * there + [LOST] * world.lost
         self.idle = np.arange(self.units) < there
+        self.idle_many = there
+        self.rolling: set[int] = set()
+        self.responding: set[int] = set()
         self.standing = self.idle.copy()
         self.post = np.array(city.home, dtype=np.int64)
         self.call = [-1] * self.units
@@ -371,8 +377,13 @@ class _Run:
         self.share_busy = 0.3
         self.share_at_s = 0.0
         self.q = 0.3
-        self.covering = self._cover()
-        self.touched: set[int] = set()
+        # Calls an hour by cell: the loss of coverage is then in calls, as the lateness is.
+        demand = cover.share * (many / max(1.0, self.calls.at_s[-1] if many else 0.0) * 3600.0)
+        self.part = float(demand.sum()) / max(1, self.units)
+        self.tally = Tally(demand, cover.reach_s <= cover.within_s, self.q)
+        for post, units in enumerate(np.bincount(self.post[:there], minlength=posts).tolist()):
+            self.tally.come(post, units)
+        self.pace = None if city.pace is None or world.fix_age_s else city.pace.tolist()
 
     # ---- the course of events
 
@@ -421,6 +432,7 @@ class _Run:
         self.response_s[call] = now - self.at_s[call]
         self.by[call] = unit
         self.state[unit] = BUSY
+        self.responding.discard(unit)
         self._at(now + self.work_s[call], FREE, unit)
 
     def _free(self, unit: int, now: float) -> None:
@@ -447,6 +459,7 @@ class _Run:
 
     def _home(self, unit: int, now: float) -> None:
         self.state[unit] = AT_POST
+        self.rolling.discard(unit)
         self.standing[unit] = True
         self._walked(unit)
 
@@ -455,10 +468,16 @@ class _Run:
     def _roll(self, unit: int, node: int, off_s: float, post: int, now: float, relocating: bool) -> None:
         """From a junction that it passes in ``off_s`` to a post, driving as anybody."""
         city, plain = self.city, self.city.plain_mode
+        if self.idle[unit]:
+            self.tally.come(int(self.post[unit]), -1)
+        else:
+            self.idle_many += 1
+        self.tally.come(post)
         self.state[unit] = ROLLING
+        self.responding.discard(unit)
+        self.rolling.add(unit)
         self.idle[unit], self.standing[unit] = True, False
         self.post[unit] = post
-        self.touched.add(unit)
         self.relocating[unit] = relocating
         end = int(city.post_node[post])
         self._leave(unit, node, end, plain, now + off_s * self.factor)
@@ -516,9 +535,13 @@ class _Run:
                 self._walked(unit)
         if was != RESPONDING:
             self.since_s[unit] = now
+        if self.idle[unit]:
+            self.tally.come(int(self.post[unit]), -1)
+            self.idle_many -= 1
         self.state[unit] = RESPONDING
+        self.rolling.discard(unit)
+        self.responding.add(unit)
         self.idle[unit] = self.standing[unit] = False
-        self.touched.add(unit)
         self.call[unit] = call
         self._leave(unit, start, self.call_node[call], mode, now + off_s)
         drive_s = self.roads.time_ms(start, self.call_node[call], mode) / 1000.0
@@ -527,11 +550,49 @@ class _Run:
 
     # ---- deciding
 
-    def _etas(self, call: int, now: float) -> Floats:
-        """float64[u] believed seconds until each idle unit would arrive; inf for all others."""
-        eta_s = np.where(self.standing, self.post_s[call, self.post], np.inf)
-        self._etas_of(call, now, [unit for unit in range(self.units) if self.state[unit] == ROLLING], eta_s)
-        return eta_s
+    def _near(self, call: int, now: float, within_s: float, before_s: float = np.inf) -> tuple[Ints, Floats]:
+        """The idle units that would be there no later than the soonest of them and ``within_s``, and the
+        believed seconds of each; of those later than ``before_s`` perhaps none."""
+        eta_s = np.where(self.standing, self.post_s[call].take(self.post), np.inf)
+        soonest = float(eta_s.min())
+        if self.rolling:
+            if self.pace is None:
+                self._etas_of(call, now, list(self.rolling), eta_s)
+            else:
+                # Nearest first, as far as is known without driving after them.
+                for least_s, unit in self._floors(call, now, list(self.rolling)):
+                    if least_s > min(soonest + within_s, before_s):
+                        break
+                    self._etas_of(call, now, (unit,), eta_s)
+                    soonest = min(soonest, float(eta_s[unit]))
+            soonest = float(eta_s.min())
+        if soonest == np.inf:
+            return np.zeros(0, dtype=np.int64), np.zeros(0)
+        rows = (eta_s <= soonest + within_s).nonzero()[0]
+        return rows, eta_s[rows]
+
+    def _floors(self, call: int, now: float, driving: Sequence[int]) -> list[tuple[float, int]]:
+        """(seconds, unit), the least first: nobody driving is at the call sooner than that. Whoever was seen
+        at a junction has come nearer since by no more than it drove."""
+        assert self.pace is not None
+        mode, aside_s = self.mode[call], float(self.aside_s[call])
+        seen = self.seen
+        starts = [seen[unit][0] for unit in driving]
+        drive_ms = self.roads.table_ms(starts, [self.call_node[call]], mode)[:, 0].tolist()
+        found = []
+        for unit, ms in zip(driving, drive_ms, strict=True):
+            ahead_ms = int((now - self.left_s[unit]) * 1000.0 / self.factor) - seen[unit][1]
+            pace = self.pace[mode][self.drive_mode[unit]]
+            if ahead_ms <= 0:
+                least_ms = ms - ahead_ms
+            elif pace <= 1.0:
+                least_ms = ms - pace * ahead_ms
+            else:
+                least_ms = -np.inf
+            # A millisecond less, for the rounding of the sums.
+            found.append(((least_ms - 1.0) / 1000.0 + aside_s if ms < NEVER_MS else np.inf, unit))
+        found.sort()
+        return found
 
     def _etas_of(self, call: int, now: float, driving: Sequence[int], eta_s: Floats) -> None:
         if driving:
@@ -542,19 +603,28 @@ class _Run:
             for unit, (_, off_s), ms in zip(driving, seen, drive_ms.tolist(), strict=True):
                 eta_s[unit] = off_s + ms / 1000.0 + aside_s if ms < NEVER_MS else np.inf
 
-    def _choose(self, call: int, eta_s: Floats, now: float) -> int:
-        policy = self.policy
-        if not policy.coverage:
-            return choose_one(eta_s)
-        level = self.priority[call]
-        curve = replace(self.curve[level], waited_s=now - self.at_s[call])
-        loss = self._coverage().loss(np.arange(self.units))
-        loss *= policy.coverage_weight * policy.away_s / 3600.0
-        return choose_one(eta_s, curve, loss, policy.delta_s[level])
+    def _choose(self, call: int, now: float) -> tuple[int, float]:
+        """The idle unit to send and its believed seconds; (-1, inf) when nobody can."""
+        policy, level = self.policy, self.priority[call]
+        delta_s = policy.delta_s[level] if policy.coverage else 0.0
+        rows, eta_s = self._near(call, now, delta_s)
+        if not len(rows):
+            return -1, np.inf
+        if len(rows) == 1 or not policy.coverage:
+            best = choose_one(eta_s)
+        else:
+            known = self.curve[level]
+            curve = Lateness(
+                known.weight, known.target_s, now - self.at_s[call], known.width_s, known.per_minute,
+                known.first_due,
+            )  # fmt: skip
+            loss = self.tally.loss(self.post[rows])
+            loss *= policy.coverage_weight * policy.away_s / 3600.0
+            best = choose_one(eta_s, curve, loss, delta_s)
+        return int(rows[best]), float(eta_s[best])
 
     def _send_to(self, call: int, now: float) -> bool:
-        eta_s = self._etas(call, now)
-        unit = self._choose(call, eta_s, now)
+        unit, eta_s = self._choose(call, now)
         if self.policy.reassign and self._divert(call, unit, eta_s, now):
             return True
         if unit < 0:
@@ -567,20 +637,21 @@ class _Run:
         curve = self.curve[self.priority[call]]
         past = (eta_s + now - self.at_s[call] - (curve.target_s or 0.0)) / curve.width_s
         past = min(40.0, max(-40.0, past))
-        return float(curve.weight / (1.0 + np.exp(-past)) + curve.weight * curve.per_minute / 60.0 * eta_s)
+        return float(curve.weight / (1.0 + math.exp(-past)) + curve.weight * curve.per_minute / 60.0 * eta_s)
 
-    def _divert(self, call: int, unit: int, eta_s: Floats, now: float) -> bool:
+    def _divert(self, call: int, unit: int, best_s: float, now: float) -> bool:
         """Turn a unit under way to this call, where that helps more than it costs the call it leaves."""
         level = self.priority[call]
-        best_s = float(eta_s[unit]) if unit >= 0 else np.inf
         able = [
             one
-            for one in range(self.units)
-            if self.state[one] == RESPONDING
-            and self.priority[self.call[one]] >= level
+            for one in sorted(self.responding)
+            if self.priority[self.call[one]] >= level
             and (one, self.call[one]) not in self.turned
             and (unit >= 0 or self.priority[self.call[one]] > level)
         ]
+        if able and unit >= 0 and self.pace is not None:
+            floors = self._floors(call, now, able)
+            able = sorted(one for least_s, one in floors if least_s <= best_s - self.policy.gain_s)
         if not able:
             return False
         theirs = np.full(self.units, np.inf)
@@ -596,10 +667,9 @@ class _Run:
                 ):
                     found = (one, -1)
                 continue
-            others = self._etas(left, now)
-            instead = self._choose(left, others, now)
+            instead, instead_s = self._choose(left, now)
             before = self._late(call, best_s, now) + self._late(left, self.arrive_s[one] - now, now)
-            after = self._late(call, float(theirs[one]), now) + self._late(left, float(others[instead]), now)
+            after = self._late(call, float(theirs[one]), now) + self._late(left, instead_s, now)
             if before - after > gain:
                 gain, found = before - after, (one, instead)
         one, instead = found
@@ -618,24 +688,18 @@ class _Run:
     def _relieve(self, now: float) -> None:
         """Where an idle unit would be there sooner than the one under way, it goes and the other turns
         back."""
-        able = [
-            one
-            for one in range(self.units)
-            if self.state[one] == RESPONDING and (one, self.call[one]) not in self.turned
-        ]
         gain, found = 0.0, (-1, -1)
-        for one in able:
+        for one in sorted(self.responding):
             call = self.call[one]
             left_s = self.arrive_s[one] - now
-            if left_s <= self.policy.gain_s:
+            if left_s <= self.policy.gain_s or (one, call) in self.turned:
                 continue
-            eta_s = self._etas(call, now)
-            nearest = int(eta_s.argmin())
-            if eta_s[nearest] > left_s - self.policy.gain_s:
+            rows, eta_s = self._near(call, now, 0.0, left_s - self.policy.gain_s)
+            if not len(rows) or eta_s[0] > left_s - self.policy.gain_s:
                 continue
-            won = self._late(call, left_s, now) - self._late(call, float(eta_s[nearest]), now)
+            won = self._late(call, left_s, now) - self._late(call, float(eta_s[0]), now)
             if won > gain:
-                gain, found = won, (one, nearest)
+                gain, found = won, (one, int(rows[0]))
         one, instead = found
         if one < 0:
             return
@@ -680,65 +744,65 @@ class _Run:
         past = now - self.share_at_s
         if past <= 0:
             return
-        busy = 1.0 - float(self.idle.sum()) / max(1, self.units - self.world.lost)
-        keep = float(np.exp(-past / 43200.0))
+        busy = 1.0 - self.idle_many / max(1, self.units - self.world.lost)
+        keep = math.exp(-past / 43200.0)
         self.share_busy = keep * self.share_busy + (1.0 - keep) * busy
         self.share_at_s = now
         if abs(self.share_busy - self.q) > 0.03:
             self.q = min(0.95, max(0.02, self.share_busy))
-            self.covering = self._cover()
-            self.touched.clear()
-
-    def _cover(self) -> Coverage:
-        cover = self.cover
-        zone = np.zeros(len(cover.share), dtype=np.int32)
-        standard = ("response", cover.within_s)
-        reach_s = cover.reach_s[self.post]
-        # Calls an hour by cell: the loss of coverage is then in calls, as the lateness is.
-        demand = cover.share * (len(self.calls.at_s) / max(1.0, self.calls.at_s[-1]) * 3600.0)
-        return Coverage(demand, zone, ("city",), standard, reach_s, self.idle, self.q)
-
-    def _coverage(self) -> Coverage:
-        if self.touched:
-            rows = sorted(self.touched)
-            self.touched.clear()
-            reach_s = self.cover.reach_s[self.post[rows]]
-            self.covering = self.covering.changed(rows, reach_s=reach_s, idle=self.idle[rows])
-        return self.covering
+            self.tally.reweigh(self.q)
 
     def _move_up(self, now: float) -> None:
         rules = self.policy.standby
-        may_move = self.idle & (self.rested_s <= now) & (self.barred_s <= now)
-        if not may_move.any():
+        busy = 1.0 - self.idle_many / max(1, self.units - self.world.lost)
+        least = least_gain(self.part, busy, rules)
+        worth = (self.tally.gain(least) >= least).nonzero()[0]
+        if not len(worth):
             return
-        city, plain = self.city, self.city.plain_mode
-        busy = 1.0 - float(self.idle.sum()) / max(1, self.units - self.world.lost)
-        coverage, reach_s = self._coverage(), self.cover.reach_s
-        posts = np.flatnonzero(worth_a_look(coverage, reach_s, busy, rules))
-        if not len(posts):
+        units = (self.idle & (self.rested_s <= now) & (self.barred_s <= now)).nonzero()[0]
+        if not len(units):
             return
-        driving = [unit for unit in np.flatnonzero(may_move).tolist() if self.state[unit] == ROLLING]
-        places = {unit: self._where(unit, now) for unit in driving}
-        drive_s = self.cover.post_s[self.post]
+        city, plain, post_s = self.city, self.city.plain_mode, self.cover.post_s
+        if rules.at_once > 1:
+            # A second move may lead where the first made room, and one unit may take another's place.
+            posts = np.arange(len(city.post_node))
+        else:
+            # Only who would gain enough, and not on the way lose what it gains, needs a closer look.
+            home, standing = self.post[units], self.standing[units]
+            gain = self.tally.moved(home, worth)
+            way_s = post_s[home[:, None], worth]
+            lasts = np.where(way_s <= rules.longest_s, 1.0 - way_s / rules.horizon_s, 0.0)
+            gain = np.where(standing[:, None], gain * lasts, gain)
+            pct = np.where(standing, rules.least_gain_pct, rules.rolling_gain_pct)
+            enough = least * pct / min(rules.least_gain_pct, rules.rolling_gain_pct) * (1.0 - 1e-9)
+            units = units[(gain >= enough[:, None]).any(axis=1)]
+            if not len(units):
+                return
+            posts = np.unique(np.concatenate((worth, self.post[units])))
+        home = self.post[units]
+        drive_s = post_s[home[:, None], posts]
+        at = np.searchsorted(posts, home)
+        driving = [row for row, unit in enumerate(units.tolist()) if unit in self.rolling]
+        places = {int(units[row]): self._where(int(units[row]), now) for row in driving}
         if driving:
-            nodes = np.array([places[unit][0] for unit in driving], dtype=np.int32)
+            nodes = np.array([node for node, _ in places.values()], dtype=np.int32)
             drive_s[driving] = np.inf
-            drive_s[np.array(driving)[:, None], posts] = _seconds(
-                self.roads.table_ms(nodes, city.post_node[posts], plain)
+            drive_s[np.array(driving)[:, None], np.searchsorted(posts, worth)] = _seconds(
+                self.roads.table_ms(nodes, city.post_node[worth], plain)
             )
             # What is left to the post that each is bound for, which is what staying costs.
-            bound = self.post[driving]
             left_ms = [
                 self.roads.time_ms(int(node), int(city.post_node[post]), plain)
-                for node, post in zip(nodes, bound, strict=True)
+                for node, post in zip(nodes, home[driving], strict=True)
             ]
-            drive_s[driving, bound] = np.array(left_ms) / 1000.0
+            drive_s[driving, at[driving]] = np.array(left_ms) / 1000.0
+        coverage, posts_s = self.tally.around(home, posts)
         found = move_ups(
-            coverage, reach_s, drive_s, self.post, may_move=may_move, rolling=self.idle & ~self.standing,
-            utilisation=busy, rules=rules,
+            coverage, posts_s, drive_s, at, rolling=~self.standing[units], utilisation=busy, rules=rules,
+            part=self.part,
         )  # fmt: skip
         for move in found:
-            unit = move.row
+            unit, target = int(units[move.row]), int(posts[move.post])
             if self.state[unit] == AT_POST:
                 post = int(self.post[unit])
                 plain = self.city.plain_mode
@@ -750,7 +814,7 @@ class _Run:
             self.moves += 1
             self.rested_s[unit] = now + rules.rest_s
             self._watch(unit, now)
-            self._roll(unit, start, off_s, move.post, now, True)
+            self._roll(unit, start, off_s, target, now, True)
 
 
 # ---- what nobody could do better

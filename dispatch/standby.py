@@ -91,7 +91,7 @@ class Coverage:
         self._weigh()
 
     def _weigh(self) -> None:
-        powers = self.q ** np.arange(int(self.idle.sum()) + 2, dtype=np.float64)
+        powers = self.q ** np.arange(int(self.k.max(initial=0)) + 1, dtype=np.float64)
         self._gain = self.demand * (1.0 - self.q) * powers[self.k]
         self._loss = self.demand * (1.0 - self.q) * powers[np.maximum(self.k - 1, 0)]
         # Where a hundred units stand, one of them is missed in few cells: only these are looked at.
@@ -228,6 +228,110 @@ class Coverage:
         return np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0)
 
 
+class Tally:
+    """The same measure for u units of which each waits at one of p posts, or drives there, kept up as they
+    come and go: a change costs what the cells and posts in reach of that post cost, however large the city.
+    For whoever plays many changes, one after the other. Changes; not for two threads.
+
+    ``demand`` float64[m] calls an hour by cell; ``reached`` bool[p, m] the cells that a unit at each post
+    reaches in time; ``q`` as for ``Coverage``. Nobody is anywhere at first. Each figure is summed anew over
+    its cells when one of them changed, so none depends on what happened before. Raises ValueError for arrays
+    that do not fit one another.
+    """
+
+    __slots__ = (
+        "_cells", "_covers", "_dear", "_gain", "_old", "_row", "_scale", "_touched", "_won", "_worth",
+        "demand", "k", "q", "reached",
+    )  # fmt: skip
+
+    def __init__(self, demand: ArrayLike, reached: ArrayLike, q: float) -> None:
+        self.demand: Floats = np.ascontiguousarray(demand, dtype=np.float64)
+        self.reached: Bools = np.ascontiguousarray(reached, dtype=bool)
+        if self.demand.ndim != 1 or self.reached.shape[1:] != self.demand.shape:
+            raise ValueError(f"reached must be [posts, {len(self.demand)} cells], not {self.reached.shape}")
+        posts, cells = self.reached.shape
+        self.k: Ints = np.zeros(cells, dtype=np.int32)
+        self._cells = [np.flatnonzero(row) for row in self.reached]
+        widest = max((len(one) for one in self._cells), default=0)
+        # Rows of one width, filled up with a cell behind the last that is worth nothing.
+        self._row = np.full((posts, widest), cells, dtype=np.intp)
+        for post, one in enumerate(self._cells):
+            self._row[post, : len(one)] = one
+        self._covers = self.reached.astype(np.float64)
+        shared = self._covers @ self._covers.T
+        self._touched = [np.flatnonzero(row) for row in shared > 0]
+        self._worth, self._dear = np.zeros(cells + 1), np.zeros(cells + 1)
+        self._gain = np.zeros(posts)
+        self._old = np.ones(posts, dtype=bool)
+        self.reweigh(q)
+
+    def reweigh(self, q: float) -> None:
+        """The same units under another busy share."""
+        self.q = float(q)
+        self._scale = self.demand * (1.0 - self.q)
+        self._won = self.q ** np.arange(int(self.k.max(initial=0)) + 2, dtype=np.float64)
+        self._weigh(np.arange(len(self.demand)))
+        self._gain[:], self._old[:] = np.inf, True
+
+    def _weigh(self, cells: NDArray[np.intp]) -> None:
+        k, scale = self.k[cells], self._scale[cells]
+        self._worth[cells] = scale * self._won[k]
+        self._dear[cells] = scale * self._won[np.maximum(k - 1, 0)]
+
+    def come(self, post: int, many: int = 1) -> None:
+        """So many more idle units count at the post; fewer where it is negative."""
+        cells, touched = self._cells[post], self._touched[post]
+        before = self._worth[cells].sum() if many < 0 else 0.0
+        self.k[cells] += many
+        if many > 0 and len(cells) and int(self.k[cells].max()) >= len(self._won):
+            self._won = self.q ** np.arange(2 * len(self._won) + many, dtype=np.float64)
+        self._weigh(cells)
+        if many < 0:
+            # No post nearby can have gained more than all of its cells together.
+            self._gain[touched] += (self._worth[cells].sum() - before) * (1.0 + 1e-9)
+        self._old[touched] = True
+
+    def gain(self, least: float = 0.0) -> Floats:
+        """float64[p]: the expected coverage won, in calls an hour, by one more idle unit at each post; where
+        it is below ``least``, perhaps only some figure below that. To be read before the next change."""
+        old = (self._old & (self._gain >= least)).nonzero()[0]
+        if len(old):
+            self._gain[old] = self._worth[self._row[old]].sum(axis=1)
+            self._old[old] = False
+        return self._gain
+
+    def loss(self, posts: ArrayLike) -> Floats:
+        """float64[n]: the expected coverage lost, in calls an hour, when an idle unit leaves each of these
+        posts, of which each has one."""
+        return np.asarray(self._dear[self._row[np.asarray(posts, dtype=np.intp)]].sum(axis=1))
+
+    def moved(self, rows: ArrayLike, posts: ArrayLike) -> Floats:
+        """float64[n, m]: what the expected coverage gains, in calls an hour, when an idle unit at each of the
+        posts ``rows`` goes to each of ``posts``; 0 where it is already there."""
+        home, which = np.unique(np.asarray(rows, dtype=np.intp), return_inverse=True)
+        to = np.asarray(posts, dtype=np.intp)
+        both = (self._covers[to] * (self._dear - self._worth)[:-1]) @ self._covers[home].T
+        found = both.T + self._worth[self._row[to]].sum(axis=1) - self.loss(home)[:, np.newaxis]
+        found[home[:, np.newaxis] == to] = 0.0
+        return np.asarray(found[which])
+
+    def around(self, rows: ArrayLike, posts: ArrayLike) -> tuple[Coverage, NDArray[np.float32]]:
+        """As ``move_ups`` takes it: idle units at the posts ``rows`` int[n], in the cells that any of
+        ``posts`` reaches, and float32[posts, cells] 0 where a post reaches a cell, inf otherwise. All units
+        of the city count, also those that are not among the n."""
+        at = np.asarray(posts, dtype=np.intp)
+        cells = np.flatnonzero(self.reached[at].any(axis=0))
+        posts_s = np.where(self.reached[at[:, np.newaxis], cells], np.float32(0.0), np.float32(np.inf))
+        home = np.asarray(rows, dtype=np.intp)
+        part = Coverage.__new__(Coverage)
+        part.demand, part.zone = self.demand[cells], np.zeros(len(cells), dtype=np.int32)
+        part.zones, part.capability, part.within_s, part.q = ("city",), "response", 0.0, self.q
+        part.reached = self.reached[home[:, np.newaxis], cells]
+        part.idle, part.k = np.ones(len(home), dtype=bool), self.k[cells]
+        part._gain, part._loss, part._dear = self._worth[cells], self._dear[cells], None
+        return part, posts_s
+
+
 @dataclass(frozen=True, slots=True)
 class Uncovered:
     """A zone that a departure leaves without ``capability``: ``share`` of its demand, 0 to 1, loses its last
@@ -330,6 +434,7 @@ def move_ups(
     room: ArrayLike | None = None,
     utilisation: float = 0.0,
     rules: Standby = STANDBY,
+    part: float | None = None,
 ) -> list[Move]:
     """The moves that raise the expected coverage most, or none. u rows of ``coverage``, p posts, m cells.
 
@@ -340,6 +445,8 @@ def move_ups(
     ``rolling``      bool[u]: drives to its post now
     ``room``         int[p] how many more units a post can take; None = no limit
     ``utilisation``  share of all units that is busy now, 0 to 1
+    ``part``         one unit's part of all demand, calls an hour; None = that of these rows and cells. For
+                     whoever asks about a part of the city alone
 
     One step finds the pair of unit and post with the largest gain, discounted by the time it takes
     (``Standby.horizon_s``); of the ways to bring it about it takes the one whose longest drive is shortest:
@@ -365,7 +472,7 @@ def move_ups(
     total = float(coverage.demand.sum())
     if throttle <= 0 or rules.at_once < 1 or total <= 0 or not free.any() or not posts:
         return []
-    fair = total / rows / 100 / throttle
+    fair = (total / rows if part is None else part) / 100 / throttle
     least = fair * rules.least_gain_pct
     least_of = np.where(driving, fair * rules.rolling_gain_pct, least)
     most = max(1, round(rules.at_once * throttle))
@@ -376,10 +483,11 @@ def move_ups(
         movers = np.flatnonzero(free)
         home = at[movers]
         # No move gains more than one more unit at the post would, so most posts need no closer look.
-        worth = (covers @ coverage._gain >= least_of[movers].min()) & (places > 0)
+        more = covers @ coverage._gain
+        worth = (more >= least_of[movers].min()) & (places > 0)
         gain = np.zeros((len(movers), posts))
         if worth.any():
-            gain[:, worth] = _moved(coverage, movers, covers[worth])
+            gain[:, worth] = _moved(coverage, movers, covers[worth], more[worth])
         gain[home[:, np.newaxis] == np.arange(posts)] = 0.0
         enough = least_of[movers][:, np.newaxis]
         if not (gain >= enough).any():
@@ -392,7 +500,8 @@ def move_ups(
             spent_s, via = _shared(spent_s, there_s, stay_s, home, gain >= least, rules.second_s)
         value = gain * np.clip(1.0 - spent_s / rules.horizon_s, 0.0, 1.0)
         value[value < np.where(via < 0, enough, least)] = 0.0
-        best = int(value.argmax())
+        # The first of those that are alike but for the rounding of sums: two units at one post are.
+        best = int((value.ravel() >= value.max() * (1.0 - 1e-9)).argmax())
         one, to = divmod(best, posts)
         if value[one, to] <= 0.0:
             break
@@ -413,17 +522,13 @@ def move_ups(
     return moves
 
 
-def worth_a_look(
-    coverage: Coverage, posts_s: ArrayLike, utilisation: float = 0.0, rules: Standby = STANDBY
-) -> Bools:
-    """bool[p]: the posts where one more unit would gain what a move takes; no move leads to any other. Spares
-    whoever asks ``move_ups`` the drives to the rest. Arguments as there."""
+def least_gain(part: float, utilisation: float = 0.0, rules: Standby = STANDBY) -> float:
+    """What one more unit at a post must win, in calls an hour, for a move to lead there; inf = none does.
+    Spares whoever asks ``move_ups`` the drives to all other posts. Arguments as there."""
     throttle = _throttle(utilisation, rules)
-    gain = coverage.gain(posts_s)
-    if throttle <= 0 or rules.at_once < 1 or not len(coverage.idle):
-        return np.zeros(len(gain), dtype=bool)
-    least_pct = min(rules.least_gain_pct, rules.rolling_gain_pct)
-    return np.asarray(gain >= coverage.demand.sum() / len(coverage.idle) / 100 / throttle * least_pct)
+    if throttle <= 0 or rules.at_once < 1:
+        return np.inf
+    return part / 100 / throttle * min(rules.least_gain_pct, rules.rolling_gain_pct)
 
 
 def _throttle(utilisation: float, rules: Standby) -> float:
@@ -434,12 +539,13 @@ def _throttle(utilisation: float, rules: Standby) -> float:
     return min(1.0, (rules.off_at - utilisation) / span)
 
 
-def _moved(coverage: Coverage, rows: NDArray[np.intp], covers: Floats) -> Floats:
-    """float64[rows, posts]: what the expected coverage gains when one of these rows goes to a post."""
-    here = coverage.reached[rows]
-    powers = coverage.q ** np.arange(int(coverage.k.max(initial=0)) + 1, dtype=np.float64)
-    left = coverage.demand * (1.0 - coverage.q) * powers[coverage.k - here]
-    return np.asarray(left @ covers.T - (left * here).sum(axis=1)[:, np.newaxis])
+def _moved(coverage: Coverage, rows: NDArray[np.intp], covers: Floats, more: Floats) -> Floats:
+    """float64[rows, posts]: what the expected coverage gains when one of these rows, all of them idle, goes
+    to a post: what one more unit there gains, less what its leaving loses; where it was and is in reach of a
+    cell, neither."""
+    here = coverage.reached[rows].astype(np.float64)
+    both = (here * (coverage._loss - coverage._gain)) @ covers.T
+    return np.asarray(both + more - (here @ coverage._loss)[:, np.newaxis])
 
 
 def _shared(

@@ -148,11 +148,12 @@ def _time(a: int, b: int, order: Any, lowest: Any, label_first: Any, to: Any, ba
     while (2 << power) <= right - left + 1:
         power += 1
     common = min(lowest[power, left], lowest[power, right - (1 << power) + 1])
-    i, j = label_first[a], label_first[b]
-    best = 2 * never
+    # Slices, so that the compiler sees that no index is negative and adds several at once.
+    up, down = to[label_first[a] :][:common], back[label_first[b] :][:common]
+    best = np.int32(never)
     for d in range(common):
-        best = min(best, to[i + d] + back[j + d])
-    return min(best, never)
+        best = min(best, up[d] + down[d])
+    return int(best)
 
 
 @_compiled
@@ -175,12 +176,15 @@ def _walk(
     """Along a fastest way to the first junction that is passed at ``after_ms`` or later: it, when, and the
     metres there. Every arc takes time, so it never turns back."""
     left = _time(a, b, order, lowest, label_first, to, back, never)
-    gone, metres = 0, 0.0
+    gone, metres, before = 0, 0.0, a
     while a != b and gone < after_ms and left < never:
         for j in range(arc_first[a], arc_first[a + 1]):
             over, cost = arc_head[j], arc_ms[j]
-            if cost <= left and cost + _time(over, b, order, lowest, label_first, to, back, never) == left:
-                a, left, gone = over, left - cost, gone + cost
+            # The way never turns back, so that is not even asked.
+            if over == before or cost > left:
+                continue
+            if cost + _time(over, b, order, lowest, label_first, to, back, never) == left:
+                before, a, left, gone = a, over, left - cost, gone + cost
                 metres += arc_m[j]
                 break
     return a, gone, metres
@@ -288,6 +292,18 @@ class Labels:
             up_ms, down_ms = _customise(t, h, whole, up_first, upper, NEVER)
             to, back = _label(up_first, upper, up_ms, down_ms, depth, self._first, NEVER)
             self._modes.append((whole[by_tail], to, back))
+
+    def pace(self) -> NDArray[np.float64]:
+        """float64[k, k]: no arc takes longer in the first mode than so many times what it takes in the
+        second, and so no way; inf where the second may go and the first may not."""
+        many = len(self._modes)
+        found = np.full((many, many), np.inf)
+        for b, (other, _, _) in enumerate(self._modes):
+            open_ = other < NEVER
+            for a, (one, _, _) in enumerate(self._modes):
+                if open_.any() and (one[open_] < NEVER).all():
+                    found[a, b] = float((one[open_] / other[open_]).max())
+        return found
 
     def time_ms(self, start: int, end: int, mode: int) -> int:
         """Milliseconds from one junction to another; ``NEVER`` = no way."""

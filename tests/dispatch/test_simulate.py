@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 
 from dispatch.simulate import (
@@ -201,6 +203,24 @@ def test_the_same_run_twice_is_the_same() -> None:
     one, two = (simulate(city, day, POLICIES["all"]) for _ in range(2))
     assert one.response_s.tolist() == two.response_s.tolist()
     assert one.moves == two.moves
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([80, 200, 320]))
+@settings(max_examples=6, deadline=None, print_blob=True)
+def test_who_is_surely_too_far_is_passed_over_without_another_outcome(seed: int, per_day: int) -> None:
+    # Given one city of which it is known that priority halves every drive, and one where it is not known,
+    day = draw_calls(DEMAND, seed, 0.5, per_day)
+    city = street(home=(0, 0, 1, 1, 2, 2), posts=(0, 20, 10))
+    knows = replace(city, pace=np.array([[1.0, 0.5], [2.0, 1.0]]))
+    # then the same calls end alike, whoever decides.
+    for policy in POLICIES.values():
+        for world in (World(), World(drive_factor=1.3)):
+            one, two = simulate(city, day, policy, world), simulate(knows, day, policy, world)
+            assert one.unit.tolist() == two.unit.tolist(), f"seed {seed}, {policy.name}"
+            assert one.response_s.tolist() == two.response_s.tolist(), f"seed {seed}, {policy.name}"
+            assert (one.moves, one.diversions, one.reliefs, one.rolled_m) == (
+                two.moves, two.diversions, two.reliefs, two.rolled_m
+            ), f"seed {seed}, {policy.name}"  # fmt: skip
 
 
 def test_slower_roads_than_believed_make_later_arrivals() -> None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatch.standby import Cover, Coverage, Uncovered
+from dispatch.plans import Standby
+from dispatch.standby import Cover, Coverage, Tally, Uncovered, move_ups
 
 ZONES = ("north", "middle", "south")
 
@@ -237,3 +238,61 @@ def test_rows_that_name_nobody_are_refused() -> None:
     for row in ([[0], [1]], [[0]], [[-2], [0]]):
         with pytest.raises(ValueError, match="row"):
             Cover(standards, row)
+
+
+# -- kept up as units come and go -----------------------------------------------------------------------
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=150, deadline=None, print_blob=True)
+def test_what_is_kept_up_is_what_counting_anew_finds(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    posts, cells = int(random.integers(1, 9)), int(random.integers(1, 30))
+    reached = random.random((posts, cells)) < random.choice([0.1, 0.4, 0.9])
+    demand = random.choice([0.0, 0.1, 1.0, 7.5], cells)
+    q = float(random.choice([0.02, 0.3, 0.9]))
+    posts_s = np.where(reached, 0.0, np.inf)
+    tally, home = Tally(demand, reached, q), []
+    # Given posts where units come and go,
+    for _ in range(int(random.integers(1, 40))):
+        if home and random.random() < 0.45:
+            tally.come(home.pop(int(random.integers(len(home)))), -1)
+        else:
+            home.append(int(random.integers(posts)))
+            tally.come(home[-1])
+        if random.random() < 0.1:
+            q = float(random.choice([0.02, 0.3, 0.9]))
+            tally.reweigh(q)
+        # when asked after any of the changes, or only after several,
+        if random.random() < 0.5:
+            continue
+        anew = Coverage(
+            demand, [0] * cells, ["city"], ("first_aid", 0.0), posts_s[home], [True] * len(home), q
+        )
+        # then all figures are those of a count from the beginning,
+        assert tally.k.tolist() == anew.k.tolist(), f"seed {seed}"
+        assert tally.loss(home) == pytest.approx(anew.loss(np.arange(len(home))), abs=1e-9), f"seed {seed}"
+        gain, least = anew.gain(posts_s), float(random.choice([0.0, 0.5, 2.0]))
+        kept = tally.gain(least)
+        enough = gain >= least + 1e-9
+        assert kept[enough] == pytest.approx(gain[enough], abs=1e-9), f"seed {seed}"
+        assert (kept[~enough] <= least + 1e-9).all() or least == 0.0, f"seed {seed}"
+        # and a part of the city finds the same moves as all of it.
+        if not home:
+            continue
+        for row, post in enumerate(home):
+            gone = [anew.changed([row], reach_s=posts_s[[to]]).expected() for to in range(posts)]
+            won = tally.moved([post], np.arange(posts))[0]
+            assert won == pytest.approx(np.array(gone) - anew.expected(), abs=1e-9), f"seed {seed}"
+        drive_s = random.integers(60, 2400, (posts, posts)).astype(float)
+        np.fill_diagonal(drive_s, 0.0)
+        rules = Standby(at_once=1, least_gain_pct=5.0, rolling_gain_pct=5.0)
+        whole = move_ups(anew, posts_s, drive_s[home], home, rules=rules)
+        part, part_s = tally.around(home, np.arange(posts))
+        some = move_ups(part, part_s, drive_s[home], home, rules=rules, part=demand.sum() / len(home))
+        assert [(one.row, one.post) for one in some] == [(one.row, one.post) for one in whole], f"seed {seed}"
+
+
+def test_a_tally_refuses_arrays_that_do_not_fit() -> None:
+    with pytest.raises(ValueError, match="reached"):
+        Tally([1.0, 2.0], [[True]], 0.3)

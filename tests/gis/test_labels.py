@@ -64,6 +64,19 @@ def test_times_equal_dijkstra_and_ways_add_up(seed: int, share: float) -> None:
             assert mode == 1 or driven_m == pytest.approx(whole / 60.0)
 
 
+def test_no_way_takes_longer_in_one_mode_than_the_pace_says() -> None:
+    tail, head, lon, lat, metres, ms = town(4)
+    labels = Labels(tail, head, lon, lat, metres, list(ms))
+    every = np.arange(len(lon))
+    pace = labels.pace()
+    first, second = (labels.table_ms(every, every, mode).astype(float) for mode in (0, 1))
+    ways = second < NEVER
+    assert (first[ways] <= pace[0, 1] * second[ways]).all()
+    # The second mode may not go everywhere that the first goes.
+    assert pace[1, 0] == np.inf
+    assert pace[0, 0] == pace[1, 1] == 1.0
+
+
 def test_one_junction_and_a_road_that_nobody_uses() -> None:
     lonely = Labels([], [], [25.0], [45.0], [], [[]])
     assert lonely.time_ms(0, 0, 0) == 0
