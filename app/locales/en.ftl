@@ -427,6 +427,7 @@ legend-requested = double outline: another agency's, to be requested
 legend-stale = hollow, dashed: fix older than 2 minutes
 legend-heading = pointer: where it drives
 legend-way = dots: to its incident, in a straight line
+legend-streets = line along streets: on its way to the selected incident; thin and dashed: the candidate pointed at; pale: from an old fix
 
 keys-new = new call
 keys-next = next unacknowledged
@@ -729,3 +730,18 @@ problem-unit-taken = { $unit } was sent to incident { $incident_number } by { $b
 problem-unknown-proposal = There is no such proposal.
 problem-unknown-proposal-kind = There is no such kind of proposal.
 problem-unknown-trigger = Nothing of that kind leads to a proposal.
+
+ways-title = Ways drawn on the map
+way-line = { $kind ->
+    [crew] { $unit } on its way
+   *[candidate] { $unit }, if it is sent
+  }: { $travel ->
+    [road] by { $streets }
+    [unnamed] by streets without names
+   *[straight] a straight line, an estimate
+  }, { $distance }, there in { $eta }
+way-none = { $unit }, no way drawn: { $why ->
+    [no-position] its position is not known
+    [unreachable] no road leads there now
+   *[no-place] the call has no place
+  }

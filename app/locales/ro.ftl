@@ -433,6 +433,7 @@ legend-requested = contur dublu: al altei instituții, se cere
 legend-stale = gol, întrerupt: poziție mai veche de 2 minute
 legend-heading = vârf: încotro merge
 legend-way = puncte: spre incidentul său, în linie dreaptă
+legend-streets = linie pe străzi: în drum spre incidentul ales; subțire și întreruptă: candidatul indicat; palidă: dintr-o poziție veche
 
 keys-new = apel nou
 keys-next = următorul nepreluat
@@ -737,3 +738,18 @@ problem-unit-taken = { $unit } a fost trimisă la incidentul { $incident_number 
 problem-unknown-proposal = Nu există o asemenea propunere.
 problem-unknown-proposal-kind = Nu există un asemenea fel de propunere.
 problem-unknown-trigger = Nimic de acest fel nu duce la o propunere.
+
+ways-title = Drumuri desenate pe hartă
+way-line = { $kind ->
+    [crew] { $unit } în drum
+   *[candidate] { $unit }, dacă e trimis
+  }: { $travel ->
+    [road] pe { $streets }
+    [unnamed] pe străzi fără nume
+   *[straight] linie dreaptă, o estimare
+  }, { $distance }, ajunge în { $eta }
+way-none = { $unit }, niciun drum desenat: { $why ->
+    [no-position] poziția nu este cunoscută
+    [unreachable] niciun drum nu duce acolo acum
+   *[no-place] apelul nu are loc
+  }

@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 from tests.web.conftest import Seat, Server, SitDown, radios_of
 from tests.web.test_console import add, axe, set_by_key
+from tests.web.test_map import pixels
 
 pytestmark = pytest.mark.web
 
@@ -19,6 +20,8 @@ KAIVOKATU = "60.17047, 24.94247"
 """A spot on the way of those who come from the west of the railway station to that address."""
 NEAR_THE_PATROL = "60.17173, 24.94426"
 """A spot on the way of patrol L71 to it, around which a longer way leads."""
+CREW_LINE = (0xBA, 0xD9, 0xFD)
+"""By night, of a crew on its way."""
 BAND = re.compile(r"\d+:\d\d\s*–\s*\d+:\d\d")
 
 
@@ -328,3 +331,77 @@ def test_closures_and_coverage_are_clean_for_assistive_tools(
     for theme in ("night", "day"):
         axe(seat, f"the list of closures, {language}, {theme}")
         seat.see("theme").click()
+
+
+# ---- by which streets
+
+
+@pytest.mark.usefixtures("open_roads", "told_places")
+def test_the_way_of_a_crew_is_drawn_along_the_streets_and_changes_when_a_closure_lands(
+    sit: SitDown, city: Server
+) -> None:
+    # given a fire, and nobody sent: no way is drawn until a candidate is pointed at
+    ana, matei = sit("ana", at=city, language="en"), sit("matei", at=city)
+    number = ana.take_call(FIRE, "P09", "Muzică tare")
+    ana.until_map()
+    expect(ana.see("ways")).to_be_attached()
+    first = ana.see("candidate").first
+    unit = first.get_attribute("data-unit")
+    assert unit
+    expect(ana.see("way")).to_have_count(0)
+    first.hover()
+    thought = ana.see("way", unit=unit, kind="candidate", travel="road")
+    expect(thought).to_contain_text(f"{unit}, if it is sent: by ")
+    # by keyboard it is the same, and it goes when nobody looks any more
+    ana.see("map").hover()
+    expect(ana.see("way")).to_have_count(0)
+    first.locator("button.stage").focus()
+    expect(thought).to_be_attached()
+
+    # when a patrol is sent that has some way to go
+    add(ana, "L71")
+    ana.page.keyboard.press("Enter")
+    expect(ana.see("assignment", unit="L71")).to_be_visible()
+    set_by_key(ana, "L71", "r", "en_route")
+    ana.see("board-filter").fill("")
+    crew = ana.see("way", unit="L71", kind="crew")
+    expect(crew).to_contain_text("L71 on its way: by ")
+    expect(crew).to_have_attribute("data-stale", "false")
+    ana.see("map").hover()
+    until_drawn(ana)
+    before, version = crew.inner_text(), ana.see("ways").get_attribute("data-version")
+    line = crew.get_attribute("data-line")
+    assert version
+
+    # and the supervisor orders its street closed
+    sorina = sit("sorina", at=city)
+    lat, lon = (float(part) for part in KAIVOKATU.split(","))
+    around = {"type": "Point", "coordinates": [lon, lat], "radius_m": 30}
+    order = {"state": "ordered", "authority": "police", "ordered_by": "cms. Pop"}
+    closure = sorina.page.evaluate("() => crypto.randomUUID()")
+    post(sorina, "/closures", {"id": closure, "kind": "closure", "geometry": around, **order})
+
+    # then the line leads around it, and the words with it
+    expect(ana.see("ways")).not_to_have_attribute("data-version", version)
+    expect(crew).not_to_have_attribute("data-line", line or "")
+    assert crew.inner_text() != before
+    until_drawn(ana)
+    axe(ana, "ways on the map")
+
+    # whoever only watches has no ways, and the straight dots instead
+    matei.until_map()
+    matei.see("queue-row", number=number).click()
+    expect(matei.see("incident-card")).to_be_visible()
+    expect(matei.see("ways")).to_have_count(0)
+
+    # when the street is open again, the way is the old one
+    post(sorina, f"/closures/{closure}/withdraw", {"reason": "gata"})
+    expect(crew).to_have_attribute("data-line", line or "")
+
+
+def until_drawn(seat: Seat) -> None:
+    """Until the map's picture has a crew's whole line on it."""
+    for _ in range(60):
+        if pixels(seat, CREW_LINE) > 150:
+            return
+    pytest.fail("no line of a crew was ever drawn")

@@ -16,6 +16,7 @@ import type {
   Session,
   TimelineEntry,
   Unit,
+  WaysAnswer,
   WhatIf,
 } from './types';
 
@@ -167,6 +168,9 @@ export const api = {
   recommendation: (id: string) => call<Recommendation>('GET', `/incidents/${at(id)}/recommendation`),
   /** What sending just these units would mean; nothing is sent. */
   whatIf: (id: string, units: readonly string[]) => call<WhatIf>('POST', `/incidents/${at(id)}/what-if`, { units }),
+  /** By which streets the crews on their way drive there, and how these units would. */
+  ways: (id: string, units: readonly string[]) =>
+    call<WaysAnswer>('GET', `/incidents/${at(id)}/ways${units.length ? `?units=${at(units.join())}` : ''}`),
   timeline: (id: string) => call<TimelineEntry[]>('GET', `/incidents/${at(id)}/timeline`),
   send: (id: string, units: string[], override_reason: string | undefined, key: string) =>
     call<Sent>('POST', `/incidents/${at(id)}/assignments`, { units, override_reason }, key),

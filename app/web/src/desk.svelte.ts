@@ -30,6 +30,10 @@ class Desk {
   panel = $state.raw<'closures' | null>(null);
   /** The closure looked at in that panel and on the map. */
   closure = $state.raw<string | null>(null);
+  /** The unit of the recommendation that is pointed at, by pointer or focus. */
+  candidate = $state.raw<string | null>(null);
+  /** Whose way to the selected incident is drawn along the streets. */
+  ways = $state.raw<ReadonlySet<string>>(new Set());
   /** Whether the coverage layer is on, and which units it is to be thought without. */
   coverage = $state(false);
   without = $state.raw<readonly string[]>([]);

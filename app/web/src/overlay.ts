@@ -20,7 +20,7 @@ const DIRECTIONS = 32;
 const HEADING_FROM_MPS = 1;
 /** How far a label moves aside for a ring or for a pointer to the right. */
 const LABEL_ASIDE_PX = 8;
-/** The dots of a unit's way to its incident: a straight line that says whose it is, not which streets. */
+/** Dots from a unit to its incident where its way is not drawn: a straight line that says whose it is, not which streets. */
 const WAY_STEP_PX = 18;
 const WAY_STEP_SELECTED_PX = 8;
 const WAY_DOT_PX = 6;
@@ -250,6 +250,8 @@ interface Placed {
 export class UnitOverlay {
   readonly canvas = document.createElement('canvas');
   selected: string | null = null;
+  /** Units whose way is drawn along the streets, and needs no dots. */
+  drawn: ReadonlySet<string> = new Set();
   private gl: WebGL2RenderingContext | null = null;
   private program: WebGLProgram | null = null;
   private atlas!: Atlas;
@@ -483,7 +485,7 @@ export class UnitOverlay {
     const to = new Map(this.scenes.map((scene) => [scene.id, scene]));
     let drawn = 0;
     for (const { unit, at, stale_s } of marks) {
-      const goal = unit.status === 'en_route' && stale_s <= STALE_FIX_S && unit.incident ? to.get(unit.incident) : undefined;
+      const goal = unit.status === 'en_route' && !this.drawn.has(unit.id) && stale_s <= STALE_FIX_S && unit.incident ? to.get(unit.incident) : undefined;
       if (!goal || drawn >= WAYS_MAX) continue;
       const dx = (goal.x - at.x) * scale;
       const dy = (goal.y - at.y) * scale;

@@ -5,6 +5,7 @@
 export const parts = {
   closures: () => import('./ClosurePanel.svelte'),
   coverage: () => import('./Coverage.svelte'),
+  ways: () => import('./Ways.svelte'),
   proposals: () => import('./Proposals.svelte'),
   contradiction: () => import('./Contradiction.svelte'),
   edit: () => import('./EditForm.svelte'),

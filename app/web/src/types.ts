@@ -428,6 +428,20 @@ export interface NewClosure {
   agreed_by?: string;
 }
 
+/** The ways of units to one incident; `streets` are the first names on each. */
+export interface WaysAnswer {
+  version: string | null;
+  without_way: { unit: string; why: 'no-position' | 'unreachable' | 'no-place' }[];
+  features: Feature<LineString, {
+    unit: string;
+    staging: boolean;
+    eta_s: number | null;
+    distance_m: number;
+    travel: 'road' | 'straight';
+    streets: string[];
+  }>[];
+}
+
 /** Cells of the city: `demand` calls an hour, `covered_by` how many idle crews would be in time, `gap` that none would. */
 export interface CoverageAnswer extends FeatureCollection {
   capability: string;
