@@ -26,6 +26,8 @@ from gis.travel import THERE_M, RoadGraph, mode
 
 DETOUR_S = 30.0
 """From how many seconds on a longer way is worth a word."""
+KEPT_AWAY_S = 5.0
+"""From how many seconds on where they cost a unit its place in the plan."""
 MOVED_S = 60
 """From how many seconds on the ETA of a crew on its way counts as changed, and is put on record."""
 NEAR_DEG = 2e-4
@@ -39,6 +41,29 @@ log = logging.getLogger("straja.keeper")
 # ---- beside a recommendation
 
 
+def unhindered_s(
+    core: Core,
+    lon: float,
+    lat: float,
+    now_us: int,
+    places: Mapping[str, tuple[float, float]],
+    modes: Mapping[str, str],
+) -> dict[str, float]:
+    """For how long each of these units (where it is, how it drives) would drive there if nothing were in
+    force; nothing where nothing is, or where no road leads."""
+    found: dict[str, float] = {}
+    free = core.living_map.ways_with((), now_us) if core.living_map.obstacles(now_us) else None
+    if free is None:
+        return found
+    for how in sorted(set(modes.values()) - {"air"}):
+        units = [unit for unit in places if modes[unit] == how]
+        at = np.array([places[unit] for unit in units], dtype=np.float64).reshape(-1, 2)
+        ways = free.nearest(lon, lat, at[:, 0], at[:, 1], how, walk_within_m=THERE_M)
+        told = zip(units, ways.drive_s.tolist(), ways.road.tolist(), strict=True)
+        found |= {unit: drive_s for unit, drive_s, road in told if road and math.isfinite(drive_s)}
+    return found
+
+
 def explain(
     core: Core,
     plan: Plan,
@@ -49,18 +74,22 @@ def explain(
     places: Mapping[str, tuple[float, float]],
     modes: Mapping[str, str],
     drive_s: Mapping[str, float],
+    free_s: Mapping[str, float],
+    kept_away: Collection[str] = (),
 ) -> tuple[Plan, tuple[str, ...]]:
     """The plan with what closures change said beside each unit that it names, and the ids of those closures.
     `now`: the roads by which units drive to the incident itself; `places`: where each of these is, `modes`:
-    how it drives, `drive_s`: for how long by those roads. A closure that is only reported and lies on the
-    way of a unit chosen is a warning."""
+    how it drives, `drive_s`: for how long by those roads, `free_s`: and if nothing were in force. A closure
+    that is only reported and lies on the way of a unit chosen is a warning. `kept_away`: units that only
+    closures keep out of the plan; these are told of first, and of shorter detours too."""
     obstacles, warnings = core.living_map.obstacles(now_us), core.living_map.warnings(now_us)
     free = core.living_map.ways_with((), now_us)
     if free is None or now is None or not (obstacles or warnings):
         return plan, ()
     about: tuple[Pick | WhyNot, ...] = (*plan.chosen, *plan.alternatives, *plan.not_chosen)
     named = [x.unit for x in about if x.unit in places]
-    more = _longer(free, lon, lat, named, places, modes, drive_s) if obstacles else {}
+    named.sort(key=lambda unit: unit not in kept_away)
+    more = {unit: drive_s[unit] - free_s[unit] for unit in named if unit in free_s}
     told: dict[str, tuple[Reason, ...]] = {}
     because: dict[str, None] = {}
     chosen = {pick.unit for pick in plan.chosen}
@@ -68,24 +97,25 @@ def explain(
     for unit in named:
         more_s = more.get(unit, 0.0)
         warned = warnings if unit in chosen else ()
-        if more_s < DETOUR_S and not warned:
+        is_longer = more_s >= (KEPT_AWAY_S if unit in kept_away else DETOUR_S)
+        if not is_longer and not warned:
             continue
         reasons: list[Reason] = []
         hit: list[str] = []
         # Where there is but one obstacle, it is that one.
         alone = len(obstacles) == 1
-        if alone and more_s >= DETOUR_S:
+        if alone and is_longer:
             hit = [obstacles[0].id]
-        if compared < NAMED_MAX and (warned or not alone):
+        if compared < NAMED_MAX + len(kept_away) and (warned or not alone):
             compared += 1
-            line = _line(free if more_s >= DETOUR_S else now, *places[unit], lon, lat, modes[unit])
-            if more_s >= DETOUR_S and not alone:
+            line = _line(free if is_longer else now, *places[unit], lon, lat, modes[unit])
+            if is_longer and not alone:
                 hit = [o.id for o in obstacles if line is not None and _meets(line, o)]
             crossed = [x.id for x in warned if line is not None and _is_on(line, x)]
             if crossed:
                 reasons.append(Reason("reported-closure", {"closures": ",".join(crossed)}))
                 because |= dict.fromkeys(crossed)
-        if more_s >= DETOUR_S:
+        if is_longer:
             ids = {"closures": ",".join(hit)}
             if math.isfinite(more_s):
                 reasons.append(Reason("detour", {"more_s": round(more_s), **ids}))
@@ -101,7 +131,7 @@ def explain(
         extra = told.get(x.unit, ())
         is_cut_off = any(reason.code == "cut-off" for reason in extra)
         kept = [reason for reason in x.reasons if reason.code != "unreachable" or not is_cut_off]
-        return replace(x, reasons=(*kept, *extra))
+        return replace(x, reasons=(*extra, *kept) if x.unit in kept_away else (*kept, *extra))
 
     plan = replace(
         plan,
@@ -110,28 +140,6 @@ def explain(
         not_chosen=tuple(why_not(x) for x in plan.not_chosen),
     )
     return plan, tuple(because)
-
-
-def _longer(
-    free: RoadGraph,
-    lon: float,
-    lat: float,
-    units: Sequence[str],
-    places: Mapping[str, tuple[float, float]],
-    modes: Mapping[str, str],
-    drive_s: Mapping[str, float],
-) -> dict[str, float]:
-    """By how many seconds each unit's way is longer than without closures; inf where only they keep it
-    out."""
-    more: dict[str, float] = {}
-    for how in sorted({modes[unit] for unit in units} - {"air"}):
-        rows = [unit for unit in units if modes[unit] == how]
-        at = np.array([places[unit] for unit in rows], dtype=np.float64)
-        before = free.nearest(lon, lat, at[:, 0], at[:, 1], how, walk_within_m=THERE_M)
-        for unit, before_s, road in zip(rows, before.drive_s, before.road, strict=True):
-            if road and math.isfinite(before_s):
-                more[unit] = float(drive_s[unit] - before_s)
-    return more
 
 
 def _line(

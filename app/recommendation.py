@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,14 @@ from dispatch.fill import Lateness
 from dispatch.incident import Incident
 from dispatch.optimise import Candidates, Cost, Pick, Plan, Reason, WhyNot, recommend
 from dispatch.plans import Pack
+from dispatch.standby import Cover
 from gis.geometry import haversine_m
 from gis.travel import PRIORITY, THERE_M, RoadGraph, Snaps, straight_line
 
 USELESS_MAX = 20
 """Of so many units that give nothing needed the time is worked out: to say why a near one does not go."""
+USUAL_MAX = 6
+"""Of so many units more than are needed it is asked whether a closure keeps them out of the plan."""
 DISTANCES_MAX = 64
 """Of so many units the metres are worked out: those that are offered."""
 
@@ -87,15 +91,22 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
     columns = looked.columns
     standing = core.coverage.standing(columns.ids, now_us)
     rules = core.pack.optimiser
-    plan = recommend(
-        looked.candidates,
-        needs,
-        curve=curve_of(core, incident, now_us),
-        cover=standing.cover if standing is not None and rules.coverage > 0 else None,
-        cover_weight=rules.coverage,
-        away_s=away_s_of(core, incident),
-        delta_s=rules.delta_s.get(incident.priority, math.inf),
-    )
+    cover = standing.cover if standing is not None and rules.coverage > 0 else None
+
+    def planned(candidates: Candidates, cover: Cover | None, top: int = 5) -> Plan:
+        return recommend(
+            candidates,
+            needs,
+            curve=curve,
+            cover=cover,
+            cover_weight=rules.coverage,
+            away_s=away_s,
+            delta_s=rules.delta_s.get(incident.priority, math.inf),
+            top=top,
+        )
+
+    curve, away_s = curve_of(core, incident, now_us), away_s_of(core, incident)
+    plan = planned(looked.candidates, cover)
     at = {unit: row for row, unit in enumerate(columns.ids)}
     offered = [at[pick.unit] for pick in (*plan.chosen, *plan.alternatives)][:DISTANCES_MAX]
 
@@ -116,12 +127,33 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
 
     plan = replace(plan, not_chosen=tuple(if_asked(why) for why in plan.not_chosen))
     named = [*offered, *(at[why.unit] for why in plan.not_chosen)]
-    there = [row for row in named if not looked.candidates.staging[row]]
+    usual = _usual(core, looked, needs, lon, lat, now_us)
+    there = [row for row in dict.fromkeys((*named, *usual)) if not looked.candidates.staging[row]]
+    places = {columns.ids[row]: (looked.places[row, 0], looked.places[row, 1]) for row in there}
+    modes = {columns.ids[row]: looked.modes[row] for row in there}
+    free_s = detours.unhindered_s(core, lon, lat, now_us, places, modes)
+    kept_away: set[str] = set()
+    drive_s = looked.candidates.drive_s
+    if any(drive_s[at[unit]] - one_s >= detours.KEPT_AWAY_S for unit, one_s in free_s.items()):
+        # What would be done if nothing were in force, by the few who would do it.
+        rows_ = np.unique([*there, *np.flatnonzero(looked.candidates.already)]).astype(np.int64)
+        open_s = drive_s.copy()
+        open_s[[at[unit] for unit in free_s]] = list(free_s.values())
+        few = None if cover is None else cover.only(rows_)
+        chosen = {pick.unit for pick in plan.chosen}
+        kept_away = {
+            pick.unit
+            for pick in planned(looked.candidates.only(rows_, drive_s=open_s), few, 0).chosen
+            if pick.unit not in chosen
+            and drive_s[at[pick.unit]] - free_s.get(pick.unit, np.inf) >= detours.KEPT_AWAY_S
+        }
+        if new := kept_away.difference(columns.ids[row] for row in named):
+            now = planned(looked.candidates.only(rows_), few, len(rows_))
+            plan = replace(plan, not_chosen=(*plan.not_chosen, *_kept_away(plan, now, sorted(new))))
+            named += [at[unit] for unit in sorted(new)]
     plan, closures = detours.explain(
-        core, plan, lon, lat, now_us, looked.ways,
-        {columns.ids[row]: (looked.places[row, 0], looked.places[row, 1]) for row in there},
-        {columns.ids[row]: looked.modes[row] for row in there},
-        {columns.ids[row]: float(looked.candidates.drive_s[row]) for row in there},
+        core, plan, lon, lat, now_us, looked.ways, places, modes,
+        {unit: float(drive_s[at[unit]]) for unit in places}, free_s, kept_away,
     )  # fmt: skip
     if looked.candidates.staging[offered].any():
         hazards = (hazard.id for hazard in core.living_map.hazards_at(lon, lat))
@@ -150,6 +182,45 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
         metres,
         (time.perf_counter() - started) * 1000,
     )
+
+
+def _usual(
+    core: Core, looked: Looked, needs: Mapping[str, int], lon: float, lat: float, now_us: int
+) -> list[int]:
+    """Where something is in force: the rows of the units that are nearest as the crow flies and give what is
+    needed, whether or not they are in the plan."""
+    if not core.living_map.obstacles(now_us):
+        return []
+    c = looked.candidates
+    found: list[int] = []
+    for name, count in needs.items():
+        rows = np.flatnonzero(c.gives[:, c.capabilities.index(name)] & (c.crew >= c.crew_min) & ~c.already)
+        crow_m = haversine_m(lon, lat, looked.places[rows, 0], looked.places[rows, 1])
+        nearest = rows[np.argsort(crow_m, kind="stable")].tolist()
+        able = (
+            row
+            for row in nearest
+            if c.sendable[row] in ("now", "soon") and math.isfinite(looked.places[row, 0])
+        )
+        found += islice(able, USUAL_MAX + count)
+    return found
+
+
+def _kept_away(plan: Plan, now: Plan, units: Sequence[str]) -> list[WhyNot]:
+    """These units as ones that were not chosen. `now`: a plan that has every alternative."""
+    picks = {pick.unit: pick for pick in now.alternatives}
+    found = []
+    for unit in units:
+        pick = picks.get(unit)
+        if pick is None:
+            found.append(WhyNot(unit, None, None, None, None, ()))
+            continue
+        by = [one for one in plan.chosen if set(one.fills) & set(pick.fills)]
+        filled = [name for name in pick.fills if any(name in one.fills for one in by)]
+        args = {"capabilities": ",".join(filled), "units": ",".join(one.unit for one in by)}
+        covered = (Reason("covered", args),) if by else ()
+        found.append(WhyNot(unit, pick.eta_s, pick.eta_low_s, pick.eta_high_s, pick.cost, covered))
+    return found
 
 
 def away_s_of(core: Core, incident: Incident) -> float:

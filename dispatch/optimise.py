@@ -178,6 +178,18 @@ class Candidates:
             for word in sorted(set(getattr(self, name)).difference(allowed)):
                 raise ValueError(f"{name}: {word!r} is not one of {', '.join(allowed)}")
 
+    def only(self, rows: Ints, **columns: Floats) -> Candidates:
+        """Those rows alone, with other ``columns`` (of all n units) in place of theirs."""
+        at = np.asarray(rows, dtype=np.intp)
+        kept: dict[str, object] = {"capabilities": self.capabilities}
+        for one in fields(self):
+            column = columns.get(one.name, getattr(self, one.name))
+            if one.name != "capabilities":
+                kept[one.name] = (
+                    column[at] if isinstance(column, np.ndarray) else tuple(column[i] for i in at)
+                )
+        return Candidates(**kept)  # type: ignore[arg-type]
+
     def eta_s(self) -> Floats:
         """Seconds from the order (a requested unit: from acceptance) to arrival; nan where not known."""
         rolling = np.array([status in ROLLING for status in self.status], dtype=bool)

@@ -360,6 +360,10 @@ class Cover:
             if len(rows) and not (rows.min() >= -1 and rows.max() < len(one.idle)):
                 raise ValueError(f"row names one that is not among the {len(one.idle)} of {one.capability}")
 
+    def only(self, units: ArrayLike) -> Cover:
+        """Row for row those units alone; the others cover on."""
+        return Cover(self.standards, self.row[:, np.asarray(units, dtype=np.intp)])
+
     def loss(self, units: ArrayLike) -> Floats:
         """float64[n]: the expected coverage lost, in calls an hour over all standards, when each of these
         units alone leaves."""

@@ -275,6 +275,38 @@ def test_a_reported_closure_warns_and_an_ordered_one_reroutes_until_it_expires(o
     assert recommended(room, incident, unit)["eta_s"] == free["eta_s"]
 
 
+def test_the_usual_crew_that_a_closure_keeps_away_is_named_with_the_closure(own_room: Room) -> None:
+    room = own_room
+    usual = room.unit(at=FAR)
+    incident = room.incident("F05", at=NEAR)["id"]
+    ways = room.core.living_map.ways()
+    way = ways.route(*FAR, *NEAR, "fire_engine").points
+    spot = around(*way[len(way) // 2], 150)
+    free_s = recommended(room, incident, usual)["eta_s"]
+    # Given more crews than are ever listed, a little farther, to whom the closure is nothing
+    places = [(24.9435 + dx, 60.1713 + dy) for dx in (0.0, 0.01, 0.02) for dy in (0.005, 0.01, 0.015)]
+    lons, lats = zip(*places, strict=True)
+    drive_s = ways.nearest(*NEAR, lons, lats, "fire_engine", None).drive_s
+    usual_s = float(ways.nearest(*NEAR, *([x] for x in FAR), "fire_engine", None).drive_s[0])
+    _, place = min((s, at) for s, at in zip(drive_s.tolist(), places, strict=True) if s > usual_s)
+    others = [room.unit(at=place) for _ in range(9)]
+    before = room.ana.get(f"/incidents/{incident}/recommendation").json
+    assert next(x["unit"] for x in before["units"] if x["chosen"]) == usual
+    # and one elsewhere that changes nothing for anybody
+    ordered(room, geometry=around(24.9800, 60.1900, 60))
+    closure = ordered(room, geometry=spot)
+    after = room.ana.get(f"/incidents/{incident}/recommendation").json
+    assert next(x["unit"] for x in after["units"] if x["chosen"]) in others
+    assert usual not in [x["unit"] for x in after["units"]]
+    # Then it is said who would have gone, that it is for this closure, and how much longer it takes
+    row = next(x for x in after["not_chosen"] if x["unit"] == usual)
+    assert [reason["code"] for reason in row["reasons"]] == ["detour", "covered"]
+    assert row["reasons"][0]["closures"] == closure
+    assert row["reasons"][0]["more_s"] == pytest.approx(row["eta_s"] - free_s, abs=2)
+    assert row["cost"]["total"] > 0
+    assert after["closures"] == [closure]
+
+
 def test_a_unit_that_is_cut_off_is_said_to_be_and_has_no_eta(own_room: Room) -> None:
     room = own_room
     unit = room.unit(at=FAR)
