@@ -4,6 +4,8 @@ them.
 An obstacle closes whole arcs: what is cut anywhere is closed to through traffic. Who stands on such a street,
 or is awaited there, is not lost: from the open part the street is left by its open end; from inside the
 obstacle a vehicle gets to others inside by the streets inside, and to the rest by the nearest open street.
+What an obstacle leaves open beside it and yet cuts off (a stub, a one-way street that begins inside) is a
+*pocket*: an incident there is reached from the nearest street that one can get to.
 """
 
 from __future__ import annotations
@@ -21,8 +23,16 @@ from shapely.geometry.base import BaseGeometry
 from shapely.validation import explain_validity
 
 from gis.geometry import Box, FloatArray, LocalMetres, explain_outside, is_position
-from gis.roads import DRIVE_PROFILES, FOOT_PROFILES, IMPASSABLE, NETWORK_OF, PRIORITY, Arrays
-from gis.travel import ROAD, SCENE_ACCESS_MPS, UNIT_ACCESS_MPS, RoadGraph, Route, Snaps, Travel
+from gis.roads import (
+    DRIVE_PROFILES,
+    FOOT_PROFILES,
+    IMPASSABLE,
+    NETWORK_OF,
+    NEVER_ASIDE_M,
+    PRIORITY,
+    Arrays,
+)
+from gis.travel import ROAD, SCENE_ACCESS_MPS, UNIT_ACCESS_MPS, RoadGraph, Route, Snaps, Travel, cut_off
 
 POINTS_MAX: Final = 2_000
 RADIUS_MAX_M: Final = 5_000.0
@@ -37,6 +47,9 @@ FOLLOWS_COS: Final = math.cos(math.radians(35))
 """And how nearly parallel: a street that merely crosses the line is not followed."""
 FOLLOWED_MIN_M: Final = 15.0
 """Metres of a street that a line must follow for the street to be closed, or half of a shorter street."""
+POCKET_NODES: Final = 400
+"""What is cut off with more junctions than this (some 20 km of streets, as `gis.roads.ISLAND_KM_MIN`) is a
+part of the city of its own, with its own incidents and units, and no pocket."""
 STEP_M: Final = 3.0
 """How finely streets are looked at where they are cut."""
 
@@ -98,7 +111,8 @@ def read_shape(geometry: Mapping[str, Any], box: Box | None = None, field: str =
         points = _positions([coordinates], where)
         radius_m: Any = geometry.get("radius_m")
         is_number = isinstance(radius_m, (int, float)) and not isinstance(radius_m, bool)
-        if not is_number or not math.isfinite(radius_m):
+        # A whole number may be larger than any float; a comparison takes it all the same.
+        if not is_number or radius_m != radius_m or abs(radius_m) == math.inf:
             raise BadShape("bad-radius", f"{field}.radius_m", "A point needs its radius_m in metres.")
         if not 1.0 <= radius_m <= RADIUS_MAX_M:
             said = f"radius_m must be from 1 to {RADIUS_MAX_M:.0f} m."
@@ -156,7 +170,7 @@ def _positions(given: Any, field: str) -> list[tuple[float, float]]:
         is_pair = isinstance(point, (list, tuple)) and len(point) == 2
         if not is_pair or any(isinstance(x, bool) or not isinstance(x, (int, float)) for x in point):
             raise BadShape("bad-geometry", f"{field}.{i}", "A point is [longitude, latitude], two numbers.")
-        if not is_position(*point):
+        if not all(abs(x) <= 360 for x in point) or not is_position(*point):
             raise BadShape("bad-geometry", f"{field}.{i}", "That is no place on Earth, in degrees.")
         found.append((float(point[0]), float(point[1])))
     return found
@@ -389,6 +403,7 @@ class ClosedRoads(RoadGraph):
     _spans: Mapping[str, Sequence[Cut]]
     _shut: dict[str, tuple[NDArray[np.bool_], FloatArray, FloatArray]]
     _inner: dict[str, RoadGraph]
+    _pockets: dict[tuple[str, bool], NDArray[np.bool_]]
 
     @classmethod
     def over(
@@ -400,7 +415,7 @@ class ClosedRoads(RoadGraph):
     ) -> ClosedRoads:
         view = cls.__new__(cls)
         view.__dict__.update(vars(copy(base.with_ms(ms, version=version))))
-        view._base, view._spans, view._shut, view._inner = base, spans, {}, {}
+        view._base, view._spans, view._shut, view._inner, view._pockets = base, spans, {}, {}, {}
         return view
 
     def shut(self, profile: str) -> tuple[NDArray[np.bool_], FloatArray, FloatArray]:
@@ -421,23 +436,63 @@ class ClosedRoads(RoadGraph):
         is_shut[met_edges] = was_open & (now[ways] == IMPASSABLE).all(axis=1)
         return self._shut.setdefault(profile, (is_shut, low, high))
 
+    def pockets(self, profile: str, arriving: bool) -> NDArray[np.bool_]:
+        """bool[E]: open streets that the obstacles leave and that nobody from elsewhere can enter, or, for
+        units, that lead nowhere else."""
+        if (known := self._pockets.get((profile, arriving))) is not None:
+            return known
+        met = [one.edge for one in self._spans.get(profile, ())]
+        edges = np.unique(np.concatenate(met)) if met else np.empty(0, dtype=np.int64)
+        arcs = np.concatenate((2 * edges, 2 * edges + 1))
+        now = self.ms(profile)
+        closed = arcs[(now[arcs] == IMPASSABLE) & (self._base.ms(profile)[arcs] != IMPASSABLE)]
+        found = np.zeros(len(now) // 2, dtype=bool)
+        network = self._network(profile)
+        # Of a village, most is still the city itself.
+        pocket = min(POCKET_NODES, len(self.arrays(profile)["copy_next"]) // 8)
+        if len(closed) and network is not None:
+            found[cut_off(network, profile, now, closed, arriving, pocket)] = True
+        return self._pockets.setdefault((profile, arriving), found)
+
+    def _leads_on(self, at: Snaps, profile: str, arriving: bool) -> Snaps:
+        """On the nearest open street that is no pocket; edge -1 where none lies within reach."""
+        network = self._network(profile)
+        assert network is not None, "only a mode with roads is closed"
+        pockets = self.pockets(profile, arriving)
+        aside = self._aside(profile, arriving)
+        if pockets.any():
+            aside = np.where(pockets, np.uint16(NEVER_ASIDE_M), aside)
+        n = len(at.lon)
+        found = Snaps(at.lon, at.lat, np.full(n, -1, dtype=np.int32), np.zeros(n), np.full(n, np.inf))
+        self._snap(network, found, aside)
+        return found
+
     def snap(
         self, lon: ArrayLike, lat: ArrayLike, profile: str, *, arriving: bool = False
     ) -> Snaps:
         """As in `RoadGraph`; who is on the open part of a street that is cut leaves it, or is reached, by its
-        open end; who is inside, by the nearest open street."""
+        open end; who is inside or in a pocket, by the nearest open street that leads on."""
         at = self._base.snap(lon, lat, profile, arriving=arriving)
         if NETWORK_OF.get(profile) is None or profile not in self._spans:
             return at
         is_shut, low, high = self.shut(profile)
-        rows = np.flatnonzero((at.edge >= 0) & is_shut[at.edge])
+        pockets = self.pockets(profile, arriving)
+        rows = np.flatnonzero((at.edge >= 0) & (is_shut[at.edge] | pockets[at.edge]))
         if not len(rows):
             return at
-        moved = super().snap(at.lon[rows], at.lat[rows], profile, arriving=arriving)
+        moved = self._leads_on(_some(at, rows), profile, arriving)
+        lost = np.flatnonzero(moved.edge < 0)
+        if len(lost):
+            other = super().snap(at.lon[rows[lost]], at.lat[rows[lost]], profile, arriving=arriving)
+            moved.edge[lost], moved.fraction[lost], moved.away_m[lost] = (
+                other.edge,
+                other.fraction,
+                other.away_m,
+            )
         for i, row in enumerate(rows):
             edge, fraction = int(at.edge[row]), float(at.fraction[row])
             end = None
-            if not low[edge] <= fraction <= high[edge]:
+            if is_shut[edge] and not low[edge] <= fraction <= high[edge]:
                 end = self._open_end(profile, edge, fraction, fraction < low[edge], arriving)
             if end is None:
                 at.edge[row], at.fraction[row], at.away_m[row] = (
@@ -463,11 +518,13 @@ class ClosedRoads(RoadGraph):
             return None
         took_ms = (fraction if by_tail else 1.0 - fraction) * float(before[arc])
         junction = a["edge_tail" if by_tail else "edge_head"][edge]
+        pockets = self.pockets(profile, arriving)
         best: tuple[int, float, float] | None = None
         for end, fraction_there in (("edge_tail", 0.0), ("edge_head", 1.0)):
             for other in np.flatnonzero(a[end] == junction):
                 ways = now[2 * other] != IMPASSABLE, now[2 * other + 1] != IMPASSABLE
                 leads = ways[0] if (fraction_there == 0.0) != arriving else ways[1]
+                leads = leads and not pockets[other]
                 if leads and (best is None or all(ways)):
                     best = int(other), fraction_there, took_ms
                     if all(ways):
@@ -484,6 +541,24 @@ class ClosedRoads(RoadGraph):
             profile, self._base.with_ms({profile: only}, version=(self.version, "inside", profile))
         )
 
+    def _as_it_lies(self, profile: str) -> RoadGraph:
+        """The open streets with the pockets among them: for who is in a pocket to get to others there."""
+        key = profile + " pockets"
+        if (known := self._inner.get(key)) is not None:
+            return known
+        view = self._base.with_ms({profile: self.ms(profile)}, version=(self.version, "pockets", profile))
+        return self._inner.setdefault(key, view)
+
+    def _shares(self, units: Snaps, scene: Snaps, profile: str) -> NDArray[np.bool_]:
+        """Which units stand in a pocket, where the incident is in one or in what is closed; bool[n]."""
+        edge = int(scene.edge[0])
+        arrive = self.pockets(profile, True)
+        if edge < 0 or not (arrive[edge] or self.shut(profile)[0][edge]):
+            return np.zeros(len(units.edge), dtype=bool)
+        either = arrive | self.pockets(profile, False)
+        shares: NDArray[np.bool_] = (units.edge >= 0) & either[units.edge]
+        return shares
+
     def nearest(
         self, lon: float, lat: float, unit_lon: ArrayLike, unit_lat: ArrayLike, profile: str,
         k: int | None = None,
@@ -497,21 +572,29 @@ class ClosedRoads(RoadGraph):
         if profile not in self._spans:
             return found
         scene = self._base.snap(lon, lat, profile, arriving=True)
-        if scene.edge[0] < 0 or not self.shut(profile)[0][scene.edge[0]]:
+        if scene.edge[0] < 0 or not self._is_met(profile)[scene.edge[0]]:
             return found
         at = self._base.snap(unit_lon, unit_lat, profile)
-        rows = np.flatnonzero(self._meets(at, scene, profile))
-        if not len(rows):
-            return found
-        own = _some(at, rows)
-        within = self.inside(profile).nearest(
-            lon, lat, own.lon, own.lat, profile, straight=False, snaps=own, walk_within_m=walk_within_m
-        )
-        sooner = within.drive_s < found.drive_s[rows]
-        found.drive_s[rows[sooner]] = within.drive_s[sooner]
-        found.distance_m[rows[sooner]] = within.distance_m[sooner]
-        found.road[rows[sooner]], found.how[rows[sooner]] = True, ROAD
+        for roads, meets in (
+            (self.inside(profile), self._meets(at, scene, profile)),
+            (self._as_it_lies(profile), self._shares(at, scene, profile)),
+        ):
+            rows = np.flatnonzero(meets)
+            if not len(rows):
+                continue
+            within = roads.nearest(
+                lon, lat, at.lon[rows], at.lat[rows], profile, straight=False, walk_within_m=walk_within_m
+            )
+            sooner = within.drive_s < found.drive_s[rows]
+            found.drive_s[rows[sooner]] = within.drive_s[sooner]
+            found.distance_m[rows[sooner]] = within.distance_m[sooner]
+            found.road[rows[sooner]], found.how[rows[sooner]] = True, ROAD
         return found
+
+    def _is_met(self, profile: str) -> NDArray[np.bool_]:
+        """bool[E]: streets that are closed, or that nobody can enter any more."""
+        met: NDArray[np.bool_] = self.shut(profile)[0] | self.pockets(profile, True)
+        return met
 
     def times(
         self, from_: Snaps, to: Snaps, profile: str, *, limit_s: float | None = None
@@ -521,17 +604,22 @@ class ClosedRoads(RoadGraph):
         if profile not in self._spans or not found.size:
             return found
         places = self._base.snap(to.lon, to.lat, profile, arriving=True)
-        is_shut = self.shut(profile)[0]
-        columns = np.flatnonzero((places.edge >= 0) & is_shut[places.edge])
+        columns = np.flatnonzero((places.edge >= 0) & self._is_met(profile)[places.edge])
         if not len(columns):
             return found
         units = self._base.snap(from_.lon, from_.lat, profile)
         for column in columns:
             place = _some(places, slice(column, column + 1))
-            rows = np.flatnonzero(self._meets(units, place, profile))
-            if len(rows):
-                within = self.inside(profile).times(_some(units, rows), place, profile, limit_s=limit_s)
-                found[rows, column] = np.minimum(found[rows, column], within[:, 0])
+            for roads, meets in (
+                (self.inside(profile), self._meets(units, place, profile)),
+                (self._as_it_lies(profile), self._shares(units, place, profile)),
+            ):
+                rows = np.flatnonzero(meets)
+                if len(rows):
+                    there = roads.snap(place.lon, place.lat, profile, arriving=True)
+                    own = roads.snap(units.lon[rows], units.lat[rows], profile)
+                    within = roads.times(own, there, profile, limit_s=limit_s)
+                    found[rows, column] = np.minimum(found[rows, column], within[:, 0])
         return found
 
     def route(self, lon: float, lat: float, to_lon: float, to_lat: float, profile: str) -> Route:
@@ -540,10 +628,14 @@ class ClosedRoads(RoadGraph):
         if profile in self._spans:
             unit = self._base.snap(lon, lat, profile)
             scene = self._base.snap(to_lon, to_lat, profile, arriving=True)
-            if self._meets(unit, scene, profile)[0]:
-                within = self.inside(profile).route(lon, lat, to_lon, to_lat, profile)
-                if within.road and (not found.road or within.drive_s < found.drive_s):
-                    return within
+            for roads, meets in (
+                (self.inside(profile), self._meets(unit, scene, profile)),
+                (self._as_it_lies(profile), self._shares(unit, scene, profile)),
+            ):
+                if meets[0]:
+                    within = roads.route(lon, lat, to_lon, to_lat, profile)
+                    if within.road and (not found.road or within.drive_s < found.drive_s):
+                        found = within
         return found
 
     def _meets(self, units: Snaps, scene: Snaps, profile: str) -> NDArray[np.bool_]:

@@ -586,6 +586,123 @@ class _Network:
         self._free.append(workspace)
 
 
+@_compiled
+def _severed(
+    back_first: Any, back_node: Any, back_arc: Any, back_bars: Any, on_first: Any, on_node: Any, on_arc: Any,
+    on_bars: Any, bar: int, ms: Any, junction_of: Any, copy_next: Any, seeds: Any, limit: int,
+) -> Any:  # fmt: skip
+    """(uint8[N] 2 where no more than `limit` nodes lie behind, 1 where more do, 0 not looked at; the former,
+    as a list). A search forth starts at the seeds and goes on from what is severed only."""
+    nodes = len(copy_next)
+    state = np.zeros(nodes, dtype=np.uint8)
+    seen = np.zeros(nodes, dtype=np.int32)
+    queue = np.empty(nodes, dtype=np.int32)
+    severed = np.empty(nodes, dtype=np.int32)
+    behind = np.empty(limit + 1, dtype=np.int32)
+    is_queued = np.zeros(nodes, dtype=np.uint8)
+    count, size = 0, 0
+    for junction in seeds:
+        node = junction_of[junction]
+        while node >= 0:
+            if not is_queued[node]:
+                is_queued[node] = 1
+                queue[size] = node
+                size += 1
+            node = copy_next[node]
+    at = 0
+    while at < size:
+        start = queue[at]
+        at += 1
+        if state[start] == 0:
+            behind[0] = start
+            seen[start] = at
+            found, looked = 1, 0
+            leads = False
+            while looked < found and not leads:
+                node = behind[looked]
+                looked += 1
+                for j in range(back_first[node], back_first[node + 1]):
+                    other = back_node[j]
+                    if ms[back_arc[j]] == IMPASSABLE or back_bars[j] & bar or seen[other] == at:
+                        continue
+                    if state[other] == 1 or found > limit:
+                        leads = True
+                        break
+                    if state[other] == 2:
+                        continue
+                    seen[other] = at
+                    behind[found] = other
+                    found += 1
+            if leads:
+                state[start] = 1
+            else:
+                for i in range(found):
+                    state[behind[i]] = 2
+                    if not is_queued[behind[i]]:
+                        is_queued[behind[i]] = 1
+                        queue[size] = behind[i]
+                        size += 1
+        if state[start] != 2:
+            continue
+        severed[count] = start
+        count += 1
+        for j in range(on_first[start], on_first[start + 1]):
+            if ms[on_arc[j]] == IMPASSABLE or on_bars[j] & bar:
+                continue
+            node = junction_of[on_node[j]]
+            while node >= 0:
+                if not is_queued[node]:
+                    is_queued[node] = 1
+                    queue[size] = node
+                    size += 1
+                node = copy_next[node]
+    return state, severed[:count]
+
+
+def cut_off(
+    network: _Network, profile: str, ms: Milliseconds, closed: NDArray[np.int64], arriving: bool, limit: int
+) -> NDArray[np.int64]:
+    """Edges that closing those arcs has cut off from all but `limit` nodes: that cannot be entered
+    (`arriving`), or be left."""
+    a = network.arrays
+    inward, outward = network.inward(), network.outward()
+    back, on = (inward, outward) if arriving else (outward, inward)
+    edge, is_along = closed >> 1, closed & 1 == 0
+    at_head = is_along == arriving
+    seeds = np.unique(np.where(at_head, a["edge_head"][edge], a["edge_tail"][edge])).astype(np.int64)
+    state, nodes = _severed(
+        back[0], back[1], back[2], back[3], on[0], on[1], on[2], on[3], _BAR[profile], ms,
+        network.junction_of(), a["copy_next"], seeds, limit,
+    )  # fmt: skip
+    if not len(nodes):
+        return np.empty(0, dtype=np.int64)
+    first, _, arc_of, bars_of = on
+
+    def leads(arc: int) -> bool:
+        if ms[arc] == IMPASSABLE:
+            return False
+        if not arriving:
+            return bool(state[a["arc_head"][arc]] != 2)
+        node = int(a["edge_tail" if arc & 1 == 0 else "edge_head"][arc >> 1])
+        while node >= 0:
+            if state[node] != 2:
+                rows = slice(first[node], first[node + 1])
+                if ((arc_of[rows] == arc) & (bars_of[rows] & _BAR[profile] == 0)).any():
+                    return True
+            node = int(a["copy_next"][node])
+        return False
+
+    near = np.unique(np.concatenate([arc_of[first[node] : first[node + 1]] for node in nodes]) >> 1)
+    found = [
+        int(e)
+        for e in near
+        if (ms[2 * e] != IMPASSABLE or ms[2 * e + 1] != IMPASSABLE)
+        and not leads(2 * int(e))
+        and not leads(2 * int(e) + 1)
+    ]
+    return np.array(found, dtype=np.int64)
+
+
 class RoadGraph:
     """The road graph of an imported city, or a view of it with other times on some arcs (`with_ms`). Reading
     only; safe to use from several OS threads at once. `version` tells views apart."""

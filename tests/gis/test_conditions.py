@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gis.city import import_city
-from gis.conditions import ALL_VEHICLES, EVERYBODY, BadShape, Obstacle, apply, cut, read_shape
+from gis.conditions import ALL_VEHICLES, EVERYBODY, BadShape, ClosedRoads, Obstacle, apply, cut, read_shape
 from gis.roads import IMPASSABLE, MODES
 from gis.travel import ROAD, UNREACHABLE, RoadGraph
 from tests.gis.small_city import Town, at
@@ -110,6 +110,9 @@ SQUARE = area((0, 0), (400, 0), (400, 400), (0, 400))
         (points([45.65, 25.6], [45.66, 25.6]), "outside-city-swapped", "geometry.coordinates"),
         (points(*([25.6, 45.65 + i / 1e6] for i in range(2_001))), "too-many-points", "geometry.coordinates"),
         (circle(0, 0, NAN), "bad-radius", "geometry.radius_m"),
+        (points([10**400, 45.6], [25.7, 45.6]), "bad-geometry", "geometry.coordinates.0"),
+        (circle(0, 0, 10**400), "too-large", "geometry.radius_m"),
+        (circle(0, 0, -(10**400)), "bad-radius", "geometry.radius_m"),
         (circle(0, 0, 0), "bad-radius", "geometry.radius_m"),
         (circle(0, 0, 90_000), "too-large", "geometry.radius_m"),
         ({"type": "Point", "coordinates": list(at(0, 0))}, "bad-radius", "geometry.radius_m"),
@@ -280,6 +283,51 @@ def test_inside_a_closed_area_a_unit_still_gets_to_others_inside(grid: RoadGraph
     assert drive_s(grid, (0, 800), (820, 800)) < edge_s < 600
 
 
+def one_way_out(town: Town) -> Town:
+    """On the block from (400, 400) to (800, 400) a yard of its own: in by a lane from the middle, and out by
+    a one-way lane."""
+    town.node(101, 600, 400)
+    town.node(102, 600, 460)
+    town.node(103, 650, 460)
+    town.way([7, 101, 12], {"highway": "residential", "name": "Principala"})
+    town.way([101, 102], {"highway": "residential", "name": "Fundac"})
+    town.way([102, 103], {"highway": "residential", "name": "Fundac"})
+    return town
+
+
+@pytest.fixture(scope="module")
+def yard(tmp_path_factory: pytest.TempPathFactory) -> RoadGraph:
+    return opened(tmp_path_factory.mktemp("yard"), one_way_out(grid_town()))
+
+
+def test_an_incident_beside_a_closure_is_reached_from_the_nearest_street_one_can_get_to(
+    yard: RoadGraph,
+) -> None:
+    # Given smoke over the mouth of a yard, whose lane stays open and leads nowhere any more
+    view = apply(yard, [obstacle(circle(600, 410, 40), classes=EVERYBODY)])
+    assert isinstance(view, ClosedRoads)
+    a = view.arrays("car")
+    lane = {int(e) for e in np.flatnonzero(view.pockets("car", True))}
+    assert {yard.names[int(a["edge_name"][e])] for e in lane} == {"Fundac"}
+    # Then an incident in the smoke, and one in the yard, are reached by car and on foot from a street beside
+    for spot in ((600, 415), (640, 460)):
+        snap = view.snap(*([x] for x in at(*spot)), "car", arriving=True)
+        assert int(snap.edge[0]) not in lane | shut_edges(view)
+        for mode in ("car", "foot"):
+            assert math.isfinite(drive_s(view, (0, 0), spot, mode)), (spot, mode)
+    # and who stands in the yard gets out, and sooner still to the incident there
+    assert math.isfinite(drive_s(view, (620, 460), (0, 0)))
+    assert drive_s(view, (620, 460), (640, 460)) < 10
+    lon, lat = at(640, 460)
+    lons, lats = zip(*(at(*p) for p in ((620, 460), (0, 0))), strict=True)
+    times = view.times(
+        view.snap(lons, lats, "car"), view.snap([lon], [lat], "car", arriving=True), "car"
+    )
+    np.testing.assert_allclose(times[:, 0], view.nearest(lon, lat, lons, lats, "car").drive_s, rtol=1e-3)
+    # Where nothing is closed, no street is set aside
+    assert not apply(yard, [obstacle(circle(600, 200, 40))]).pockets("car", True).any()  # type: ignore[attr-defined]
+
+
 def test_who_walks_is_kept_out_of_a_hazard_zone_too(tmp_path: Path) -> None:
     roads = opened(tmp_path, grid_town())
     zone = area((550, -50), (1050, -50), (1050, 1700), (550, 1700))
@@ -326,12 +374,15 @@ def test_after_any_closures_the_roads_are_those_built_without_the_closed_arcs(
     town: RoadGraph, drawn: list[dict[str, Any]], seed: int, mode: str
 ) -> None:
     view = apply(town, [obstacle(geometry) for geometry in drawn])
+    assert isinstance(view, ClosedRoads)
     gone = (view.ms(mode) == IMPASSABLE) & (town.ms(mode) != IMPASSABLE)
     built = without(town, mode, gone)
     rng = np.random.default_rng(seed)
     lon, lat = scatter(town, mode, rng, 40)
     units = town.snap(lon, lat, mode)
     on_open = ~np.isin(units.edge, np.flatnonzero(gone[0::2] | gone[1::2]))
+    # Who stands in what is cut off is taken to where one gets on.
+    on_open &= ~(view.pockets(mode, True) | view.pockets(mode, False))[units.edge]
     to = int(rng.choice(np.flatnonzero(on_open))) if on_open.any() else None
     if to is None:
         return
