@@ -7,6 +7,7 @@ to make every skipped test a failure of the run, STRAJA_TEST_DATA to a folder of
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -95,6 +96,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SEED] = int(
         os.environ.get("STRAJA_TEST_SEED") or stdlib_random.SystemRandom().randrange(2**32)
     )
+    # The processes that the run is divided among have one seed.
+    os.environ["STRAJA_TEST_SEED"] = str(config.stash[SEED])
     config.addinivalue_line(
         "markers", "data(name): reads a file of STRAJA_TEST_DATA; left out where it is absent"
     )
@@ -120,6 +123,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if absent:
         config.hook.pytest_deselected(items=list(absent))
         items[:] = [item for item in items if item not in absent]
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["missing_data"] = config.stash[MISSING_DATA]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Each process of a divided run left out the same tests; they are told once."""
+    if (missing := getattr(node, "workeroutput", {}).get("missing_data")) is not None:
+        node.config.stash[MISSING_DATA] = missing
 
 
 @pytest.hookimpl(wrapper=True)
@@ -331,8 +343,11 @@ def helsinki(pytestconfig: pytest.Config) -> Path:
     cache = pytestconfig.cache
     assert cache is not None
     cities = Path(cache.mkdir("cities")) / digest.hexdigest()[:16]
-    if not (cities / "helsinki").is_dir():
-        city.import_city(city.bundled_helsinki(), cities, "helsinki")
+    # One process of a divided run imports it, the others wait.
+    with (Path(cache.mkdir("cities")) / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (cities / "helsinki").is_dir():
+            city.import_city(city.bundled_helsinki(), cities, "helsinki")
     return cities / "helsinki"
 
 
