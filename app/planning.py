@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core import Core
-from app.recommendation import as_cost, asked_for, away_s_of, curve_of, look, say, travel_matrix
+from app.recommendation import arrivals, as_cost, asked_for, away_s_of, curve_of, look, say
 from app.rows import Rows
 from app.words import Words
 from dispatch.assign import (
@@ -40,7 +40,8 @@ ZoneName = Callable[[str, Words], str]
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan for many incidents: nobody is sent by it. `eta_s` float[m, n] as it was made from."""
+    """A plan for many incidents: nobody is sent by it. `eta_s` of the situation: the arrivals that
+    were looked at."""
 
     incidents: tuple[Incident, ...]
     situation: Situation
@@ -78,18 +79,18 @@ def plan(core: Core, rows: Rows, incidents: Sequence[Incident]) -> Planned:
     """The best plan for all of them together."""
     started = time.perf_counter()
     now_us = core.world.clock.now_us()
-    candidates, eta_s, staging = travel_matrix(
+    candidates, search, staging = arrivals(
         core, [(one, *rows.place_of(one)[:2]) for one in incidents], now_us
     )
     situation = Situation(
         tuple(demand_of(core, rows, one, now_us) for one in incidents),
         candidates,
-        eta_s,
+        np.full(staging.shape, np.inf, dtype=np.float32),
         staging=staging,
         uncovered=_uncovered(core, candidates.ids, now_us, core.pack.optimiser.away_s),
         away_s=core.pack.optimiser.away_s,
     )
-    made = assign(situation)
+    made = assign(situation, search)
     return Planned(tuple(incidents), situation, made, (time.perf_counter() - started) * 1000)
 
 

@@ -22,14 +22,15 @@ from app.living_map import Party
 from app.rows import Rows, needs_of, rfc3339
 from app.tracks import Fixes
 from app.words import Words
+from dispatch.assign import Found, Search
 from dispatch.commands import who
 from dispatch.fill import Lateness
 from dispatch.incident import Incident
-from dispatch.optimise import Candidates, Cost, Pick, Plan, Reason, WhyNot, recommend
+from dispatch.optimise import FAR_S, Candidates, Cost, Pick, Plan, Reason, WhyNot, recommend
 from dispatch.plans import Pack
 from dispatch.standby import Cover
 from gis.geometry import haversine_m
-from gis.travel import PRIORITY, THERE_M, RoadGraph, Snaps, straight_line
+from gis.travel import PRIORITY, THERE_M, RoadGraph, Snaps, straight_line, straight_lines
 
 USELESS_MAX = 20
 """Of so many units that give nothing needed the time is worked out: to say why a near one does not go."""
@@ -240,51 +241,21 @@ def curve_of(core: Core, incident: Incident, now_us: int) -> Lateness:
     return Lateness.of(core.pack.optimiser, incident.priority, target_s, waited_s)
 
 
-def travel_matrix(
+def arrivals(
     core: Core, scenes: Sequence[tuple[Incident, float, float]], now_us: int
-) -> tuple[Candidates, NDArray[np.float32], NDArray[np.bool_]]:
-    """All units, and float32[m, n] the seconds from the order to the arrival of each at each of m incidents
-    at (lon, lat): turnout, waiting and driving; inf where there is no way; and bool[m, n] whose way ends at a
-    staging point. The candidates' own travel columns are empty."""
+) -> tuple[Candidates, Search, NDArray[np.bool_]]:
+    """All units; who of them is soonest at each of m incidents at (lon, lat): seconds from the order to the
+    arrival, with turnout, waiting and driving; and bool[m, n] whose way ends at a staging point. The
+    candidates' own travel columns are empty."""
     c = core.fleet.now()
     lons, lats, age_s, _ = whereabouts(core, c, now_us)
     many = len(c.ids)
-    drive_s = np.full((len(scenes), many), np.inf, dtype=np.float32)
     staging = np.zeros((len(scenes), many), dtype=bool)
     ways = core.living_map.ways()
     at = np.array([(lon, lat) for _, lon, lat in scenes], dtype=np.float64).reshape(len(scenes), 2)
     hurries = np.array(
         [core.pack.drives_with_priority(True, one.priority) for one, _, _ in scenes], dtype=bool
     )
-    for hurry in (False, True):
-        to = np.flatnonzero(hurries == hurry)
-        if not len(to):
-            continue
-        for how, rows in c.by_mode[hurry].items():
-            if ways is None:
-                for i in to:
-                    drive_s[i, rows] = [
-                        straight_line(lons[row], lats[row], at[i, 0], at[i, 1], how)[0] for row in rows
-                    ]
-                continue
-            snaps = core.fleet.places(c, ways, how, rows, lons[rows], lats[rows])
-            there = ways.snap(at[to, 0], at[to, 1], how, arriving=True)
-            drive_s[np.ix_(to, rows)] = ways.times(snaps, there, how).T
-            off = np.flatnonzero(snaps.edge < 0)
-            for k, i in enumerate(to):
-                apart = np.arange(len(rows)) if there.edge[k] < 0 else off
-                if len(apart):
-                    some = _some(snaps, apart)
-                    found = ways.nearest(at[i, 0], at[i, 1], some.lon, some.lat, how, None, snaps=some)
-                    drive_s[i, rows[apart]] = found.drive_s
-    for nth, (incident, lon, lat) in enumerate(scenes):
-        if core.living_map.hazards_at(lon, lat):
-            # Here some wait outside, and others drive where nobody else may.
-            parties = core.living_map.parties(lon, lat, tuple(core.pack.capabilities), c.gives)
-            hurry = core.pack.drives_with_priority(True, incident.priority)
-            drive_s[nth] = _travel(core, c, parties, lons, lats, hurry)[0]
-            for party in parties:
-                staging[nth, party.rows] = party.staging
     etas = core.speeds.etas(
         c.crews[False],
         standard_s=c.turnout_s,
@@ -300,8 +271,62 @@ def travel_matrix(
         fix_age_s=age_s, already=np.zeros(many, dtype=bool), eta_low_s=nowhere, eta_high_s=nowhere,
         staging=np.zeros(many, dtype=bool),
     )  # fmt: skip
-    drive_s += (etas.turnout_s + waiting_s(c, now_us)).astype(np.float32)
-    return candidates, np.where(np.isnan(drive_s), np.float32(np.inf), drive_s), staging
+    ready_s = etas.turnout_s + waiting_s(c, now_us)
+    outside: dict[int, NDArray[np.float64]] = {}
+    for nth, (_, lon, lat) in enumerate(scenes):
+        if core.living_map.hazards_at(lon, lat):
+            # Here some wait outside, and others drive where nobody else may.
+            parties = core.living_map.parties(lon, lat, tuple(core.pack.capabilities), c.gives)
+            outside[nth] = _travel(core, c, parties, lons, lats, bool(hurries[nth]))[0] + ready_s
+            for party in parties:
+                staging[nth, party.rows] = party.staging
+    in_hazard = np.isin(np.arange(len(scenes)), list(outside))
+    stands: dict[tuple[bool, str], Snaps] = {}
+    places: dict[str, Snaps] = {}
+
+    def search(incidents: NDArray[np.int64], rows: NDArray[np.int64], k: int) -> Found:
+        beyond_s = np.full(len(incidents), np.inf)
+        pairs: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.floating[Any]]]] = []
+        for place in np.flatnonzero(in_hazard[incidents]).tolist():
+            eta_s = outside[int(incidents[place])][rows]
+            there = np.isfinite(eta_s)
+            pairs.append((np.full(int(there.sum()), place, dtype=np.int64), rows[there], eta_s[there]))
+        wanted = np.zeros(many, dtype=bool)
+        wanted[rows] = True
+        for hurry in (False, True):
+            to = np.flatnonzero((hurries[incidents] == hurry) & ~in_hazard[incidents])
+            for how, all_ in c.by_mode[hurry].items() if len(to) else ():
+                use = np.flatnonzero(wanted[all_])
+                own = all_[use]
+                if not len(own):
+                    continue
+                if ways is None:
+                    goal = at[incidents[to]]
+                    eta_s = straight_lines(lons[own], lats[own], goal[:, 0], goal[:, 1], how) + ready_s[own]
+                    nth, unit = np.nonzero(np.isfinite(eta_s))
+                    pairs.append((to[nth], own[unit], eta_s[nth, unit]))
+                    continue
+                if (hurry, how) not in stands:
+                    stands[hurry, how] = core.fleet.places(c, ways, how, all_, lons[all_], lats[all_])
+                if how not in places:
+                    places[how] = ways.snap(at[:, 0], at[:, 1], how, arriving=True)
+                found = ways.soonest(
+                    _some(stands[hurry, how], use), _some(places[how], incidents[to]), how, k,
+                    ready_s=ready_s[own], limit_s=FAR_S,
+                )  # fmt: skip
+                pairs.append((to[found.place], own[found.row], found.seconds))
+                beyond_s[to] = np.minimum(beyond_s[to], found.beyond_s)
+        if not pairs:
+            nothing = np.empty(0, dtype=np.int64)
+            return Found(nothing, nothing, np.empty(0), beyond_s)
+        return Found(
+            np.concatenate([pair[0] for pair in pairs]),
+            np.concatenate([pair[1] for pair in pairs]),
+            np.concatenate([pair[2] for pair in pairs]),
+            beyond_s,
+        )
+
+    return candidates, search, staging
 
 
 def whom_to_ask(pack: Pack, capability: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

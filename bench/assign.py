@@ -1,15 +1,18 @@
-"""Who goes where after a storm, beside OR-tools, VROOM and SciPy on the same travel times.
+"""Who goes where after a storm, beside SciPy, OR-tools and VROOM on the same travel times.
 
 In Porto (its extract in the folder of test data; `--city PATH` takes another .osm.pbf), units and incidents
 stand at random on the streets; each unit has one of four capabilities, each incident needs one unit.
 `assign_200x1000_s` and `assign_1000x5000_s` run from positions to a finished plan: putting all of them on the
-roads, every travel time (contraction hierarchies), the exact assignment, its price. Median of the runs.
+roads, the travel times that are needed (`RoadGraph.soonest`), the assignment and its proof, its price. Median
+of the runs; `times_looked_at` is the share of all pairs that it took.
 
-Peers get the finished travel times, in processes of their own (OR-tools and SciPy's HiGHS cannot share one),
-and their time counts with those travel times added: OR-tools' min-cost flow over each incident's 100 soonest
-units, and VROOM, one job a vehicle, for the smaller case alone. `gap` is what the plans cost more than those
-of a dense exact `linear_sum_assignment`, as a share, the worst of both sizes; its peer is the rounding
-allowed. The `eta_sum` figures are the seconds that all incidents wait in sum, beside each peer's.
+Peers get all travel times finished, in processes of their own (OR-tools and SciPy's HiGHS cannot share one),
+and their time counts with those travel times (contraction hierarchies) added: SciPy's dense
+`linear_sum_assignment`, OR-tools' min-cost flow over each incident's 100 soonest units, and, for the smaller
+case alone, VROOM at its quickest (`exploration_level` 0, one job a vehicle, capabilities as its skills).
+`gap` is what our plans cost more than those of the dense assignment over all pairs, as a share, the worst of
+both sizes; its peer is the rounding allowed. The `eta_sum` figures are the seconds that all incidents wait in
+sum, beside each peer's: VROOM's own gap is what is in them.
 """
 
 from __future__ import annotations
@@ -27,11 +30,11 @@ from numpy.typing import NDArray
 
 from bench.harness import BenchError, Figure
 from config import ROOT
-from dispatch.assign import Demand, Situation, assign
+from dispatch.assign import Demand, Found, Search, Situation, assign
 from dispatch.fill import PLAIN
 from dispatch.optimise import Candidates
 from gis.city import import_city
-from gis.travel import RoadGraph
+from gis.travel import RoadGraph, Snaps
 
 SEED = 20_261_123
 CAPABILITIES = ("fire_suppression", "doctor", "transport", "tree_clearing")
@@ -40,6 +43,15 @@ SIZES = ((200, 1000), (1000, 5000))
 ROUNDING = 1e-9
 NEAREST = 100
 NEVER_S = 100_000
+
+
+def part(snaps: Snaps, rows: NDArray[np.int64]) -> Snaps:
+    return Snaps(snaps.lon[rows], snaps.lat[rows], snaps.edge[rows], snaps.fraction[rows], snaps.away_m[rows])
+
+
+def nobody(incidents: int, units: int) -> NDArray[np.float32]:
+    """No arrivals are known yet."""
+    return np.full((incidents, units), np.inf, dtype=np.float32)
 
 
 class Storm:
@@ -60,6 +72,20 @@ class Storm:
         scenes = self.ways.snap(self.lon[:m], self.lat[:m], "car", arriving=True)
         stands = self.ways.snap(self.lon[m:], self.lat[m:], "car")
         return np.ascontiguousarray(self.ways.times(stands, scenes, "car").T) + np.float32(TURNOUT_S)
+
+    def search(self) -> Search:
+        """Who is soonest, for the optimiser, from positions."""
+        m = self.incidents
+        scenes = self.ways.snap(self.lon[:m], self.lat[:m], "car", arriving=True)
+        stands = self.ways.snap(self.lon[m:], self.lat[m:], "car")
+
+        def search(incidents: NDArray[np.int64], rows: NDArray[np.int64], k: int) -> Found:
+            found = self.ways.soonest(
+                part(stands, rows), part(scenes, incidents), "car", k, ready_s=TURNOUT_S, limit_s=NEVER_S
+            )
+            return Found(found.place, rows[found.row], found.seconds, found.beyond_s)
+
+        return search
 
     def situation(self, eta_s: NDArray[np.float32]) -> Situation:
         n = self.units
@@ -112,18 +138,22 @@ def run(full: bool, folder: Path, city: Path | None = None) -> list[Figure]:
     for incidents, units in SIZES:
         storm = Storm(ways, incidents, units)
         storm.travel()
-        took_s, travel_s = [], []
-        for _ in range(9 if full else 3):
+        assign(storm.situation(nobody(incidents, units)), storm.search())
+        took_s, travel_s, dense_s = [], [], []
+        for _ in range(9 if full else 5):
+            began = time.perf_counter()
+            situation = storm.situation(nobody(incidents, units))
+            made = assign(situation, storm.search())
+            took_s.append(time.perf_counter() - began)
+        for _ in range(3):
             began = time.perf_counter()
             eta_s = storm.travel()
             travel_s.append(time.perf_counter() - began)
-            situation = storm.situation(eta_s)
-            made = assign(situation)
-            took_s.append(time.perf_counter() - began)
+            matrix = storm.matrix(eta_s)
+            at, best = linear_sum_assignment(matrix)
+            dense_s.append(time.perf_counter() - began)
         if not made.exact or any(made.price.missing):
             raise BenchError(f"the plan for {incidents} incidents is not whole: {made.price.missing}")
-        matrix = storm.matrix(eta_s)
-        at, best = linear_sum_assignment(matrix)
         exact_s = float(matrix[at, best].sum())
         row = {demand.id: i for i, demand in enumerate(situation.demands)}
         unit = {id: i for i, id in enumerate(situation.candidates.ids)}
@@ -131,6 +161,10 @@ def run(full: bool, folder: Path, city: Path | None = None) -> list[Figure]:
         gaps.append(own_s / exact_s - 1.0)
         size, own = f"{incidents}x{units}", statistics.median(took_s)
         travel = statistics.median(travel_s)
+        dense = statistics.median(dense_s)
+        looked_at = float(np.isfinite(situation.eta_s).mean())
+        figures.append(Figure(f"assign_{size}_vs_scipy_s", own, "s", "SciPy, dense, same times", dense))
+        figures.append(Figure(f"times_looked_at_{size}", looked_at, "1", "SciPy, dense", 1.0))
         flow = peer("ortools", matrix, folder)
         figures.append(Figure(f"assign_{size}_s", own, "s", "OR-tools, same times", travel + flow["took_s"]))
         figures.append(Figure(f"eta_sum_{size}_s", own_s, "s", "SciPy, dense exact", exact_s))
@@ -172,17 +206,27 @@ def ortools(matrix: NDArray[np.float64]) -> dict[str, float]:
 
 
 def vroom(matrix: NDArray[np.float64]) -> dict[str, float]:
-    """One job a vehicle; whole seconds."""
+    """One job a vehicle, who is of no use there kept off by skills; whole seconds."""
     import vroom as solver
 
     incidents, units = matrix.shape
     began = time.perf_counter()
+    # Incidents that want the same units want the same skill.
+    useful, skill = np.unique(matrix < NEVER_S, axis=0, return_inverse=True)
+    skills = [set(np.flatnonzero(column).tolist()) for column in useful.T]
     every = np.full((units + incidents, units + incidents), NEVER_S, dtype=np.uint32)
     every[:units, units:] = np.rint(matrix.T)
     problem: Any = solver.Input()
     problem.set_durations_matrix(profile="car", matrix_input=every)
-    problem.add_vehicle([solver.Vehicle(i, start=i, capacity=[1]) for i in range(units)])
-    problem.add_job([solver.Job(i, location=units + i, delivery=[1]) for i in range(incidents)])
+    problem.add_vehicle(
+        [solver.Vehicle(i, start=i, capacity=[1], max_tasks=1, skills=skills[i]) for i in range(units)]
+    )
+    problem.add_job(
+        [
+            solver.Job(i, location=units + i, delivery=[1], skills={int(skill.ravel()[i])})
+            for i in range(incidents)
+        ]
+    )
     solution = problem.solve(exploration_level=0, nb_threads=1)
     took_s = time.perf_counter() - began
     routes = solution.routes

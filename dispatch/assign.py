@@ -3,7 +3,12 @@
 ``assign`` is for the hour after a storm, or for what waited while a node was alone. It takes, in this
 order, the fewest needs left open at the most urgent rank, then at the next, and so on; the fewest doubtful
 units; the least cost, as ``dispatch.fill`` counts it. Where every incident needs one unit this is an
-assignment problem (``scipy.optimize.linear_sum_assignment``, exact); else a mixed-integer programme (HiGHS).
+assignment problem (exact); else a mixed-integer programme (HiGHS).
+
+**Not everybody is looked at.** Given a ``Search`` instead of all arrivals, the assignment is made among each
+incident's soonest few, and then proven: with the prices of that plan (its dual solution) nobody who was left
+out can improve it, since whoever was left out comes later than those who were found. Incidents for which that
+cannot be shown get twice as many, until it can. The result is the best among all units.
 
 ``check`` names every rule that a plan breaks and ``price`` says what it costs, whether a person made it or
 the program: both are computed by the same code.
@@ -16,14 +21,14 @@ who is served, and need not grow exponentially.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dispatch.fill import PLAIN, Bools, Floats, Ints, Lateness
+from dispatch.fill import PLAIN, Bools, Floats, Ints, Lateness, late_by
 from dispatch.optimise import (
     FAR_S,
     OLD_S,
@@ -32,13 +37,16 @@ from dispatch.optimise import (
     doubtful_rows,
     kept_back,
     kept_back_rows,
-    tie_costs,
+    tie_shares,
 )
 
 RANKS = 4
 NEAREST_MAX = 40
 """So many units of each kind are looked at for each incident where plans overlap, unless fewer suffice."""
 SOLVE_S_MAX = 20.0
+
+NEAREST_FIRST = 4
+"""So many units of an incident's kind are looked at before anything is known of the plan."""
 
 Limits: TypeAlias = dict[int, list[tuple[float, int, int]]]
 Solved: TypeAlias = tuple[dict[int, list[int]], bool]
@@ -55,6 +63,26 @@ class Demand:
     curve: Lateness = PLAIN
     rank: int = 1
     delta_s: float = np.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found: p pairs of an incident and a unit that gets there, in no order.
+
+    ``at`` int64[p]: place in the list of incidents asked for; ``row`` int64[p]: the unit; ``eta_s`` float[p]:
+    seconds from the order to its arrival. ``beyond_s`` float64[incidents asked for]: none of the other units
+    asked for arrives sooner; inf = none of them may go at all.
+    """
+
+    at: Ints
+    row: Ints
+    eta_s: Floats | NDArray[np.float32]
+    beyond_s: Floats
+
+
+Search: TypeAlias = Callable[[Ints, Ints, int], Found]
+"""(incidents int64[a], rows int64[b], k) -> at least the k soonest of these units at each of these incidents,
+all of them where k is b."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +155,7 @@ class Situation:
     far_s: float = FAR_S
     column: Mapping[str, int] = field(init=False)
     doubtful: Bools = field(init=False)
+    ties: Floats = field(init=False)
 
     def __post_init__(self) -> None:
         units, ids = len(self.candidates.ids), [demand.id for demand in self.demands]
@@ -150,6 +179,7 @@ class Situation:
                 raise ValueError(f"rank of {demand.id} is {demand.rank}; it is 1 to {RANKS}")
         object.__setattr__(self, "column", column)
         object.__setattr__(self, "doubtful", doubtful_rows(self.candidates, self.old_s))
+        object.__setattr__(self, "ties", tie_shares(self.candidates, self.away_s))
 
     def open_needs(self, i: int) -> tuple[tuple[str, ...], Ints]:
         """(names, counts) of what incident i lacks."""
@@ -174,7 +204,7 @@ class Situation:
 
     def beside(self, i: int) -> Floats:
         """float64[n]: what sending each unit to incident i costs beside lateness and the flat price."""
-        tie = tie_costs(self.candidates, self.demands[i].curve, self.away_s)
+        tie = self.demands[i].curve.tie * self.ties
         return tie if self.uncovered is None else tie + self.uncovered
 
 
@@ -265,7 +295,7 @@ def price(plan: Sequence[Sending], situation: Situation) -> Price:
         if not at:
             continue
         late = demand.curve.late(np.where(there, eta_s, 2 * s.far_s))
-        tie = tie_costs(c, demand.curve, s.away_s)[at]
+        tie = demand.curve.tie * s.ties[at]
         total += Cost(
             # Somebody who can do nothing there is no first arrival.
             float(late.sum() + demand.curve.first_due * late[useful if useful.any() else slice(None)].min()),
@@ -279,14 +309,24 @@ def price(plan: Sequence[Sending], situation: Situation) -> Price:
 # ---- making one
 
 
-def assign(situation: Situation) -> Assignment:
+def assign(situation: Situation, search: Search | None = None) -> Assignment:
     """The best plan for all incidents together. Nobody who works at a scene, or is on the way to one, is
     taken off it: only who can be sent now, or says when it will be free. With ``uncovered``, each incident's
-    arrivals are held to its ``delta_s`` after those of the best plan without it."""
+    arrivals are held to its ``delta_s`` after those of the best plan without it.
+
+    With ``search``, ``eta_s`` comes filled with inf and is written to: the arrivals that were looked at, all
+    that the plan needs. Raises ValueError for a search without a ``far_s``."""
     s = situation
     needs = [int(s.open_needs(i)[1].sum()) for i in range(len(s.demands))]
     free = s.free()
-    solve = _by_slots if max(needs, default=0) <= 1 else _by_programme
+    solve: Callable[..., Solved] = _by_slots if max(needs, default=0) <= 1 else _by_programme
+    if search is not None:
+        if not np.isfinite(s.far_s):
+            raise ValueError("far_s must be finite where units are searched for")
+        if solve is _by_slots:
+            solve = _Near(s, free, search).solve
+        else:
+            _look_at_all(s, free, search)
     limits: Limits = {}
     if s.uncovered is not None and any(demand.delta_s < np.inf for demand in s.demands):
         plain, _ = solve(s, free, {}, extra=False)
@@ -368,6 +408,167 @@ def _spread(cost: Floats) -> float:
     """More than any two plans can differ by in cost."""
     finite = cost[np.isfinite(cost)]
     return float(min(cost.shape) * finite.max() + 1.0) if len(finite) else 1.0
+
+
+def _look_at_all(s: Situation, free: Bools, search: Search) -> None:
+    """Everybody who gives anything that is needed, everywhere."""
+    some = np.array([i for i in range(len(s.demands)) if s.open_needs(i)[1].any()], dtype=np.int64)
+    useful = sorted({s.column[name] for i in some.tolist() for name in s.open_needs(i)[0]})
+    rows = np.flatnonzero(free & s.candidates.gives[:, useful].any(axis=1))
+    if len(some) and len(rows):
+        found = search(some, rows, len(rows))
+        s.eta_s[some[found.at], found.row] = found.eta_s
+
+
+class _Near:
+    """Each incident takes one unit, of the soonest few, proven the best of all."""
+
+    def __init__(self, s: Situation, free: Bools, search: Search) -> None:
+        self.s, self.search = s, search
+        self.slots = np.array([i for i in range(len(s.demands)) if s.open_needs(i)[1].any()], dtype=np.int64)
+        self.curves = [s.demands[i].curve for i in self.slots.tolist()]
+        need = [s.column[s.open_needs(i)[0][0]] for i in self.slots.tolist()]
+        self.need = np.array(need, dtype=np.int64)
+        self.rows = {one: np.flatnonzero(free & s.candidates.gives[:, one]) for one in dict.fromkeys(need)}
+        self.crew = _columns_of_crews(s, np.arange(len(s.candidates.ids)))
+        self.crews = int(self.crew.max()) + 1 if len(self.crew) else 0
+        # What everybody costs beside the arrival: so much for each unit of `tie`, and so much anyhow.
+        none = np.zeros(len(self.crew))
+        self.uncovered = none if s.uncovered is None else s.uncovered
+        self.least = {
+            one: (float(s.ties[rows].min()), float(self.uncovered[rows].min()))
+            for one, rows in self.rows.items()
+            if len(rows)
+        }
+        self.k = np.zeros(len(self.slots), dtype=np.int64)
+        self.beyond_s = np.full(len(self.slots), np.inf)
+        self.at, self.row = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        self._look(np.arange(len(self.slots)))
+
+    def _look(self, some: Ints) -> None:
+        """Look at more units for some of the slots."""
+        s = self.s
+        kept = np.ones(len(self.slots), dtype=bool)
+        kept[some] = False
+        pairs = [(self.at[kept[self.at]], self.row[kept[self.at]])]
+        self.k[some] = np.maximum(NEAREST_FIRST, 2 * self.k[some])
+        for need, rows in self.rows.items():
+            mine = some[self.need[some] == need]
+            for k in np.unique(self.k[mine]).tolist() if len(rows) else ():
+                slots = mine[self.k[mine] == k]
+                found = self.search(self.slots[slots], rows, min(k, len(rows)))
+                s.eta_s[self.slots[slots[found.at]], found.row] = found.eta_s
+                self.beyond_s[slots] = found.beyond_s
+                pairs.append((slots[found.at], found.row))
+        self.at, self.row = (np.concatenate(column) for column in zip(*pairs, strict=True))
+
+    def solve(self, s: Situation, free: Bools, limits: Limits, *, extra: bool) -> Solved:
+        """As ``_by_slots``."""
+        while True:
+            chosen, unproven, exact = self._among_these(limits, extra)
+            if not len(unproven):
+                return chosen, exact
+            self._look(unproven)
+
+    def _price(self, at: Ints, eta_s: Floats, tie: Floats, uncovered: Floats, extra: bool) -> Floats:
+        first_due, unit, weigh = np.array(
+            [(1.0 + c.first_due, c.unit, c.tie if extra else 0.0) for c in self.curves], dtype=np.float64
+        ).reshape(len(self.curves), 3)[at].T  # fmt: skip
+        cost = first_due * late_by(self.curves, at, eta_s) + unit + weigh * tie
+        return np.asarray(cost + uncovered if extra else cost)
+
+    def _among_these(self, limits: Limits, extra: bool) -> tuple[dict[int, list[int]], Ints, bool]:
+        """(the best plan among those looked at, the slots for which somebody else might be better, whether
+        the plan is proven the best among those)."""
+        s, slots = self.s, self.slots
+        latest_s = np.array([limits[i][0][0] if i in limits else np.inf for i in slots.tolist()])
+        latest_s = np.minimum(latest_s, s.far_s)
+        eta_s = s.eta_s[slots[self.at], self.row].astype(np.float64)
+        may = eta_s <= latest_s[self.at]
+        if s.in_zone is not None:
+            may &= s.in_zone[slots[self.at], self.row]
+        at, row, eta_s = self.at[may], self.row[may], eta_s[may]
+        cost = self._price(at, eta_s, s.ties[row], self.uncovered[row], extra)
+        # Nobody may go who comes after `far_s`: no cost of anybody, looked at or not, is above these.
+        every = np.arange(len(slots))
+        top = self._price(
+            every,
+            np.full(len(slots), s.far_s),
+            np.full(len(slots), s.ties.max(initial=0.0)),
+            np.full(len(slots), self.uncovered.max(initial=0.0)),
+            extra,
+        ).max(initial=0.0)
+        smaller = min(len(slots), self.crews)
+        doubt = smaller * float(top) + 1.0
+        doubtful = s.doubtful[row]
+        if any(s.doubtful[rows].any() for rows in self.rows.values()):
+            cost, top = cost + np.where(doubtful, doubt, 0.0), top + doubt
+        rank = np.array([RANKS + 1 - s.demands[i].rank for i in slots.tolist()], dtype=np.float64)
+        weight = (smaller * float(top) + 1.0) * rank
+        # A crew is one column: of its units the one that costs the slot least stands for it.
+        column = self.crew[row]
+        order = np.lexsort((cost, column, at))
+        first = np.diff(at[order] * self.crews + column[order], prepend=-1) > 0
+        some = order[first]
+        at, row, column, loss = at[some], row[some], column[some], (cost - weight[at])[some]
+        rounding = float(64 * np.finfo(np.float64).eps * weight.max(initial=1.0))
+        matched, slot_price, exact = _cheapest(len(slots), at, column, loss, rounding)
+        chosen = {int(slots[at[pair]]): [int(row[pair])] for pair in matched.tolist()}
+        # Whoever was left out comes at `beyond_s` at the soonest, and is paid at least 0 for.
+        tie, uncovered = np.array(
+            [self.least.get(need, (0.0, 0.0)) for need in self.need.tolist()], dtype=np.float64
+        ).reshape(len(slots), 2).T  # fmt: skip
+        open_ = self.beyond_s <= latest_s
+        beyond_s = np.where(open_, self.beyond_s, 0.0)
+        gain = self._price(every, beyond_s, tie, uncovered, extra) - weight - slot_price
+        return chosen, np.flatnonzero(open_ & (gain < -rounding)), exact
+
+
+def _cheapest(slots: int, at: Ints, column: Ints, loss: Floats, rounding: float) -> tuple[Ints, Floats, bool]:
+    """The cheapest assignment over pairs (slot ``at``, ``column``, ``loss``), sorted by both, in which slots
+    may stay open for nothing: (the pairs taken, float64[slots] the price of each slot, whether the prices
+    prove it the best, but for ``rounding``).
+
+    The prices are a dual solution: with ``price[column] <= 0``, 0 for those not taken, no pair has less than
+    ``slot_price[at] + price[column]``. They are the shortest ways in the graph of exchanges (Bellman-Ford).
+    """
+    if not len(at):
+        return np.empty(0, dtype=np.int64), np.zeros(slots), True
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+
+    used, column = np.unique(column, return_inverse=True)
+    # Beside its pairs each slot has a column of its own, which leaves it open. A stored 0 would be no pair.
+    shift = 1.0 - min(0.0, float(loss.min()))
+    every = np.arange(slots)
+    graph = csr_array(
+        (
+            np.concatenate((loss + shift, np.full(slots, shift))),
+            (np.concatenate((at, every)), np.concatenate((column, len(used) + every))),
+        ),
+        shape=(slots, len(used) + slots),
+    )
+    _, to = min_weight_full_bipartite_matching(graph)
+    to = np.asarray(to, dtype=np.int64)
+    taken = np.flatnonzero(to[at] == column)
+    own = np.zeros(slots)
+    own[at[taken]] = loss[taken]
+    filled = to < len(used)
+    order = np.argsort(column, kind="stable")
+    starts = np.flatnonzero(np.diff(column[order], prepend=-1))
+    price = np.zeros(len(used))
+    slot_price = np.zeros(slots)
+    for _ in range(slots + 1):
+        slot_price = np.where(filled, own - price[np.where(filled, to, 0)], 0.0)
+        lower = np.minimum(price, np.minimum.reduceat((loss - slot_price[at])[order], starts))
+        if (price - lower <= rounding / 64).all():
+            break
+        price = lower
+    empty = np.ones(len(used), dtype=bool)
+    empty[to[filled]] = False
+
+    worst = min(float(price[empty].min(initial=0.0)), -float(slot_price.max(initial=0.0)))
+    return taken, slot_price, bool(worst >= -rounding)
 
 
 def _by_programme(s: Situation, free: Bools, limits: Limits, *, extra: bool) -> Solved:

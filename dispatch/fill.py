@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -66,13 +66,15 @@ class Lateness:
 
     def late(self, eta_s: Floats) -> Floats:
         """float64 like ``eta_s``: weighted late calls; inf or nan stay so."""
-        slope = self.weight * self.per_minute / 60.0
         if self.target_s is None:
-            return slope * eta_s
+            return self.slope * eta_s
         past = (eta_s + (self.waited_s - self.target_s)) / self.width_s
-        # Beyond 40 widths the curve is 0 or 1 to the last digit, and exp would overflow.
-        curve = self.weight / (1.0 + np.exp(-np.minimum(np.maximum(past, -40.0), 40.0)))
-        return np.asarray(curve + slope * eta_s)
+        return np.asarray(self.weight * _share(past) + self.slope * eta_s)
+
+    @property
+    def slope(self) -> float:
+        """What each second costs."""
+        return self.weight * self.per_minute / 60.0
 
     @property
     def unit(self) -> float:
@@ -86,6 +88,20 @@ class Lateness:
 
 
 PLAIN = Lateness()
+
+
+def late_by(curves: Sequence[Lateness], which: Ints, eta_s: Floats) -> Floats:
+    """float64 like ``eta_s``: what ``curves[which].late(eta_s)`` would say, element by element."""
+    targeted = np.array([curve.target_s is not None for curve in curves], dtype=bool)[which]
+    weight, slope, offset_s, width_s = np.array(
+        [(c.weight, c.slope, c.waited_s - (c.target_s or 0.0), c.width_s) for c in curves], dtype=np.float64
+    ).reshape(len(curves), 4)[which].T  # fmt: skip
+    return np.asarray(np.where(targeted, weight * _share((eta_s + offset_s) / width_s), 0.0) + slope * eta_s)
+
+
+def _share(past: Floats) -> Floats:
+    """The S-curve. Beyond 40 widths it is 0 or 1 to the last digit, and exp would overflow."""
+    return np.asarray(1.0 / (1.0 + np.exp(-np.minimum(np.maximum(past, -40.0), 40.0))))
 
 
 def choose_one(

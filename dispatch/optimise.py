@@ -547,11 +547,16 @@ def doubtful_rows(candidates: Candidates, old_s: float = OLD_S) -> Bools:
 
 
 def tie_costs(candidates: Candidates, curve: Lateness, away_s: float) -> Floats:
-    """float64[n]: what tells units apart that cost the same otherwise. Unknown counts as rested, with a long
-    shift ahead."""
+    """float64[n]: what tells units apart that cost the same otherwise."""
+    return curve.tie * tie_shares(candidates, away_s)
+
+
+def tie_shares(candidates: Candidates, away_s: float) -> Floats:
+    """float64[n], 0 to 2: the same in units of ``Lateness.tie``. Unknown counts as rested, with a long shift
+    ahead."""
     worked = np.clip(np.nan_to_num(candidates.workload), 0.0, 1.0)
     left = np.nan_to_num(candidates.shift_left_s, nan=away_s)
-    return np.asarray(curve.tie * (worked + 1.0 - np.clip(left / away_s, 0.0, 1.0)))
+    return np.asarray(worked + 1.0 - np.clip(left / away_s, 0.0, 1.0))
 
 
 def _crews(candidates: Candidates, rows: Ints) -> Ints:

@@ -32,7 +32,17 @@ from gis.roads import (
     PRIORITY,
     Arrays,
 )
-from gis.travel import ROAD, SCENE_ACCESS_MPS, UNIT_ACCESS_MPS, RoadGraph, Route, Snaps, Travel, cut_off
+from gis.travel import (
+    ROAD,
+    SCENE_ACCESS_MPS,
+    UNIT_ACCESS_MPS,
+    RoadGraph,
+    Route,
+    Snaps,
+    Soonest,
+    Travel,
+    cut_off,
+)
 
 POINTS_MAX: Final = 2_000
 RADIUS_MAX_M: Final = 5_000.0
@@ -621,6 +631,28 @@ class ClosedRoads(RoadGraph):
                     within = roads.times(own, there, profile, limit_s=limit_s)
                     found[rows, column] = np.minimum(found[rows, column], within[:, 0])
         return found
+
+    def soonest(
+        self, from_: Snaps, to: Snaps, profile: str, k: int, *,
+        ready_s: ArrayLike = 0.0, limit_s: float = np.inf,
+    ) -> Soonest:  # fmt: skip
+        """As in `RoadGraph`; to a place on a closed street, or in a pocket, everybody is looked at."""
+        shut = np.zeros(len(to.edge), dtype=bool)
+        if profile in self._spans:
+            places = self._base.snap(to.lon, to.lat, profile, arriving=True)
+            shut = (places.edge >= 0) & self._is_met(profile)[places.edge]
+        if not shut.any():
+            return super().soonest(from_, to, profile, k, ready_s=ready_s, limit_s=limit_s)
+        beyond_s = np.full(len(shut), np.inf)
+        parts = []
+        for which, many in ((np.flatnonzero(~shut), k), (np.flatnonzero(shut), max(k, len(from_.edge)))):
+            part = super().soonest(
+                from_, _some(to, which), profile, many, ready_s=ready_s, limit_s=limit_s
+            )  # fmt: skip
+            beyond_s[which] = part.beyond_s
+            parts.append((which[part.place], part.row, part.seconds))
+        place, row, seconds = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return Soonest(place, row, seconds, beyond_s)
 
     def route(self, lon: float, lat: float, to_lon: float, to_lat: float, profile: str) -> Route:
         """As in `RoadGraph`, and inside a closed area by the streets inside where that is quicker."""

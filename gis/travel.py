@@ -64,6 +64,11 @@ which flies straight, without the detour."""
 ROAD, STRAIGHT, UNREACHABLE, OFF_ROAD, NO_POSITION, NOT_SEARCHED = range(6)
 """How each row of a `Travel` came about (`Travel.how`)."""
 
+SEARCHED_SHARE: Final = 1 / 32
+"""Where more than this part of the units is asked for, all times at once are quicker than searches."""
+THREADS_MAX: Final = 4
+SCENES_A_THREAD: Final = 64
+
 _BAR: Final = {mode: 1 << bit for bit, mode in enumerate(MODES)} | {"foot": 0}
 
 Milliseconds = NDArray[np.uint32]
@@ -129,6 +134,10 @@ class Snaps:
         return found
 
 
+def _some(snaps: Snaps, rows: NDArray[np.int64]) -> Snaps:
+    return Snaps(snaps.lon[rows], snaps.lat[rows], snaps.edge[rows], snaps.fraction[rows], snaps.away_m[rows])
+
+
 def _one(snaps: Snaps, row: int) -> Snaps:
     i = slice(row, row + 1)
     return Snaps(snaps.lon[i], snaps.lat[i], snaps.edge[i], snaps.fraction[i], snaps.away_m[i])
@@ -149,6 +158,21 @@ class Travel:
     distance_m: FloatArray
     road: NDArray[np.bool_]
     how: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Soonest:
+    """Who is soonest at each of m places: p pairs, in no order.
+
+    `place`, `row` int64[p]: which place, which unit; `seconds` float32[p]: from the order to the arrival,
+    with the access at both ends. `beyond_s` float64[m]: nobody else is at that place sooner; inf = nobody
+    else gets there at all, or not within the limit.
+    """
+
+    place: NDArray[np.int64]
+    row: NDArray[np.int64]
+    seconds: NDArray[np.float32]
+    beyond_s: FloatArray
 
 
 @dataclass(frozen=True)
@@ -395,6 +419,115 @@ def _search(
         if unit_done[i] == 0:
             unit_ms[i], unit_m[i] = np.inf, np.inf
     return steps
+
+
+@_compiled
+def _soonest(
+    in_first: Any, in_tail: Any, in_arc: Any, in_bars: Any, bar: int, ms: Any, arc_head: Any, copy_next: Any,
+    edge_tail: Any, edge_head: Any, scene_edge: Any, scene_fraction: Any, limit_ms: Any,
+    unit_edge: Any, unit_fraction: Any, unit_extra_ms: Any, k: int,
+    cost: Any, done: Any, unit_at: Any, touched: Any, heap_cost: Any, heap_item: Any,
+    out_row: Any, out_ms: Any, out_count: Any, beyond_ms: Any,
+) -> None:  # fmt: skip
+    """As `_search` from many incidents, one after the other, without the ways: rows and milliseconds of the k
+    soonest units of each, and what the next one takes at least."""
+    nodes, units = len(cost), len(unit_edge)
+    link = np.empty(2 * units, dtype=np.int32)
+    unit_ms = np.full(units, np.inf)
+    unit_done = np.zeros(units, dtype=np.uint8)
+    met = np.empty(units, dtype=np.int32)
+    wanted = 0
+    for i in range(units):
+        wanted += unit_edge[i] >= 0
+    _set_out(arc_head, unit_edge, unit_at, link)
+    for s in range(len(scene_edge)):
+        edge, fraction, limit = scene_edge[s], scene_fraction[s], limit_ms[s]
+        out_count[s], beyond_ms[s] = 0, np.inf
+        if edge < 0:
+            continue
+        size, touches, mets, settled = 0, 0, 0, 0
+        slot = unit_at[arc_head[2 * edge]]
+        while slot >= 0:
+            i = slot >> 1
+            if unit_edge[i] == edge and not slot & 1:
+                ahead = fraction - unit_fraction[i]
+                for direction in range(2):
+                    arc = 2 * edge + direction
+                    if ms[arc] != IMPASSABLE and (ahead >= 0.0 if direction == 0 else ahead <= 0.0):
+                        total = abs(ahead) * ms[arc] + unit_extra_ms[i]
+                        if total < unit_ms[i] and total <= limit:
+                            if unit_ms[i] == np.inf:
+                                met[mets] = i
+                                mets += 1
+                            unit_ms[i] = total
+                            size = _push(heap_cost, heap_item, size, total, nodes + i)
+            slot = link[slot]
+        for direction in range(2):
+            arc = 2 * edge + direction
+            if ms[arc] == IMPASSABLE:
+                continue
+            total = (fraction if direction == 0 else 1.0 - fraction) * ms[arc]
+            node = edge_head[edge] if direction == 0 else edge_tail[edge]
+            while node >= 0:
+                for j in range(in_first[node], in_first[node + 1]):
+                    tail = in_tail[j]
+                    if in_arc[j] != arc or in_bars[j] & bar or total >= cost[tail] or total > limit:
+                        continue
+                    if cost[tail] == np.inf:
+                        touched[touches] = tail
+                        touches += 1
+                    cost[tail] = total
+                    size = _push(heap_cost, heap_item, size, total, tail)
+                node = copy_next[node]
+        while size > 0 and settled < k and settled < wanted:
+            least, item = heap_cost[0], heap_item[0]
+            size = _pop(heap_cost, heap_item, size)
+            if item >= nodes:
+                i = item - nodes
+                if unit_done[i] == 0:
+                    unit_done[i] = 1
+                    out_row[s, settled], out_ms[s, settled] = i, least
+                    settled += 1
+                continue
+            if done[item]:
+                continue
+            done[item] = 1
+            slot = unit_at[item]
+            while slot >= 0:
+                i = slot >> 1
+                arc = 2 * unit_edge[i] + (slot & 1)
+                if ms[arc] != IMPASSABLE:
+                    share = unit_fraction[i] if slot & 1 else 1.0 - unit_fraction[i]
+                    total = least + share * ms[arc] + unit_extra_ms[i]
+                    if total < unit_ms[i] and total <= limit:
+                        if unit_ms[i] == np.inf:
+                            met[mets] = i
+                            mets += 1
+                        unit_ms[i] = total
+                        size = _push(heap_cost, heap_item, size, total, nodes + i)
+                slot = link[slot]
+            for j in range(in_first[item], in_first[item + 1]):
+                arc = in_arc[j]
+                if ms[arc] == IMPASSABLE or in_bars[j] & bar:
+                    continue
+                total = least + ms[arc]
+                if total < cost[in_tail[j]] and total <= limit:
+                    if cost[in_tail[j]] == np.inf:
+                        touched[touches] = in_tail[j]
+                        touches += 1
+                    cost[in_tail[j]] = total
+                    size = _push(heap_cost, heap_item, size, total, in_tail[j])
+        out_count[s] = settled
+        if size > 0 and settled < wanted:
+            beyond_ms[s] = heap_cost[0]
+        for j in range(touches):
+            cost[touched[j]], done[touched[j]] = np.inf, 0
+        for j in range(mets):
+            unit_ms[met[j]], unit_done[met[j]] = np.inf, 0
+    for i in range(units):
+        if unit_edge[i] >= 0:
+            unit_at[arc_head[2 * unit_edge[i]]] = -1
+            unit_at[arc_head[2 * unit_edge[i] + 1]] = -1
 
 
 @_compiled
@@ -763,6 +896,7 @@ class RoadGraph:
             self.reach(lon, lat, profile, 1.0, backward=True)
             here = self.snap([lon], [lat], profile)
             self.times(here, here, profile)
+            self._soonest(here, np.zeros(1), here, profile, 1, np.inf)
             self.route(lon, lat, lon, lat, profile)
 
     def snap(self, lon: ArrayLike, lat: ArrayLike, profile: str, *, arriving: bool = False) -> Snaps:
@@ -916,6 +1050,104 @@ class RoadGraph:
         # A place without a road is infinitely far from it.
         found_ms[~(found_ms <= limit_ms)] = np.inf
         return (found_ms / 1000).astype(np.float32)
+
+    def soonest(
+        self, from_: Snaps, to: Snaps, profile: str, k: int, *,
+        ready_s: ArrayLike = 0.0, limit_s: float = np.inf,
+    ) -> Soonest:  # fmt: skip
+        """The k units that are soonest at each of m places, of n units of one mode: a bounded search from
+        every place, on several OS threads, or all times at once (`times`) where k is a large part of n.
+
+        `ready_s` float[n] or one for all: seconds before a unit sets off, inf or nan = never. Who is off the
+        road, and everybody where the place is, is estimated as in `nearest` and listed whatever k is. Times
+        are those of `times` with `ready_s` added. Raises ValueError for an unknown mode or a k below 1.
+        """
+        if k < 1:
+            raise ValueError(f"k is {k}; it must be 1 or more")
+        n, m = len(from_.edge), len(to.edge)
+        ready = np.broadcast_to(np.asarray(ready_s, dtype=np.float64), (n,))
+        network = self._network(profile)
+        places: list[NDArray[np.int64]] = []
+        rows: list[NDArray[np.int64]] = []
+        seconds: list[NDArray[np.float32]] = []
+        beyond_s = np.full(m, np.inf)
+
+        def listed(place: NDArray[np.int64], row: NDArray[np.int64], took_s: NDArray[np.float32]) -> None:
+            took_s = took_s + ready[row].astype(np.float32)
+            with np.errstate(invalid="ignore"):
+                fits = (took_s <= limit_s) & (took_s < np.inf)
+            places.append(place[fits])
+            rows.append(row[fits])
+            seconds.append(took_s[fits])
+
+        units, scenes = np.flatnonzero((from_.edge >= 0) & np.isfinite(ready)), np.flatnonzero(to.edge >= 0)
+        if network is None or not len(units) or not len(scenes):
+            pass
+        elif k >= len(units) * SEARCHED_SHARE:
+            some, there = _some(from_, units), _some(to, scenes)
+            at, i = np.divmod(np.arange(len(scenes) * len(units)), len(units))
+            listed(scenes[at], units[i], np.ascontiguousarray(self.times(some, there, profile).T).ravel())
+        else:
+            near, near_ms, count, beyond_ms = self._soonest(
+                _some(from_, units), ready[units] * 1000, _some(to, scenes), profile, k, limit_s * 1000
+            )
+            at, j = np.nonzero(np.arange(near.shape[1]) < count[:, np.newaxis])
+            row = units[near[at, j]]
+            walk_ms = to.away_m[scenes] / SCENE_ACCESS_MPS * 1000
+            drive_s = (near_ms[at, j] - ready[row] * 1000 + walk_ms[at]) / 1000
+            listed(scenes[at], row, drive_s.astype(np.float32))
+            # What is listed is rounded to float32: nothing that is not may seem to be sooner by that.
+            beyond_s[scenes] = (beyond_ms + walk_ms) / 1000 * (1.0 - 1e-6)
+        off = ~((from_.edge >= 0)[np.newaxis] & (to.edge >= 0)[:, np.newaxis])
+        if off.any():
+            at, row = np.nonzero(off)
+            crow_m = haversine_m(to.lon[at], to.lat[at], from_.lon[row], from_.lat[row])
+            crow_m[~(to.is_known[at] & from_.is_known[row])] = np.nan
+            detour = 1.0 if profile == "air" else STRAIGHT_DETOUR
+            listed(at, row, (crow_m * detour / (_straight_kmh(profile) / 3.6)).astype(np.float32))
+        if not places:
+            nothing = np.empty(0, dtype=np.int64)
+            return Soonest(nothing, nothing, np.empty(0, dtype=np.float32), beyond_s)
+        return Soonest(np.concatenate(places), np.concatenate(rows), np.concatenate(seconds), beyond_s)
+
+    def _soonest(
+        self, units: Snaps, ready_ms: FloatArray, scenes: Snaps, profile: str, k: int, limit_ms: float
+    ) -> tuple[NDArray[np.int32], FloatArray, NDArray[np.int32], FloatArray]:
+        """(rows int32[m, k], milliseconds float64[m, k], how many int32[m], float64[m] what the next one
+        takes at least), without the walk from the road to the place."""
+        network = self._network(profile)
+        assert network is not None, "a snapped position has a network"
+        a, m, ms = network.arrays, len(scenes.edge), self._ms(profile)
+        rows, took_ms = np.empty((m, k), dtype=np.int32), np.empty((m, k))
+        count, beyond_ms = np.empty(m, dtype=np.int32), np.empty(m)
+        extra_ms = units.away_m / _unit_mps(profile) * 1000 + ready_ms
+        within_ms = limit_ms - scenes.away_m / SCENE_ACCESS_MPS * 1000
+
+        def part(first: int, last: int) -> None:
+            workspace = network.borrow(len(units.edge))
+            try:
+                _soonest(
+                    a["in_first"], a["in_tail"], a["in_arc"], a["in_bars"], _BAR[profile], ms,
+                    a["arc_head"], a["copy_next"], a["edge_tail"], a["edge_head"],
+                    scenes.edge[first:last], scenes.fraction[first:last], within_ms[first:last],
+                    units.edge, units.fraction, extra_ms, k,
+                    workspace.cost, workspace.done, workspace.unit_at, workspace.touched,
+                    workspace.heap_cost, workspace.heap_item,
+                    rows[first:last], took_ms[first:last], count[first:last], beyond_ms[first:last],
+                )  # fmt: skip
+            finally:
+                network.give_back(workspace)
+
+        threads = min(THREADS_MAX, os.cpu_count() or 1, m // SCENES_A_THREAD)
+        if threads < 2:
+            part(0, m)
+        else:
+            from concurrent.futures import ThreadPoolExecutor
+
+            ends = np.linspace(0, m, threads + 1).astype(int).tolist()
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(part, ends[:-1], ends[1:]))
+        return rows, took_ms, count, beyond_ms
 
     def around(
         self, arcs: NDArray[np.int32], from_: Snaps, to: Snaps, profile: str, *, limit_s: float
@@ -1225,3 +1457,13 @@ def straight_line(lon: float, lat: float, to_lon: float, to_lat: float, profile:
     detour = 1.0 if profile == "air" else STRAIGHT_DETOUR
     distance_m = metres_between(lon, lat, to_lon, to_lat) * detour
     return distance_m / (_straight_kmh(profile) / 3.6), distance_m
+
+
+def straight_lines(
+    lon: FloatArray, lat: FloatArray, to_lon: FloatArray, to_lat: FloatArray, profile: str
+) -> FloatArray:
+    """`straight_line` from each of n positions to each of m: seconds, float64[m, n]; nan where either is
+    none."""
+    detour = 1.0 if profile == "air" else STRAIGHT_DETOUR
+    distance_m = haversine_m(to_lon[:, np.newaxis], to_lat[:, np.newaxis], lon, lat) * detour
+    return distance_m / (_straight_kmh(profile) / 3.6)

@@ -13,8 +13,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatch.assign import Assignment, Demand, Fault, Sending, Situation, assign, check, price
-from dispatch.fill import Lateness
+from dispatch.assign import (
+    NEAREST_FIRST,
+    Assignment,
+    Demand,
+    Fault,
+    Found,
+    Sending,
+    Situation,
+    assign,
+    check,
+    price,
+)
+from dispatch.fill import Lateness, late_by
 from dispatch.plans import Optimiser
 from tests.dispatch.fleet import CAPABILITIES, candidates, unit
 
@@ -108,6 +119,124 @@ def test_no_feasible_plan_is_cheaper_among_many(seed: int) -> None:
             plan.append(Sending(one.id, rows[who]["ids"]))
     assert check(plan, s) == []
     assert price(made.sendings, s).key <= price(plan, s).key, f"seed {seed}"
+
+
+# ---- not everybody is looked at
+
+
+class Searched:
+    """Answers from all arrivals, only as far as it is asked, and remembers how far that was."""
+
+    def __init__(self, eta_s: Any) -> None:
+        self.eta_s = eta_s
+        self.asked: list[int] = []
+
+    def __call__(self, incidents: Any, rows: Any, k: int) -> Found:
+        self.asked.append(k)
+        eta_s = self.eta_s[np.ix_(incidents, rows)]
+        order = np.argsort(eta_s, axis=1, kind="stable")
+        at = np.repeat(np.arange(len(incidents)), min(k, len(rows)))
+        first = order[:, :k].ravel()
+        there = np.isfinite(eta_s[at, first])
+        beyond_s = np.full(len(incidents), np.inf)
+        if k < len(rows):
+            beyond_s = eta_s[np.arange(len(incidents)), order[:, k]]
+        return Found(at[there], rows[first[there]], eta_s[at[there], first[there]], beyond_s)
+
+
+def by_search(s: Situation) -> tuple[Assignment, Searched, Situation]:
+    search, unseen = Searched(s.eta_s), replace(s, eta_s=np.full(s.eta_s.shape, np.inf))
+    return assign(unseen, search), search, unseen
+
+
+def crowded_situation(rng: random.Random, *, ties: bool, covered: bool) -> Situation:
+    """Incidents of one unit each; few or many units, some without a way, doubtful, of one crew, far off."""
+    units = rng.choice((2, 6, 20, 60))
+    rows = [
+        unit(
+            f"U{i:02}", rng.sample(CAPABILITIES[:3], rng.randint(1, 2)), np.nan,
+            crew_id=rng.choice((None, None, None, "c1", "c2")) if units < 60 else None,
+            fix_age_s=rng.choice((1.0, 1.0, 1.0, 9000.0)) if rng.random() < 0.5 else 1.0,
+            workload=rng.choice((np.nan, 0.0, 0.5, 1.0)),
+        )
+        for i in range(units)
+    ]  # fmt: skip
+    cap_s = 60.0 if covered and not ties else np.inf
+    demands = [
+        demand(f"I{i}", {rng.choice(CAPABILITIES[:3]): 1}, rng.randint(1, 4), delta_s=cap_s)
+        for i in range(rng.choice((1, 4, 12)))
+    ]
+    # What lies in one corner of the city wants the same few units, or nobody gets there.
+    corner_s = [rng.uniform(0, 2000) for _ in rows]
+    spread_s = rng.choice((5.0, 300.0, 8000.0))
+    eta_s = np.array([[at + rng.uniform(0, spread_s) for at in corner_s] for _ in demands])
+    if ties:
+        eta_s = np.ceil(eta_s / 400) * 400
+    eta_s[[[rng.random() < 0.1 for _ in rows] for _ in demands]] = np.inf
+    return Situation(
+        tuple(demands), candidates(*rows), eta_s,
+        in_zone=np.array([[rng.random() < 0.9 for _ in rows] for _ in demands]) if units < 20 else None,
+        uncovered=np.array([rng.choice((0.0, rng.uniform(0, 9))) for _ in rows]) if covered else None,
+    )  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None, print_blob=True)
+@given(st.integers(min_value=0, max_value=2**32), st.booleans(), st.booleans())
+def test_a_plan_among_the_soonest_few_is_the_plan_among_all(seed: int, ties: bool, covered: bool) -> None:
+    s = crowded_situation(random.Random(seed), ties=ties, covered=covered)
+    made, _, seen = by_search(s)
+    best = assign(s)
+    told = f"seed {seed}, ties {ties}, covered {covered}"
+    assert made.exact, told
+    assert check(made.sendings, s) == [], told
+    assert rounded(s, made.sendings) == rounded(s, best.sendings), told
+    # and what it says of its plan is so by the arrivals that it looked at
+    assert price(made.sendings, seen) == made.price == price(made.sendings, s), told
+
+
+@settings(max_examples=20, deadline=None, print_blob=True)
+@given(st.integers(min_value=0, max_value=2**32))
+def test_plans_of_several_units_look_at_everybody(seed: int) -> None:
+    s = random_situation(seed, covered=True)
+    made, _, _ = by_search(s)
+    assert rounded(s, made.sendings) == rounded(s, assign(s).sendings), f"seed {seed}"
+
+
+def test_those_who_want_the_same_few_units_are_shown_more() -> None:
+    # given a fire that ten people report from ten houses, sixty engines along one road to it, and a call at
+    # the other end of the road
+    rows = [unit(f"U{i:02}", [CAPABILITIES[0]], np.nan) for i in range(60)]
+    here = [demand(f"I{i}", {CAPABILITIES[0]: 1}) for i in range(11)]
+    eta_s = np.array([[60.0 * (1 + (u - 40) % 60) + i / 10 for u in range(60)] for i in range(11)])
+    eta_s[:10] = np.array([[60.0 * (1 + u) + i / 10 for u in range(60)] for i in range(10)])
+    s = Situation(tuple(here), candidates(*rows), eta_s, far_s=7200.0)
+    # when a plan is made
+    made, search, seen = by_search(s)
+    # then the ten are shown more until ten different engines are theirs, and the eleventh is not
+    assert max(search.asked) >= 10 > NEAREST_FIRST
+    looked_at = np.isfinite(seen.eta_s).sum(axis=1)
+    assert looked_at[10] == NEAREST_FIRST
+    assert looked_at[:10].max() <= 20
+    assert made.price == assign(s).price
+
+
+def test_a_search_needs_a_limit() -> None:
+    s = crowded_situation(random.Random(1), ties=False, covered=False)
+    with pytest.raises(ValueError, match="far_s"):
+        by_search(replace(s, far_s=np.inf))
+
+
+@given(st.integers(min_value=0, max_value=2**32))
+def test_many_curves_at_once_are_each_curve(seed: int) -> None:
+    rng = random.Random(seed)
+    curves = [
+        Lateness.of(RULES, f"P{rng.randint(1, 4)}", rng.choice((None, 0.0, 300.0)), rng.uniform(0, 900))
+        for _ in range(4)
+    ]
+    which = np.array([rng.randrange(4) for _ in range(20)])
+    eta_s = np.array([rng.choice((0.0, np.inf, rng.uniform(0, 9000))) for _ in which])
+    alone = np.array([curves[i].late(eta_s[n : n + 1])[0] for n, i in enumerate(which.tolist())])
+    assert late_by(curves, which, eta_s) == pytest.approx(alone, rel=1e-12), f"seed {seed}"
 
 
 # ---- check() catches every spoiled plan

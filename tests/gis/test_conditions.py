@@ -328,6 +328,25 @@ def test_an_incident_beside_a_closure_is_reached_from_the_nearest_street_one_can
     assert not apply(yard, [obstacle(circle(600, 200, 40))]).pockets("car", True).any()  # type: ignore[attr-defined]
 
 
+def test_who_is_soonest_knows_the_streets_inside_a_closed_area(grid: RoadGraph) -> None:
+    # Given that the whole east is closed, units on both sides, and calls on both sides
+    view = apply(grid, [obstacle(area((750, -50), (1700, -50), (1700, 1700), (750, 1700)))])
+    stand = [at(x, y) for x in (0, 800, 1600) for y in (0, 400, 800, 1200)]
+    calls = [at(*p) for p in ((400, 390), (1200, 1200), (1600, 390), (0, 1210))]
+    units = view.snap(*zip(*stand, strict=True), "car")
+    scenes = view.snap(*zip(*calls, strict=True), "car", arriving=True)
+    every = view.times(units, scenes, "car").T
+    for k in (1, 3, 12):
+        found = view.soonest(units, scenes, "car", k)
+        listed = np.full(every.shape, np.inf)
+        listed[found.place, found.row] = found.seconds
+        # then those who are listed come as soon as they do, and nobody who is not comes sooner
+        there = np.isfinite(listed)
+        assert listed[there] == pytest.approx(every[there])
+        assert (np.where(there, np.inf, every).min(axis=1) >= found.beyond_s - 1e-3).all()
+        assert (there.sum(axis=1) >= np.minimum(k, np.isfinite(every).sum(axis=1))).all()
+
+
 def test_who_walks_is_kept_out_of_a_hazard_zone_too(tmp_path: Path) -> None:
     roads = opened(tmp_path, grid_town())
     zone = area((550, -50), (1050, -50), (1050, 1700), (550, 1700))

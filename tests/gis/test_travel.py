@@ -19,6 +19,7 @@ from gis.travel import (
     REACH_M,
     ROAD,
     SCENE_ACCESS_MPS,
+    SEARCHED_SHARE,
     STRAIGHT,
     STRAIGHT_DETOUR,
     THERE_M,
@@ -207,6 +208,45 @@ def test_times_between_many_are_the_times_of_each(tmp_path, seed):
             assert found == pytest.approx(np.array(alone).T, rel=1e-6, abs=1e-3), f"seed {seed}, {profile}"
             within = roads.times(units, scenes, profile, limit_s=60.0)
             assert np.array_equal(within, np.where(found <= 60, found, np.inf)), f"seed {seed}, {profile}"
+
+
+@pytest.mark.parametrize("share", [SEARCHED_SHARE, 2.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_soonest_of_many_are_the_first_of_all_their_times(tmp_path, monkeypatch, seed, share):
+    """By a search from each place, and by all times at once; some units are off the road, or nowhere."""
+    monkeypatch.setattr("gis.travel.SEARCHED_SHARE", share)
+    monkeypatch.setattr("gis.travel.SCENES_A_THREAD", 6)
+    rng = np.random.default_rng(seed)
+    roads = graph(tmp_path, random_town(rng))
+    for profile, limit_s in (("car", np.inf), ("fire_engine_priority", 300.0), ("air", np.inf)):
+        lon, lat = scatter(roads, "car", rng, 60)
+        lon[1:4], lat[1:4] = lon[0] + rng.normal(0, 2e-4, 3), lat[0] + rng.normal(0, 2e-4, 3)
+        lon[39:44], lat[39:44] = lon[0], lat[0]
+        lon[5] = np.nan
+        lon[6], lat[6] = at(9000, 0)
+        lon[50], lat[50] = at(0, 9000)
+        ready_s = rng.uniform(0, 90, 40)
+        ready_s[7], ready_s[8] = np.nan, 5000.0
+        units = roads.snap(lon[:40], lat[:40], profile)
+        scenes = roads.snap(lon[40:], lat[40:], profile, arriving=True)
+        every = np.array(
+            [roads.nearest(lon[40 + j], lat[40 + j], lon[:40], lat[:40], profile).drive_s for j in range(20)]
+        ) + ready_s  # fmt: skip
+        every[~(every <= limit_s)] = np.inf
+        for k in (1, 3, 40):
+            told = f"seed {seed}, {profile}, k {k}"
+            found = roads.soonest(units, scenes, profile, k, ready_s=ready_s, limit_s=limit_s)
+            theirs = np.full(every.shape, np.inf)
+            theirs[found.place, found.row] = found.seconds
+            assert len(np.unique(found.place * 40 + found.row)) == len(found.row), told
+            listed = np.isfinite(theirs)
+            assert theirs[listed] == pytest.approx(every[listed], rel=1e-6, abs=1e-3), told
+            left = np.where(listed, np.inf, every)
+            assert (left.min(axis=1) >= found.beyond_s - 1e-3).all(), told
+            assert (np.isfinite(every).sum(axis=1) - listed.sum(axis=1) <= 40 - k).all(), told
+            assert (np.minimum(np.isfinite(every).sum(axis=1), k) <= listed.sum(axis=1)).all(), told
+    with pytest.raises(ValueError, match="k is 0"):
+        roads.soonest(units, scenes, "car", 0)
 
 
 @pytest.mark.parametrize("backward", [False, True])
