@@ -403,8 +403,9 @@ def test_lists_hold_only_what_lies_in_the_callers_districts(embedded_room: Room)
     own = room.unit(district="nord")
     subjects = [event["subjects"] for event in pages(north, "/events?limit=1000")]
     assert [f"unit:{own}"] in subjects
-    # What a neighbour's unit was sent to is on every board; what is known about that incident is not.
-    assert all(any(s.startswith("unit:") for s in named) for named in subjects)
+    # What a neighbour's unit was sent to is on every board, and so is a closed street; what is known about
+    # that incident is not.
+    assert all(any(s.startswith(("unit:", "closure:")) for s in named) for named in subjects)
 
 
 def test_a_unit_of_another_district_is_seen_but_not_sent(embedded_room: Room) -> None:
