@@ -150,56 +150,82 @@ def _customise(
 
 
 @_compiled
+def _renew(
+    up_first: Any, up_head: Any, up_tail: Any, down_first: Any, down_arc: Any, entry_first: Any, entry: Any,
+    in_arc: Any, in_bars: Any, bar: int, ms: Any, weight: Any, via: Any, dirty: Any, dirty_node: Any, x: int,
+    a: int,
+) -> None:  # fmt: skip
+    """Arc a, up from x, anew, and a mark on those above it that may be others for it."""
+    y = up_head[a]
+    up: Any = INF
+    down: Any = INF
+    up_via, down_via = -1, -1
+    for i in range(entry_first[2 * a], entry_first[2 * a + 1]):
+        j = entry[i]
+        if ms[in_arc[j]] < up and not in_bars[j] & bar:
+            up, up_via = ms[in_arc[j]], -1 - j
+    for i in range(entry_first[2 * a + 1], entry_first[2 * a + 2]):
+        j = entry[i]
+        if ms[in_arc[j]] < down and not in_bars[j] & bar:
+            down, down_via = ms[in_arc[j]], -1 - j
+    i, k = down_first[x], down_first[y]
+    while i < down_first[x + 1] and k < down_first[y + 1]:
+        b, c = down_arc[i], down_arc[k]
+        if up_tail[b] < up_tail[c]:
+            i += 1
+        elif up_tail[b] > up_tail[c]:
+            k += 1
+        else:
+            # x - z - y with z below both
+            total = np.int64(weight[2 * b + 1]) + np.int64(weight[2 * c])
+            if total < up:
+                up, up_via = total, up_tail[b]
+            total = np.int64(weight[2 * c + 1]) + np.int64(weight[2 * b])
+            if total < down:
+                down, down_via = total, up_tail[b]
+            i += 1
+            k += 1
+    is_new = up != weight[2 * a] or down != weight[2 * a + 1]
+    weight[2 * a], weight[2 * a + 1], via[2 * a], via[2 * a + 1] = up, down, up_via, down_via
+    if not is_new:
+        return
+    for b in range(up_first[x], up_first[x + 1]):
+        z = up_head[b]
+        if z == y:
+            continue
+        c = _arc_of(up_first, up_head, min(y, z), max(y, z))
+        # From the lower of the two ends to the higher by way of x, and back.
+        to_low, to_high = (a, b) if y < z else (b, a)
+        there = np.int64(weight[2 * to_low + 1]) + np.int64(weight[2 * to_high])
+        back = np.int64(weight[2 * to_high + 1]) + np.int64(weight[2 * to_low])
+        # What neither went by way of x nor gains by it stays as it is.
+        if via[2 * c] == x or via[2 * c + 1] == x or there <= weight[2 * c] or back <= weight[2 * c + 1]:
+            dirty[c] = 1
+            dirty_node[up_tail[c]] = 1
+
+
+@_compiled
 def _recustomise(
     up_first: Any, up_head: Any, up_tail: Any, down_first: Any, down_arc: Any, entry_first: Any, entry: Any,
     in_arc: Any, in_bars: Any, bar: int, ms: Any, changed: Any, weight: Any, via: Any,
 ) -> None:  # fmt: skip
     """As `_customise` would leave them, after the entries of the arcs `changed` got other times."""
-    arcs = len(up_head)
-    dirty = np.zeros(arcs, dtype=np.uint8)
-    lowest = arcs
+    dirty = np.zeros(len(up_head), dtype=np.uint8)
+    dirty_node = np.zeros(len(up_first) - 1, dtype=np.uint8)
+    lowest = len(dirty_node)
     for i in range(len(changed)):
         dirty[changed[i]] = 1
-        lowest = min(lowest, changed[i])
-    for a in range(lowest, arcs):
-        if not dirty[a]:
-            continue
-        x, y = up_tail[a], up_head[a]
-        up: Any = INF
-        down: Any = INF
-        up_via, down_via = -1, -1
-        for i in range(entry_first[2 * a], entry_first[2 * a + 1]):
-            j = entry[i]
-            if ms[in_arc[j]] < up and not in_bars[j] & bar:
-                up, up_via = ms[in_arc[j]], -1 - j
-        for i in range(entry_first[2 * a + 1], entry_first[2 * a + 2]):
-            j = entry[i]
-            if ms[in_arc[j]] < down and not in_bars[j] & bar:
-                down, down_via = ms[in_arc[j]], -1 - j
-        i, k = down_first[x], down_first[y]
-        while i < down_first[x + 1] and k < down_first[y + 1]:
-            b, c = down_arc[i], down_arc[k]
-            if up_tail[b] < up_tail[c]:
-                i += 1
-            elif up_tail[b] > up_tail[c]:
-                k += 1
-            else:
-                # x - z - y with z below both
-                total = np.int64(weight[2 * b + 1]) + np.int64(weight[2 * c])
-                if total < up:
-                    up, up_via = total, up_tail[b]
-                total = np.int64(weight[2 * c + 1]) + np.int64(weight[2 * b])
-                if total < down:
-                    down, down_via = total, up_tail[b]
-                i += 1
-                k += 1
-        is_new = up != weight[2 * a] or down != weight[2 * a + 1]
-        weight[2 * a], weight[2 * a + 1], via[2 * a], via[2 * a + 1] = up, down, up_via, down_via
-        if is_new:
-            for b in range(up_first[x], up_first[x + 1]):
-                z = up_head[b]
-                if z != y:
-                    dirty[_arc_of(up_first, up_head, min(y, z), max(y, z))] = 1
+        x = up_tail[changed[i]]
+        dirty_node[x] = 1
+        lowest = min(lowest, x)
+    for x in range(lowest, len(dirty_node)):
+        if dirty_node[x]:
+            for a in range(up_first[x], up_first[x + 1]):
+                if dirty[a]:
+                    _renew(
+                        up_first, up_head, up_tail, down_first, down_arc, entry_first, entry, in_arc,
+                        in_bars, bar, ms, weight, via, dirty, dirty_node, x, a,
+                    )  # fmt: skip
 
 
 @_compiled
@@ -331,6 +357,11 @@ class Metric:
         self.via: Ranks = np.empty(2 * arcs, dtype=np.int32)
         self.ms: NDArray[np.uint32] | None = None
 
+    def copy(self) -> Metric:
+        other = Metric(0)
+        other.weight, other.via, other.ms = self.weight.copy(), self.via.copy(), self.ms
+        return other
+
 
 class Hierarchy:
     """The topology of one network and a few metrics on it; safe to use from several OS threads at once.
@@ -379,15 +410,19 @@ class Hierarchy:
         not be written to any more."""
         free = self._free.setdefault(bar, [])
         kept = list(free)
-        nearest = 0
-        if len(kept) > 1:
-            apart = [0 if m.ms is ms else int(np.count_nonzero(m.ms != ms)) + 1 for m in kept]
+        nearest = next((i for i, m in enumerate(kept) if m.ms is ms), -1)
+        if nearest < 0 and kept:
+            apart = [int(np.count_nonzero(m.ms != ms)) for m in kept] if len(kept) > 1 else [0]
             nearest = apart.index(min(apart))
         try:
             # Another thread may take it first; what then comes instead is brought to these times.
-            metric = free.pop(nearest)
+            metric = free.pop(max(nearest, 0))
         except IndexError:
             metric = Metric(self.arcs)
+        if metric.ms is not None and metric.ms is not ms and len(kept) < METRICS_KEPT:
+            # The roads without closures are asked about beside those with them: both stay at hand.
+            known, metric = metric, metric.copy()
+            self.give_back(known, bar)
         if metric.ms is not ms:
             self._bring(metric, ms, bar)
         return metric
