@@ -22,7 +22,8 @@ from dispatch.incident import Assignment, Incident
 from dispatch.optimise import Pick, Plan, Reason, WhyNot
 from dispatch.unit import Unit
 from gis.conditions import Obstacle
-from gis.travel import THERE_M, RoadGraph, mode
+from gis.geometry import haversine_m
+from gis.travel import SCENE_ACCESS_MPS, THERE_M, RoadGraph, mode
 
 DETOUR_S = 30.0
 """From how many seconds on a longer way is worth a word."""
@@ -58,9 +59,13 @@ def unhindered_s(
     for how in sorted(set(modes.values()) - {"air"}):
         units = [unit for unit in places if modes[unit] == how]
         at = np.array([places[unit] for unit in units], dtype=np.float64).reshape(-1, 2)
-        ways = free.nearest(lon, lat, at[:, 0], at[:, 1], how, walk_within_m=THERE_M)
-        told = zip(units, ways.drive_s.tolist(), ways.road.tolist(), strict=True)
-        found |= {unit: drive_s for unit, drive_s, road in told if road and math.isfinite(drive_s)}
+        snaps, scene = free.snap(at[:, 0], at[:, 1], how), free.snap(lon, lat, how, arriving=True)
+        took_s = free.times(snaps, scene, how)[:, 0].astype(np.float64)
+        # Who is so near may walk over.
+        on_foot_m = haversine_m(lon, lat, at[:, 0], at[:, 1])
+        walks = (snaps.edge >= 0) & (scene.edge[0] >= 0) & (on_foot_m < THERE_M)
+        took_s[walks] = np.minimum(took_s[walks], on_foot_m[walks] / SCENE_ACCESS_MPS)
+        found |= {unit: s for unit, s in zip(units, took_s.tolist(), strict=True) if math.isfinite(s)}
     return found
 
 

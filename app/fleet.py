@@ -27,8 +27,9 @@ from gis.travel import RoadGraph, Snaps, mode
 WORKLOAD_US = 8 * 3600 * 1_000_000
 """Over how long the work of a crew is counted."""
 WORKLOAD_EVERY_S = 60.0
-VIEWS_KEPT = 4
-"""Of so many views of the roads the places of the units are kept: of now, and of some what-ifs."""
+VIEWS_KEPT = 5
+"""Of so many views of the roads the places of the units are kept: of now, without closures, and of some
+what-ifs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,29 +120,37 @@ class Fleet:
 
     def places(self, columns: Columns, ways: RoadGraph, mode: str, rows: Any, lon: Any, lat: Any) -> Snaps:
         """Those rows of the columns, at (lon, lat) float64[len(rows)], on the roads of that mode."""
-        key = (id(ways), mode)
         with self._lock:
-            kept = self._places.get(key)
-            if kept is not None and kept[0] is ways and kept[1].ids is columns.ids:
-                all_ = kept[2]
-            else:
-                many = len(columns.ids)
-                nowhere = np.full(many, np.nan)
-                edge = np.full(many, -1, dtype=np.int32)
-                all_ = Snaps(nowhere, nowhere.copy(), edge, np.zeros(many), np.full(many, np.inf))
-            moved = np.flatnonzero((all_.lon[rows] != lon) | (all_.lat[rows] != lat))
-            if len(moved):
+            return self._placed(columns, ways, mode, rows, lon, lat)
+
+    def _placed(self, columns: Columns, ways: RoadGraph, mode: str, rows: Any, lon: Any, lat: Any) -> Snaps:
+        key = (id(ways), mode)
+        kept = self._places.get(key)
+        if kept is not None and kept[0] is ways and kept[1].ids is columns.ids:
+            all_ = kept[2]
+        else:
+            many = len(columns.ids)
+            nowhere = np.full(many, np.nan)
+            edge = np.full(many, -1, dtype=np.int32)
+            all_ = Snaps(nowhere, nowhere.copy(), edge, np.zeros(many), np.full(many, np.inf))
+        moved = np.flatnonzero((all_.lon[rows] != lon) | (all_.lat[rows] != lat))
+        if len(moved):
+            at = rows[moved]
+            if ways.beneath is None:
                 found = ways.snap(lon[moved], lat[moved], mode)
-                at = rows[moved]
-                # Others may be reading the arrays that were handed out.
-                all_ = Snaps(*(getattr(all_, one.name).copy() for one in fields(all_)))
-                all_.lon[at], all_.lat[at] = found.lon, found.lat
-                all_.edge[at], all_.fraction[at], all_.away_m[at] = found.edge, found.fraction, found.away_m
-            self._places.pop(key, None)
-            self._places[key] = (ways, columns, all_)
-            views = list(dict.fromkeys(view for view, _ in self._places))
-            for view in views[:-VIEWS_KEPT]:
-                self._places = {k: v for k, v in self._places.items() if k[0] != view}
+            else:
+                # A closure moves the few that stand on its streets.
+                below = self._placed(columns, ways.beneath, mode, at, lon[moved], lat[moved])
+                found = ways.placed(below, mode)
+            # Others may be reading the arrays that were handed out.
+            all_ = Snaps(*(getattr(all_, one.name).copy() for one in fields(all_)))
+            all_.lon[at], all_.lat[at] = found.lon, found.lat
+            all_.edge[at], all_.fraction[at], all_.away_m[at] = found.edge, found.fraction, found.away_m
+        self._places.pop(key, None)
+        self._places[key] = (ways, columns, all_)
+        views = list(dict.fromkeys(view for view, _ in self._places))
+        for view in views[:-VIEWS_KEPT]:
+            self._places = {k: v for k, v in self._places.items() if k[0] != view}
         return Snaps(all_.lon[rows], all_.lat[rows], all_.edge[rows], all_.fraction[rows], all_.away_m[rows])
 
     # ---- following the picture

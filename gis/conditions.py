@@ -11,8 +11,7 @@ What an obstacle leaves open beside it and yet cuts off (a stub, a one-way stree
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, MutableMapping, Sequence
-from copy import copy
+from collections.abc import Hashable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -353,8 +352,7 @@ def apply(
     if not obstacles:
         return base if factors else graph
     found = cuts if cuts is not None else {}
-    changed: dict[str, NDArray[np.uint32]] = {}
-    spans: dict[str, list[Cut]] = {}
+    met: dict[str, list[tuple[Obstacle, Cut]]] = {}
     for mode in NETWORK_OF:
         profile = mode.removesuffix(PRIORITY)
         ours = [o for o in obstacles if profile in o.classes]
@@ -364,24 +362,44 @@ def apply(
             a = graph.arrays(mode)
         except ValueError:
             continue
-        ms = base.ms(mode)
-        new = ms.copy()
-        closed: list[Cut] = []
-        for obstacle in sorted(ours, key=lambda o: o.speed_share is None):
-            met = _cut_once(found, NETWORK_OF[mode], a, obstacle)
+        # What slows comes first, so that what closes has the last word.
+        ours.sort(key=lambda o: o.speed_share is None)
+        met[mode] = [(o, _cut_once(found, NETWORK_OF[mode], a, o)) for o in ours]
+    return ClosedRoads.over(base, met, version) if met else base
+
+
+def _obstructed(ms: NDArray[np.uint32], met: Sequence[tuple[Obstacle, Cut]]) -> NDArray[np.uint32]:
+    new = ms.copy()
+    for obstacle, cut_ in met:
+        for bit, arc in ((1, 2 * cut_.edge), (2, 2 * cut_.edge + 1)):
+            on = (cut_.bits & bit) > 0
             if obstacle.speed_share is None:
-                closed.append(met)
-            for bit, arc in ((1, 2 * met.edge), (2, 2 * met.edge + 1)):
-                on = (met.bits & bit) > 0
-                if obstacle.speed_share is None:
-                    new[arc[on]] = IMPASSABLE
-                else:
-                    new[arc[on]] = _slowed(new[arc[on]], met.share[on], obstacle.speed_share)
-        changed[mode] = new
-        spans[mode] = closed
-    if not changed:
-        return base
-    return ClosedRoads.over(base, changed, spans, version)
+                new[arc[on]] = IMPASSABLE
+            else:
+                new[arc[on]] = _slowed(new[arc[on]], cut_.share[on], obstacle.speed_share)
+    new.flags.writeable = False
+    return new
+
+
+class _Obstructed(Mapping[str, NDArray[np.uint32]]):
+    """Milliseconds by mode with obstacles in the way, worked out for those modes that are asked about."""
+
+    def __init__(self, base: RoadGraph, met: Mapping[str, Sequence[tuple[Obstacle, Cut]]]) -> None:
+        self._base, self._met = base, met
+        self._known: dict[str, NDArray[np.uint32]] = {}
+
+    def __getitem__(self, mode: str) -> NDArray[np.uint32]:
+        if (known := self._known.get(mode)) is None:
+            if mode not in self._met:
+                return self._base._changed[mode]
+            known = self._known.setdefault(mode, _obstructed(self._base.ms(mode), self._met[mode]))
+        return known
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*self._base._changed, *self._met)))
+
+    def __len__(self) -> int:
+        return len(set(self._base._changed) | set(self._met))
 
 
 def _cut_once(cuts: Cuts, network: str, a: Arrays, obstacle: Obstacle) -> Cut:
@@ -405,6 +423,16 @@ def _slowed(ms: NDArray[np.uint32], share: FloatArray, speed_share: float) -> ND
     return np.where(ms == IMPASSABLE, IMPASSABLE, slower).astype(np.uint32)
 
 
+def _united(cuts: Sequence[Cut], edges: int) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
+    """(the edges that any of these meets, from and to which fraction float64[E] each is cut)."""
+    low, high = np.full(edges, np.inf), np.full(edges, -np.inf)
+    for met in cuts:
+        np.minimum.at(low, met.edge, met.low)
+        np.maximum.at(high, met.edge, met.high)
+    met_edges = np.unique(np.concatenate([met.edge for met in cuts])) if cuts else np.empty(0, dtype=np.int64)
+    return met_edges[high[met_edges] >= low[met_edges]], low, high
+
+
 class ClosedRoads(RoadGraph):
     """A view in which some streets are closed, and who stands on one of them still gets away. Snaps for its
     `nearest` and `times` must be its own: on another view the same place may lie on an open street."""
@@ -414,18 +442,25 @@ class ClosedRoads(RoadGraph):
     _shut: dict[str, tuple[NDArray[np.bool_], FloatArray, FloatArray]]
     _inner: dict[str, RoadGraph]
     _pockets: dict[tuple[str, bool], NDArray[np.bool_]]
+    _ends: dict[tuple[int, ...], tuple[NDArray[np.int64], FloatArray, FloatArray]]
 
     @classmethod
     def over(
         cls,
         base: RoadGraph,
-        ms: Mapping[str, NDArray[np.uint32]],
-        spans: Mapping[str, Sequence[Cut]],
+        met: Mapping[str, Sequence[tuple[Obstacle, Cut]]],
         version: Hashable,
     ) -> ClosedRoads:
+        """`met`: what each mode meets, in the order in which it counts."""
         view = cls.__new__(cls)
-        view.__dict__.update(vars(copy(base.with_ms(ms, version=version))))
-        view._base, view._spans, view._shut, view._inner, view._pockets = base, spans, {}, {}, {}
+        view.__dict__.update(vars(base.with_ms({}, version=version)))
+        view._changed = _Obstructed(base, met)
+        view.beneath = view._base = base
+        view._spans = {
+            mode: [cut_ for obstacle, cut_ in each if obstacle.speed_share is None]
+            for mode, each in met.items()
+        }
+        view._shut, view._inner, view._ends, view._pockets = {}, {}, {}, {}
         return view
 
     def shut(self, profile: str) -> tuple[NDArray[np.bool_], FloatArray, FloatArray]:
@@ -434,12 +469,13 @@ class ClosedRoads(RoadGraph):
         if (known := self._shut.get(profile)) is not None:
             return known
         count = len(self.arrays(profile)["edge_m"])
-        is_shut, low, high = np.zeros(count, dtype=bool), np.full(count, np.inf), np.full(count, -np.inf)
-        for met in self._spans.get(profile, ()):
-            np.minimum.at(low, met.edge, met.low)
-            np.maximum.at(high, met.edge, met.high)
+        cuts = self._spans.get(profile, ())
+        # Most modes meet the same.
+        met_edges, low, high = self._ends.get(tuple(id(met) for met in cuts)) or self._ends.setdefault(
+            tuple(id(met) for met in cuts), _united(cuts, count)
+        )
         # Only what an obstacle meets can be shut: nothing here looks at the whole city.
-        met_edges = np.flatnonzero(high >= low)
+        is_shut = np.zeros(count, dtype=bool)
         before, now = self._base.ms(profile), self.ms(profile)
         ways = np.column_stack((2 * met_edges, 2 * met_edges + 1))
         was_open = (before[ways] != IMPASSABLE).any(axis=1)
@@ -477,12 +513,22 @@ class ClosedRoads(RoadGraph):
         self._snap(network, found, aside)
         return found
 
-    def snap(
-        self, lon: ArrayLike, lat: ArrayLike, profile: str, *, arriving: bool = False
-    ) -> Snaps:
+    def snap(self, lon: ArrayLike, lat: ArrayLike, profile: str, *, arriving: bool = False) -> Snaps:
         """As in `RoadGraph`; who is on the open part of a street that is cut leaves it, or is reached, by its
         open end; who is inside or in a pocket, by the nearest open street that leads on."""
-        at = self._base.snap(lon, lat, profile, arriving=arriving)
+        return self._off_shut(self._base.snap(lon, lat, profile, arriving=arriving), profile, arriving)
+
+    def placed(self, at: Snaps, profile: str) -> Snaps:
+        return self._off_shut(at, profile, False)
+
+    def _weighed_aside(self, profile: str, arriving: bool) -> NDArray[np.uint16]:
+        aside = self._base._open_aside(profile, arriving)
+        if profile in self._spans:
+            aside = aside.copy()
+            aside[np.flatnonzero(self.shut(profile)[0])] = NEVER_ASIDE_M
+        return aside
+
+    def _off_shut(self, at: Snaps, profile: str, arriving: bool) -> Snaps:
         if NETWORK_OF.get(profile) is None or profile not in self._spans:
             return at
         is_shut, low, high = self.shut(profile)
@@ -499,6 +545,7 @@ class ClosedRoads(RoadGraph):
                 other.fraction,
                 other.away_m,
             )
+        at = Snaps(at.lon, at.lat, at.edge.copy(), at.fraction.copy(), at.away_m.copy())
         for i, row in enumerate(rows):
             edge, fraction = int(at.edge[row]), float(at.fraction[row])
             end = None

@@ -838,7 +838,10 @@ def cut_off(
 
 class RoadGraph:
     """The road graph of an imported city, or a view of it with other times on some arcs (`with_ms`). Reading
-    only; safe to use from several OS threads at once. `version` tells views apart."""
+    only; safe to use from several OS threads at once. `version` tells views apart. `beneath`: the roads that
+    this view closes some of, None where it closes none."""
+
+    beneath: RoadGraph | None = None
 
     def __init__(self, networks: dict[str, Arrays], names: list[str], driving: Driving | None = None) -> None:
         self._networks = {name: _Network(arrays, driving or Driving()) for name, arrays in networks.items()}
@@ -942,16 +945,25 @@ class RoadGraph:
         network = self._network(profile)
         assert network is not None, "only a mode with roads is snapped"
         aside = network.aside(profile, arriving)
-        if profile not in self._changed:
-            return aside
+        return self._open_aside(profile, arriving) if profile in self._changed else aside
+
+    def _open_aside(self, profile: str, arriving: bool) -> NDArray[np.uint16]:
         if (own := self._asides.get((profile, arriving))) is None:
-            ms = self._changed[profile]
-            own = np.where(
-                (ms[0::2] == IMPASSABLE) & (ms[1::2] == IMPASSABLE), np.uint16(NEVER_ASIDE_M), aside
-            )
+            own = self._weighed_aside(profile, arriving)
             own.flags.writeable = False
             self._asides[profile, arriving] = own
         return own
+
+    def _weighed_aside(self, profile: str, arriving: bool) -> NDArray[np.uint16]:
+        network = self._network(profile)
+        assert network is not None, "only a mode with roads is snapped"
+        ms = self._ms(profile)
+        is_closed = (ms[0::2] == IMPASSABLE) & (ms[1::2] == IMPASSABLE)
+        return np.where(is_closed, np.uint16(NEVER_ASIDE_M), network.aside(profile, arriving))
+
+    def placed(self, at: Snaps, profile: str) -> Snaps:
+        """Units that were snapped on the roads `beneath` as they are found on these; not to be written to."""
+        return at
 
     def nearest(
         self, lon: float, lat: float, unit_lon: ArrayLike, unit_lat: ArrayLike, profile: str,
