@@ -415,3 +415,26 @@ def test_after_any_closures_the_roads_are_those_built_without_the_closed_arcs(
         way = view.route(lon[unit], lat[unit], lon[to], lat[to], mode)
         if way.road:
             assert math.isfinite(way.drive_s)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_units_carried_over_from_the_open_roads_stand_where_they_would_be_put_anew(
+    town: RoadGraph, seed: int
+) -> None:
+    # given units placed on the open streets
+    rng = np.random.default_rng(seed)
+    lon, lat = scatter(town, "ambulance", rng, 300)
+    before = town.snap(lon, lat, "ambulance")
+    kept = before.edge.copy()
+    # when somewhere among them is closed
+    x_m, y_m = rng.uniform(0, 1_000, 2)
+    view = apply(town, [obstacle(circle(x_m, y_m, 150))], version=seed)
+    over, anew = view.placed(before, "ambulance"), view.snap(lon, lat, "ambulance")
+    # then both ways give the same, what was handed out is untouched, and as if all were worked out at once
+    assert view.beneath is town
+    for name in ("edge", "fraction", "away_m"):
+        assert np.array_equal(getattr(over, name), getattr(anew, name)), f"seed {seed}"
+    assert np.array_equal(before.edge, kept)
+    plain = town.with_ms({"ambulance": view.ms("ambulance")}, version=("plain", seed))
+    aside = plain._aside("ambulance", False)
+    assert np.array_equal(view._aside("ambulance", False), aside), f"seed {seed}"
