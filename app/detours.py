@@ -247,14 +247,19 @@ class Watch:
             return None
         took: list[int | None] = []
         lines: list[shapely.LineString | None] = []
+        capabilities = tuple(core.pack.capabilities)
+        gives = np.array([[name in unit.capabilities for name in capabilities]], dtype=bool)
         for obstacles in (then, now):
-            # Who may enter a hazard zone is held up by it neither before nor after.
-            able = set(unit.capabilities)
-            ours = tuple(o for o in obstacles if o.kind != "hazard" or not o.entry & able)
-            ways = core.living_map.ways_with(ours, now_us)
-            if ways is None:
+            party = next(
+                one
+                for one in core.living_map.parties(
+                    lon, lat, capabilities, gives, (unit.profile,), now_us, tuple(obstacles)
+                )
+                if len(one.rows)
+            )
+            if party.ways is None:
                 return None
-            route = ways.route(*at, lon, lat, how)
+            route = party.ways.route(*at, party.lon, party.lat, how)
             took.append(round(route.drive_s) if math.isfinite(route.drive_s) else None)
             lines.append(shapely.LineString(route.points) if len(route.points) > 1 else None)
         before_s, after_s = took

@@ -24,7 +24,7 @@ from app.picture import Picture
 from app.ports import Clock
 from dispatch.closure import Closure
 from gis.city import City
-from gis.conditions import ALL_VEHICLES, EVERYBODY, BadShape, Cuts, Obstacle, apply, read_shape
+from gis.conditions import ALL_VEHICLES, EVERYBODY, BadShape, ClosedRoads, Cuts, Obstacle, apply, read_shape
 from gis.travel import PROFILES, RoadGraph
 
 VIEWS_MAX = 6
@@ -103,11 +103,8 @@ class LivingMap:
 
     def hazards_at(self, lon: float, lat: float, now_us: int | None = None) -> tuple[Closure, ...]:
         """The hazard zones in force around a point."""
-        point = shapely.Point(lon, lat)
         found = []
-        for obstacle in self.obstacles(now_us):
-            if obstacle.kind != "hazard" or not shapely.from_wkb(obstacle.shape).intersects(point):
-                continue
+        for obstacle in _hazards(self.obstacles(now_us), lon, lat):
             closure = self._picture.now.closure(obstacle.id)
             if closure is not None:
                 found.append(closure)
@@ -139,25 +136,37 @@ class LivingMap:
         lat: float,
         capabilities: Sequence[str],
         gives: NDArray[np.bool_],
+        profiles: Sequence[str],
         now_us: int | None = None,
+        obstacles: tuple[Obstacle, ...] | None = None,
     ) -> tuple[Party, ...]:
-        """How n units that give those capabilities (bool[n, capabilities]) get to an incident: where it lies
-        in a hazard zone, those who may enter go in, and the others to the staging point (without one, to the
-        nearest open street)."""
+        """How n units of those profiles that give those capabilities (bool[n, capabilities]) get to an
+        incident: where it lies in hazard zones, those whom none keeps out go in (the first party, perhaps of
+        nobody), and the others to a staging point outside all that keep them out, or without one to the
+        nearest street outside. `obstacles`: what is in the way, None for what is now."""
+        at_us = self._clock.now_us() if now_us is None else now_us
+        if obstacles is None:
+            obstacles = self._known(now_us).obstacles
         everybody = np.arange(len(gives), dtype=np.int64)
-        zones = self.hazards_at(lon, lat, now_us)
+        zones = _hazards(obstacles, lon, lat)
         if not zones:
-            return (Party(everybody, self.ways(now_us), lon, lat),)
-        may_enter = np.ones(len(gives), dtype=bool)
-        for zone in zones:
-            named = [i for i, name in enumerate(capabilities) if name in zone.entry]
-            may_enter &= gives[:, named].any(axis=1)
-        inside = self.ways(now_us, entering=frozenset(zone.id for zone in zones))
-        wait_lon, wait_lat = next((zone.staging for zone in zones if zone.staging is not None), (lon, lat))
-        return (
-            Party(everybody[may_enter], inside, lon, lat),
-            Party(everybody[~may_enter], self.ways(now_us), wait_lon, wait_lat, staging=True),
-        )
+            return (Party(everybody, self.ways_with(obstacles, at_us), lon, lat),)
+        barred = np.column_stack([_barred(zone, capabilities, gives, profiles) for zone in zones])
+        entered = {zone.id for zone in zones}
+        inside = self.ways_with(tuple(o for o in obstacles if o.id not in entered), at_us)
+        found = [Party(everybody[~barred.any(axis=1)], inside, lon, lat)]
+        for held in np.unique(barred[barred.any(axis=1)], axis=0):
+            rows = everybody[(barred == held).all(axis=1)]
+            out = {zone.id for zone, holds in zip(zones, held, strict=True) if not holds}
+            around = tuple(o for o in obstacles if o.id not in out)
+            ways = self.ways_with(around, at_us)
+            # Outside each zone that keeps any of them out, be it one that the incident is not in.
+            points = [zone.staging for zone in zones if zone.id not in out and zone.staging is not None]
+            points = [at for at in points if not _hazards(around, *at)]
+            if not points and ways is not None:
+                points = [_nearest_outside(ways, around, lon, lat, sorted({profiles[row] for row in rows}))]
+            found.append(Party(rows, ways, *(points[0] if points else (lon, lat)), staging=True))
+        return tuple(found)
 
     def ways_with(self, obstacles: tuple[Obstacle, ...], at_us: int) -> RoadGraph | None:
         """The graph with just these obstacles, at the speeds of that time."""
@@ -177,7 +186,11 @@ class LivingMap:
             timed = self._at_that_hour(city, hour)
             cuts = self._cuts[1]
             if len(cuts) > 1_000:
-                cuts.clear()
+                # Finding what a shape meets is what costs: nothing in force is found twice.
+                in_force = self._now.obstacles if self._now is not None else ()
+                kept = {o.shape for o in obstacles} | {o.shape for o in in_force}
+                for gone in [key for key in cuts if key[1] not in kept]:
+                    del cuts[gone]
             view = apply(timed, obstacles, version=_version(city, hour, obstacles), cuts=cuts)
             self._views[key] = view
             while len(self._views) > VIEWS_MAX:
@@ -243,6 +256,36 @@ class LivingMap:
         return tuple(found)
 
 
+def _hazards(obstacles: Iterable[Obstacle], lon: float, lat: float) -> list[Obstacle]:
+    point = shapely.Point(lon, lat)
+    return [o for o in obstacles if o.kind == "hazard" and shapely.from_wkb(o.shape).intersects(point)]
+
+
+def _barred(
+    zone: Obstacle, capabilities: Sequence[str], gives: NDArray[np.bool_], profiles: Sequence[str]
+) -> NDArray[np.bool_]:
+    """Whom a hazard zone keeps out, bool[n]: of the classes it is about (all, by air too, where none is
+    named), those that bring nothing with which one may go in."""
+    named = [i for i, name in enumerate(capabilities) if name in zone.entry]
+    about = np.array([zone.classes >= EVERYBODY or one in zone.classes for one in profiles], dtype=bool)
+    barred: NDArray[np.bool_] = about & ~gives[:, named].any(axis=1)
+    return barred
+
+
+def _nearest_outside(
+    ways: RoadGraph, obstacles: Iterable[Obstacle], lon: float, lat: float, profiles: Sequence[str]
+) -> tuple[float, float]:
+    """The nearest place on a street outside hazard zones that the first of these profiles with streets gets
+    to; the point itself where none lies within a zone's reach."""
+    if not isinstance(ways, ClosedRoads):
+        return lon, lat
+    zones = shapely.union_all([shapely.from_wkb(o.shape) for o in obstacles if o.kind == "hazard"])
+    for profile in profiles:
+        if (place := ways.nearest_open(lon, lat, profile, zones)) is not None:
+            return place
+    return lon, lat
+
+
 def obstacle_of(closure: Closure) -> Obstacle | None:
     """What a closure does to the roads; None where its geometry, perhaps of a newer program, is not
     understood: it is on the board all the same."""
@@ -265,6 +308,7 @@ def obstacle_of(closure: Closure) -> Obstacle | None:
         closure.speed_share if slow else None,
         frozenset(closure.entry),
         closure.geometry.get("direction") == "along",
+        closure.staging,
     )
 
 

@@ -156,7 +156,7 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
         core, plan, lon, lat, now_us, looked.ways, places, modes,
         {unit: float(drive_s[at[unit]]) for unit in places}, free_s, kept_away,
     )  # fmt: skip
-    if looked.candidates.staging[offered].any():
+    if looked.candidates.staging[named].any():
         hazards = (hazard.id for hazard in core.living_map.hazards_at(lon, lat))
         closures = tuple(dict.fromkeys((*closures, *hazards)))
     seen = [row for row in offered if looked.fixes.observed_us[columns.n[row]] > 0]
@@ -276,7 +276,7 @@ def arrivals(
     for nth, (_, lon, lat) in enumerate(scenes):
         if core.living_map.hazards_at(lon, lat):
             # Here some wait outside, and others drive where nobody else may.
-            parties = core.living_map.parties(lon, lat, tuple(core.pack.capabilities), c.gives)
+            parties = core.living_map.parties(lon, lat, tuple(core.pack.capabilities), c.gives, c.profiles)
             outside[nth] = _travel(core, c, parties, lons, lats, bool(hurries[nth]))[0] + ready_s
             for party in parties:
                 staging[nth, party.rows] = party.staging
@@ -357,7 +357,7 @@ def look(
         useless = np.flatnonzero(~wanted)
         crow_m = haversine_m(lon, lat, lons[useless], lats[useless])
         wanted[useless[np.argsort(crow_m, kind="stable")[:USELESS_MAX]]] = True
-    parties = core.living_map.parties(lon, lat, tuple(core.pack.capabilities), c.gives)
+    parties = core.living_map.parties(lon, lat, tuple(core.pack.capabilities), c.gives, c.profiles)
     drive_s, road, metres = _travel(core, c, parties, lons, lats, hurry, wanted)
     etas = core.speeds.etas(
         c.crews[hurry],

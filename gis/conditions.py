@@ -56,8 +56,8 @@ FOLLOWS_COS: Final = math.cos(math.radians(35))
 """And how nearly parallel: a street that merely crosses the line is not followed."""
 FOLLOWED_MIN_M: Final = 15.0
 """Metres of a street that a line must follow for the street to be closed, or half of a shorter street."""
-POCKET_NODES: Final = 400
-"""What is cut off with more junctions than this (some 20 km of streets, as `gis.roads.ISLAND_KM_MIN`) is a
+POCKET_NODES: Final = 60
+"""What is cut off with more junctions than this (a few blocks) is a
 part of the city of its own, with its own incidents and units, and no pocket."""
 STEP_M: Final = 3.0
 """How finely streets are looked at where they are cut."""
@@ -88,6 +88,8 @@ class Obstacle:
     speed_share: float | None = None
     entry: frozenset[str] = frozenset()
     one_way: bool = False
+    staging: tuple[float, float] | None = None
+    """(lon, lat) where those wait whom a hazard zone keeps out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -562,6 +564,35 @@ class ClosedRoads(RoadGraph):
                 at.edge[row], at.fraction[row] = end[0], end[1]
                 at.away_m[row] += end[2] / 1000 * access_mps
         return at
+
+    def nearest_open(
+        self, lon: float, lat: float, profile: str, outside: BaseGeometry | None = None
+    ) -> tuple[float, float] | None:
+        """(lon, lat) of the nearest point of an open street that one can get to, however far within
+        `RADIUS_MAX_M`, and not in the area `outside` of which it is to lie; None where there is none."""
+        network = self._network(profile)
+        if network is None:
+            return None
+        a, plane = network.arrays, LocalMetres(lon, lat)
+        is_left = (self._aside(profile, True) == 0) & ~self.pockets(profile, True)
+        for reach_m in (250.0, 1_000.0, RADIUS_MAX_M):
+            (west, east), (south, north) = plane.to_lonlat(
+                np.array([-reach_m, reach_m]), np.array([-reach_m, reach_m])
+            )
+            edges = _near(a, (float(west), float(south), float(east), float(north)), 0.0)
+            edges = edges[is_left[edges]]
+            if not len(edges):
+                continue
+            rows = np.concatenate([np.arange(*a["point_first"][e : e + 2]) for e in edges])
+            lons, lats = a["point_lon_e7"][rows] / 1e7, a["point_lat_e7"][rows] / 1e7
+            x, y = plane.to_xy(lons, lats)
+            away_m = np.hypot(x, y)
+            if outside is not None:
+                away_m[shapely.intersects_xy(outside, lons, lats)] = np.inf
+            best = int(away_m.argmin())
+            if away_m[best] <= reach_m:
+                return float(lons[best]), float(lats[best])
+        return None
 
     def _open_end(
         self, profile: str, edge: int, fraction: float, by_tail: bool, arriving: bool

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import shapely
+
+from gis.conditions import Obstacle, read_shape
+from gis.geometry import metres_between
 from tests.app.control_room import RAILWAY_STATION, Room
 
 LON, LAT = RAILWAY_STATION
@@ -56,3 +61,29 @@ def test_far_from_any_closure_nothing_is_said_to_change(own_room: Room) -> None:
     hazard(room, (LON + 0.03, LAT + 0.01))
     incident = room.incident("F05", at=(LON - 0.012, LAT))["id"]
     assert room.ana.get(f"/incidents/{incident}/recommendation").json["closures"] == []
+
+
+def test_who_is_held_back_waits_outside_every_zone_that_keeps_it_out(own_room: Room) -> None:
+    room = own_room
+    living_map = room.core.living_map
+    # given two zones around the scene, the staging point of the one inside the other; the second keeps out
+    # fire engines alone
+    first = read_shape({"type": "Point", "coordinates": [LON, LAT], "radius_m": 80})
+    second = read_shape({"type": "Point", "coordinates": [LON, LAT], "radius_m": 300})
+    inner = (LON + 0.002, LAT)
+    zones = (
+        Obstacle("A", "hazard", shapely.to_wkb(first), frozenset({"fire_engine", "car"}), staging=inner),
+        Obstacle("B", "hazard", shapely.to_wkb(second), frozenset({"fire_engine"})),
+    )
+    profiles = ("fire_engine", "car", "ambulance")
+    goes, *wait = living_map.parties(
+        LON, LAT, (), np.zeros((3, 0), dtype=bool), profiles, obstacles=zones
+    )
+    # then the ambulance, about which neither is, goes in, the car to the staging point, and the engine
+    # outside both
+    assert (goes.rows.tolist(), goes.staging) == ([2], False)
+    by_unit = {profiles[row]: one for one in wait for row in one.rows}
+    assert (by_unit["car"].lon, by_unit["car"].lat) == inner
+    engine = by_unit["fire_engine"]
+    assert not second.intersects(shapely.Point(engine.lon, engine.lat))
+    assert metres_between(LON, LAT, engine.lon, engine.lat) < 600
