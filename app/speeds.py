@@ -222,13 +222,15 @@ class Speeds:
         age_s = np.where(np.isnan(fix_age_s), np.inf, fix_age_s)
         stale_s = np.clip(age_s - FRESH_S, 0.0, STALE_S_MAX)
         with np.errstate(invalid="ignore"):
-            down_s = np.sqrt(
-                (turnout_s - standing_s * of[:, 1]) ** 2 + (drive_s * (1 - drive_low)) ** 2 + stale_s**2
-            )
+            # However little is known of where it is, no drive is shorter than none.
+            sooner_s = np.minimum(drive_s, np.hypot(drive_s * (1 - drive_low), stale_s))
+            down_s = np.hypot(turnout_s - standing_s * of[:, 1], sooner_s)
             up_s = np.sqrt(
                 (standing_s * of[:, 2] - turnout_s) ** 2 + (drive_s * (drive_high - 1)) ** 2 + stale_s**2
             )
-            return Etas(turnout_s, eta_s, np.maximum(eta_s - down_s, 0.0), eta_s + up_s)
+            low_s = eta_s - down_s
+            low_s = np.where(np.isnan(fix_age_s), np.maximum(low_s, turnout_s), low_s)
+            return Etas(turnout_s, eta_s, np.maximum(low_s, 0.0), eta_s + up_s)
 
 
 def _turnout(table: SpeedTable, unit_type: str, station: str, hour: int) -> NDArray[np.float32]:

@@ -299,6 +299,48 @@ def test_a_crew_that_falls_behind_is_looked_at(room: Room) -> None:
     assert [p["trigger"] for p in proposed(room)] == ["eta_slipped"]
 
 
+def test_a_closure_on_the_way_of_a_crew_brings_up_one_that_is_nearer_now(room: Room) -> None:
+    incident = room.incident(BRAWL, CENTRE)["id"]
+    ways = room.core.living_map.ways()
+    start = (24.9330, 60.1650)
+    way = ways.route(*start, *CENTRE, "car_priority").points
+    lon, lat = way[len(way) // 2]
+    usual_s = float(ways.nearest(*CENTRE, [start[0]], [start[1]], "car_priority", None).drive_s[0])
+    places = [(24.9414 + dx, 60.1712 + dy) for dx in (0.002, 0.005, 0.01) for dy in (0.003, 0.006, 0.009)]
+    lons, lats = zip(*places, strict=True)
+    drive_s = ways.nearest(*CENTRE, lons, lats, "car_priority", None).drive_s.tolist()
+    # Given somebody a little farther on the other side, and a crew that was sent for being nearer
+    _, place = min((s, at) for s, at in zip(drive_s, places, strict=True) if s > usual_s - 40)
+    other, usual = patrol(room, place), patrol(room, start)
+    under_way(room, usual, incident, start)
+    proposer = Proposer(room.core)
+    proposer.step(budget_s=30)
+    assert proposed(room) == []
+    # When a street on its way is closed by the police
+    closure = {
+        "id": room.uuid(),
+        "kind": "closure",
+        "geometry": {"type": "Point", "coordinates": [lon, lat], "radius_m": 200},
+        "state": "ordered",
+        "authority": "police",
+        "ordered_by": "ag. Ilie",
+    }
+    told = room.desk("supervisor").post("/closures", closure)
+    assert told.status_code == 201, told.text
+    room.clock.advance(1)
+    for unit, at in ((usual, start), (other, place)):
+        room.seen(unit, at)
+    proposer.step(budget_s=30)
+    # Then it says who instead of whom, for what cause, and how much sooner
+    [row] = proposed(room)
+    assert (row["kind"], row["trigger"], row["unit"], row["incident"]) == (
+        "reassign", "map_changed", other, incident,
+    )  # fmt: skip
+    assert [m["unit"] for m in row["moves"]] == [other, usual]
+    assert row["figures"]["gain_s"] >= 60
+    assert row["words"]["en"].startswith(f"{other} to C1-1 instead of {usual}: ")
+
+
 # ---- requested units
 
 

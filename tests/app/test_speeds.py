@@ -184,6 +184,10 @@ def test_the_band_is_wider_the_less_is_known(embedded_room: Room) -> None:
     assert width(etas(age_s=float("nan"))) == pytest.approx(width(etas(age_s=3 * 86_400.0)))
     assert width(etas(age_s=float("nan"))) > widths[3]
     # and no figure stays no figure
+    # However old the position, nobody is there before its wheels roll
+    guess = etas(rolling=False, age_s=np.nan)
+    assert 60 <= guess.low_s[0] < etas(rolling=False).low_s[0]
+    assert etas(rolling=True, age_s=1e6).low_s[0] >= 0
     no_way = embedded_room.core.speeds.etas(
         [("SV", "Nord", "car")],
         standard_s=np.array([60.0]),
