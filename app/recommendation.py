@@ -608,8 +608,7 @@ def _pick(
         "priority_signals": result.modes[pick.unit].endswith(PRIORITY),
         "uncovers": _uncovers(pick.reasons, words, zone_name),
         "cost": as_cost(pick.cost),
-        "why": [say(reason, pack, words, zone_name) for reason in pick.reasons],
-        "reasons": [{"code": reason.code, **reason.args} for reason in pick.reasons],
+        **_reasons(pick.reasons, pack, words, zone_name),
     }
 
 
@@ -628,8 +627,35 @@ def _why_not(
         "eta_high_s": _whole(why.eta_high_s),
         "uncovers": _uncovers(why.reasons, words, zone_name),
         "cost": None if why.cost is None else as_cost(why.cost),
-        "why": [say(reason, pack, words, zone_name) for reason in why.reasons],
-        "reasons": [{"code": reason.code, **reason.args} for reason in why.reasons],
+        **_reasons(why.reasons, pack, words, zone_name),
+    }
+
+
+def _reasons(
+    reasons: Sequence[Reason], pack: Pack, words: Words, zone_name: Callable[[str, Words], str]
+) -> dict[str, list[Any]]:
+    """The words of each reason and its code, in one order. What is left uncovered is one reason for each
+    capability, with all its zones: a sentence for each zone would fill the screen."""
+    told: list[Reason] = []
+    zones: dict[tuple[object, object], list[str]] = {}
+    for reason in reasons:
+        if reason.code != "uncovers":
+            told.append(reason)
+            continue
+        key = reason.args["capability"], reason.args["minutes"]
+        if key not in zones:
+            zones[key] = []
+            told.append(reason)
+        zones[key].append(str(reason.args["zone"]))
+    for at, reason in enumerate(told):
+        if reason.code == "uncovers":
+            capability, minutes = reason.args["capability"], reason.args["minutes"]
+            names = ",".join(zones[capability, minutes])
+            args = {"capability": capability, "zones": names, "minutes": minutes}
+            told[at] = Reason("uncovers", args)
+    return {
+        "why": [say(reason, pack, words, zone_name) for reason in told],
+        "reasons": [{"code": reason.code, **reason.args} for reason in told],
     }
 
 
@@ -661,8 +687,8 @@ def say(
         if name == "capabilities":
             known = [pack.capabilities[c] for c in str(value).split(",") if c in pack.capabilities]
             args[name] = ", ".join(c.names[words.language].lower() for c in known)
-        elif name == "zone":
-            args[name] = zone_name(str(value), words)
+        elif name == "zones":
+            args[name] = ", ".join(zone_name(zone, words) for zone in str(value).split(","))
         elif name == "capability" and value in pack.capabilities:
             args[name] = pack.capabilities[str(value)].names[words.language].lower()
         elif name == "agency" and value in pack.agencies:

@@ -29,10 +29,10 @@ reason-beyond-needs = nevoile sunt acoperite și fără el
 reason-divert = este în drum spre { $incident }
 reason-confirm = numai un om îl poate alege
 reason-faster-alternative = cu { $gain_s } mai devreme decât { $unit }, care acoperă mai mult
-reason-uncovers = lasă { $zone } fără { $capability } circa { $minutes } min ({ $share_pct } % din apelurile zonei)
+reason-uncovers = lasă fără { $capability } circa { $minutes } min: { $zones }
 reason-spares = trimis cu { $delay_s } mai târziu, ca { $unit } să țină acoperită zona sa
 reason-delta-cap = ar lăsa mai mult acoperit, dar ajunge la peste { $delta_s } după primul
-reason-staging = așteaptă la punctul de așteptare
+reason-staging = oprește la punctul de așteptare
 reason-weakens-cover = lipsa lui ar costa în altă parte mai mult decât se câștigă aici
 
 # --- de ce nu acel echipaj
