@@ -39,6 +39,7 @@ from dispatch.proposal import GAIN_S, Move, Proposal
 from dispatch.standby import Coverage, move_ups
 from dispatch.standby import Move as StandbyMove
 from dispatch.unit import UNDERWAY, Unit, is_asked
+from gis.conditions import Obstacle
 from gis.coverage import Cells
 from gis.geometry import metres_between
 from gis.travel import RoadGraph, mode
@@ -97,7 +98,8 @@ class Times:
         now_us = core.world.clock.now_us()
         lon, lat, _ = rows.place_of(incident)
         self.incident = incident
-        looked = recommendation.look(core, incident, lon, lat, now_us)
+        self.looked = looked = recommendation.look(core, incident, lon, lat, now_us)
+        self._core, self._place = core, (lon, lat)
         self.columns, units = looked.candidates, looked.columns.units
         self.at = {unit_id: row for row, unit_id in enumerate(self.columns.ids)}
         self.needs = needs_of(incident, core.pack)
@@ -128,6 +130,31 @@ class Times:
         fits &= np.isfinite(self.eta_s)
         return sorted(np.flatnonzero(fits).tolist(), key=lambda row: (self.eta_s[row], self.columns.ids[row]))
 
+    def changed_since(self, before: Sequence[Obstacle]) -> Bools:
+        """Rows of what is of use here that drive half a minute longer or less than with those closures."""
+        core, (lon, lat), columns = self._core, self._place, self.looked.columns
+        now_us = core.world.clock.now_us()
+        changed = np.zeros(len(columns.ids), dtype=bool)
+        then, now = core.living_map.ways_with(tuple(before), now_us), core.living_map.ways(now_us)
+        if then is None or now is None or core.living_map.hazards_at(lon, lat, now_us):
+            # In a hazard zone some have another way than others.
+            return ~changed
+        useful = self.useful.any(axis=1)
+        modes = np.array(self.looked.modes, dtype=object)
+        for how in sorted(set(modes[useful]) - {"air"}):
+            rows = np.flatnonzero(useful & (modes == how))
+            lons, lats = self.looked.places[rows].T
+            was_s, is_s = (
+                ways.times(
+                    core.fleet.places(columns, ways, how, rows, lons, lats),
+                    ways.snap(lon, lat, how, arriving=True),
+                    how,
+                )[:, 0]
+                for ways in (then, now)
+            )
+            changed[rows] = ~np.isclose(was_s, is_s, rtol=0.0, atol=HOLDS_S, equal_nan=True)
+        return changed
+
     def late(self, eta_s: float) -> float:
         return float(self.curve.late(np.array([min(eta_s, NEVER_S)]))[0])
 
@@ -145,6 +172,9 @@ class Proposer:
         self._busy: set[str] = set()
         self._expected: dict[tuple[str, str], tuple[int, float]] = {}
         self._ways = ""
+        self._obstacles: tuple[Obstacle, ...] = ()
+        self._before: tuple[Obstacle, ...] | None = None
+        self._cut_off: set[tuple[str, str]] = set()
         self._slips: list[str] = []
         self._slips_at_s = -math.inf
         self._worth_at_s = -math.inf
@@ -233,11 +263,14 @@ class Proposer:
                         (self._busy.discard if free else self._busy.add)(unit.id)
             if cleared:
                 self._queue_all("unit_cleared")
-        ways = self._map()
+        ways, obstacles = self._map(), self._core.living_map.obstacles()
         if ways != self._ways:
             if self._ways:
+                if "map_changed" not in self._queue.values():
+                    self._before = self._obstacles
                 self._queue_all("map_changed")
             self._ways = ways
+        self._obstacles = obstacles
 
     def _notice_incident(self, incident: Incident, otherwise: str | None = None) -> None:
         if not incident.open:
@@ -304,12 +337,13 @@ class Proposer:
 
     def _gains_no_more(self, proposal: Proposal) -> bool:
         """Whether the times have changed so much that it is not worth it any more."""
-        if proposal.kind != "reassign" or proposal.figures.get("gain_s") is None:
+        if proposal.kind != "reassign":
             return False
         unit_id, leaves, to = proposal.moves[0]
         target = None if to is None else self._core.picture.now.incident(to)
         relieved = next((unit for unit, _, goes in proposal.moves if goes is None), None)
-        if target is None or (relieved is None and leaves is None):
+        gain_s = proposal.figures.get("gain_s")
+        if target is None or (relieved is None and (leaves is None or gain_s is None)):
             return False
         times = self._times_of(target)
         if unit_id not in times.at:
@@ -317,9 +351,12 @@ class Proposer:
         eta_s = times.eta_s[times.at[unit_id]]
         if relieved is not None:
             late_s = times.eta_s[times.at[relieved]] if relieved in times.at else np.inf
+            if gain_s is None and math.isfinite(late_s):
+                # It was made because that crew could not arrive, and now it can.
+                return True
             return bool(late_s - eta_s < HOLDS_S)
         # Compared with whoever else could come when it was made.
-        return bool(eta_s > proposal.figures["eta_s"] + proposal.figures["gain_s"] - HOLDS_S)
+        return bool(eta_s > proposal.figures["eta_s"] + gain_s - HOLDS_S)
 
     def _stood_by(self) -> Iterator[c.Command]:
         """Units that have reached their post, or are not on their way to it any more."""
@@ -355,6 +392,7 @@ class Proposer:
             self._slips = [x.id for x in state.incidents() if x.open and self._underway(x)]
             here = set(self._slips)
             self._expected = {key: value for key, value in self._expected.items() if key[1] in here}
+            self._cut_off = {key for key in self._cut_off if key[1] in here}
         while self._slips and spare():
             incident = state.incident(self._slips.pop())
             if incident is not None and incident.open and self._has_slipped(incident):
@@ -366,10 +404,11 @@ class Proposer:
         return [u for u in found if u is not None and u.registered and u.status in UNDERWAY]
 
     def _sent(self, times: Times) -> Iterator[tuple[Unit, int]]:
-        """The crews on their way that can be reckoned with, and their rows."""
+        """The crews on their way whose position is known, and their rows. One that is cut off never
+        arrives."""
         for unit in self._underway(times.incident):
             row = times.at.get(unit.id, -1)
-            if row >= 0 and times.known[row] and math.isfinite(times.eta_s[row]):
+            if row >= 0 and times.known[row]:
                 yield unit, row
 
     def _has_slipped(self, incident: Incident) -> bool:
@@ -377,6 +416,11 @@ class Proposer:
         times = self._times_of(incident)
         for unit, row in self._sent(times):
             eta_s = float(times.eta_s[row])
+            if not math.isfinite(eta_s):
+                slipped |= (unit.id, incident.id) not in self._cut_off
+                self._cut_off.add((unit.id, incident.id))
+                continue
+            self._cut_off.discard((unit.id, incident.id))
             due_us = now_us + round(eta_s * 1e6)
             first_us, whole_s = self._expected.setdefault((unit.id, incident.id), (due_us, eta_s))
             if due_us - first_us > max(SLIP_S, SLIP_SHARE * whole_s) * 1e6:
@@ -397,7 +441,12 @@ class Proposer:
         if not incident.open or not needs_of(incident, self._core.pack):
             return
         times = self._times_of(incident)
-        options = [*self._take_overs(times, trigger), *self._diverts(times)]
+        changed = np.ones(len(times.eta_s), dtype=bool)
+        if trigger == "map_changed" and self._before is not None:
+            changed = times.changed_since(self._before)
+            if not changed.any():
+                return
+        options = [*self._take_overs(times, trigger, changed), *self._diverts(times, changed)]
         for found in sorted(options, key=lambda x: (-x.worth, str(x.moves))):
             if self._is_allowed(found):
                 self._propose(incident, trigger, found)
@@ -443,8 +492,9 @@ class Proposer:
             post=post,
         )
 
-    def _take_overs(self, times: Times, trigger: str) -> Iterator[Found]:
-        """A unit that is free now in place of one that is still on its way."""
+    def _take_overs(self, times: Times, trigger: str, changed: Bools) -> Iterator[Found]:
+        """A unit that is free now in place of one that is still on its way. `changed`: the rows whose way is
+        another since the map changed, where that is the trigger."""
         incident, state = times.incident, self._core.picture.now
         for unit, row in self._sent(times):
             useful = times.useful[row]
@@ -454,26 +504,29 @@ class Proposer:
                 other = state.unit(times.columns.ids[rival])
                 if other is None:
                     continue
-                if trigger in ("unit_cleared", "new_call") and other.status_us <= (unit.assigned_us or 0):
+                same = trigger in ("unit_cleared", "new_call") or not (changed[row] or changed[rival])
+                if same and math.isfinite(times.eta_s[row]) and other.status_us <= (unit.assigned_us or 0):
                     # It was free already when the other was sent: somebody chose so.
                     continue
                 gain_s = float(times.eta_s[row] - times.eta_s[rival])
                 yield Found(
                     ((other.id, None, incident.id), (unit.id, incident.id, None)),
-                    gain_s,
+                    gain_s if math.isfinite(gain_s) else None,
                     float(times.eta_s[rival]),
                     None,
                     times.late(times.eta_s[row]) - times.late(times.eta_s[rival]),
                 )
                 break
 
-    def _diverts(self, times: Times) -> Iterator[Found]:
+    def _diverts(self, times: Times, changed: Bools) -> Iterator[Found]:
         """A unit on its way elsewhere in place of whoever comes now, or would be sent."""
         if not times.rolling.any():
             return
         for useful, without_s, relieved, sent in self._places(times):
             gained_s = without_s - GAIN_S
             for row in times.soonest(times.rolling, useful, gained_s)[:RIVALS]:
+                if relieved is not None and not (changed[row] or changed[relieved]):
+                    continue
                 found = self._divert(times, row, without_s, relieved, sent)
                 if found is not None and found.worth > 0:
                     yield found

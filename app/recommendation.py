@@ -26,9 +26,10 @@ from dispatch.assign import Found, Search
 from dispatch.commands import who
 from dispatch.fill import Lateness
 from dispatch.incident import Incident
-from dispatch.optimise import FAR_S, Candidates, Cost, Pick, Plan, Reason, WhyNot, recommend
+from dispatch.optimise import FAR_S, STALE_S, Candidates, Cost, Pick, Plan, Reason, WhyNot, recommend
 from dispatch.plans import Pack
 from dispatch.standby import Cover
+from dispatch.unit import UNDERWAY
 from gis.geometry import haversine_m
 from gis.travel import PRIORITY, THERE_M, RoadGraph, Snaps, straight_line, straight_lines
 
@@ -44,7 +45,8 @@ DISTANCES_MAX = 64
 class Recommendation:
     """The plan and what it was made from: fixes as unit -> (lon, lat, observed_us), of the units offered.
     `waiting_for` are the units whose agencies were asked and have not answered; they fill nothing, and the
-    plan is what to do without them. `road_network` tells the two causes of straight lines apart: False where
+    plan is what to do without them. `cut_off`: units on their way there that can arrive no more; they fill
+    nothing either. `road_network` tells the two causes of straight lines apart: False where
     there is no city, True where none of the units, or not the incident, is near its roads. `modes`: how each
     unit drives there. `fresh`, `as_of_us`: of the coverage figures, None where there are none. `metres()`:
     how far each unit offered drives, worked out when it is asked for."""
@@ -60,6 +62,7 @@ class Recommendation:
     fresh: bool | None
     as_of_us: int | None
     closures: tuple[str, ...]
+    cut_off: tuple[str, ...]
     candidates: Candidates
     metres: Callable[[], Mapping[str, float]]
     computed_ms: float
@@ -92,6 +95,12 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
     columns = looked.columns
     standing = core.coverage.standing(columns.ids, now_us)
     rules = core.pack.optimiser
+    cut_off = _cut_off(looked, needs)
+    counted = looked.candidates
+    if len(cut_off):
+        already = counted.already.copy()
+        already[cut_off] = False
+        counted = replace(counted, already=already)
     cover = standing.cover if standing is not None and rules.coverage > 0 else None
 
     def planned(candidates: Candidates, cover: Cover | None, top: int = 5) -> Plan:
@@ -107,7 +116,7 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
         )
 
     curve, away_s = curve_of(core, incident, now_us), away_s_of(core, incident)
-    plan = planned(looked.candidates, cover)
+    plan = planned(counted, cover)
     at = {unit: row for row, unit in enumerate(columns.ids)}
     offered = [at[pick.unit] for pick in (*plan.chosen, *plan.alternatives)][:DISTANCES_MAX]
 
@@ -126,7 +135,15 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
         reason = Reason("asked", args) if own else Reason("crew-asked", {"unit": asked.id, **args})
         return replace(why, reasons=(reason,))
 
-    plan = replace(plan, not_chosen=tuple(if_asked(why) for why in plan.not_chosen))
+    lost = tuple(columns.ids[row] for row in cut_off.tolist())
+    stuck = (Reason("on-its-way-cut-off"), Reason("unreachable"))
+    plan = replace(
+        plan,
+        not_chosen=(
+            *(WhyNot(unit, None, None, None, None, stuck) for unit in lost),
+            *(if_asked(why) for why in plan.not_chosen if why.unit not in lost),
+        ),
+    )
     named = [*offered, *(at[why.unit] for why in plan.not_chosen)]
     usual = _usual(core, looked, needs, lon, lat, now_us)
     there = [row for row in dict.fromkeys((*named, *usual)) if not looked.candidates.staging[row]]
@@ -179,6 +196,7 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
         None if standing is None else standing.fresh,
         None if standing is None else standing.as_of_us,
         closures,
+        lost,
         looked.candidates,
         metres,
         (time.perf_counter() - started) * 1000,
@@ -222,6 +240,16 @@ def _kept_away(plan: Plan, now: Plan, units: Sequence[str]) -> list[WhyNot]:
         covered = (Reason("covered", args),) if by else ()
         found.append(WhyNot(unit, pick.eta_s, pick.eta_low_s, pick.eta_high_s, pick.cost, covered))
     return found
+
+
+def _cut_off(looked: Looked, needs: Mapping[str, int]) -> NDArray[np.int64]:
+    """Rows of the units on their way that would give something needed and for which no way is left, by a
+    position that is fresh."""
+    c = looked.candidates
+    underway = np.array([status in UNDERWAY for status in c.status], dtype=bool)
+    lost = c.already & underway & ~np.isfinite(c.drive_s) & (c.fix_age_s <= STALE_S)
+    needed = [needs.get(name, 0) > 0 for name in c.capabilities]
+    return np.flatnonzero(lost & c.gives[:, needed].any(axis=1))
 
 
 def away_s_of(core: Core, incident: Incident) -> float:
@@ -546,6 +574,7 @@ def as_json(
         if result.as_of_us is None
         else {"fresh": bool(result.fresh), "as_of": rfc3339(result.as_of_us)},
         "closures": list(result.closures),
+        "cut_off": list(result.cut_off),
         "units": [
             *(_pick(pick, True, metres, result, pack, words, zone_name) for pick in plan.chosen),
             *(_pick(pick, False, metres, result, pack, words, zone_name) for pick in plan.alternatives),

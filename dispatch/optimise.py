@@ -44,6 +44,7 @@ On a unit that was not chosen (``WhyNot``), besides divert, confirm, too-far, re
     ready-unknown{}             nobody has said when it will be free
     out-of-zone{district}       its district has no competence here
     unreachable{}               no travel time: no way there, or no known place to start from
+    on-its-way-cut-off{}        it was sent here and no way is left: what it gives is counted as missing
 """
 
 from __future__ import annotations

@@ -182,8 +182,8 @@ def _check_gain(state: State, moves: tuple[Move, ...], figures: Mapping[str, Any
         gain_s = None if loss_s is None else (gain_s or 0) - loss_s
         if gain_s is None:
             raise _stale("gain-too-small", f"It would leave {source.number} without anybody.")
-    elif gain_s is None and leaves is not None:
-        # Nobody else can come at all.
+    elif gain_s is None and "gain_s" in figures:
+        # Nobody else can come at all, or the one that is on its way cannot arrive any more.
         return
     if gain_s is None or gain_s < GAIN_S:
         raise _stale(
@@ -357,8 +357,9 @@ def _rank(incident: Incident, ctx: Context) -> int:
 
 def basis_of(state: State, kind: str, moves: tuple[Move, ...], figures: Mapping[str, Any]) -> str:
     """What must change before the same moves are proposed again: who is on the incidents since when, their
-    urgency and alarm level, the closures on the map. Times that drift change nothing."""
-    parts: list[Any] = [kind, figures.get("map", "")]
+    urgency and alarm level, whether anybody else could come at all. Times that drift change nothing, nor
+    does a closure: where it matters, the gain grows."""
+    parts: list[Any] = [kind, "gain_s" in figures and figures["gain_s"] is None]
     for incident_id in dict.fromkeys(one for _, *ends in moves for one in ends if one is not None):
         incident = state.incident(incident_id)
         if incident is not None:

@@ -774,3 +774,114 @@ def test_a_look_stops_at_its_budget_and_goes_on_in_the_next(room: Room) -> None:
         waiting.append(proposer.waiting)
     # Without any time at all, one incident a step all the same
     assert waiting == [5, 4, 3, 2, 1, 0]
+
+
+# ---- closures
+
+
+SHUT_IN = (24.9330, 60.1650)
+RING = {
+    "type": "Polygon",
+    "coordinates": [
+        [[24.925, 60.160], [24.941, 60.160], [24.941, 60.1695], [24.925, 60.1695], [24.925, 60.160]],
+        [[24.926, 60.1605], [24.940, 60.1605], [24.940, 60.169], [24.926, 60.169], [24.926, 60.1605]],
+    ],
+}
+"""Everything around a quarter, and nothing in it."""
+
+
+def beside(at: tuple[float, float]) -> dict[str, Any]:
+    return {"type": "Point", "coordinates": list(at), "radius_m": 40}
+
+
+def closed(room: Room, geometry: dict[str, Any]) -> str:
+    """A closure that is in force at once."""
+    body = {"id": room.uuid(), "kind": "closure", "reason": "surpare", "state": "ordered"}
+    body |= {"authority": "police", "ordered_by": "ag. Ilie"}
+    told = room.desk("supervisor").post("/closures", {**body, "geometry": geometry})
+    assert told.status_code == 201, told.text
+    return str(told.json["id"])
+
+
+def opened(room: Room, closure: str) -> None:
+    told = room.desk("supervisor").post(f"/closures/{closure}/withdraw", {"reason": "gata"})
+    assert told.status_code == 200, told.text
+
+
+@pytest.fixture
+def chosen_otherwise(room: Room) -> Cleared:
+    """Given a patrol sent from far by somebody who had a nearer one free, and that stays so."""
+    incident = room.incident(BRAWL, CENTRE)["id"]
+    near, far = patrol(room, NEAR), patrol(room, SHUT_IN)
+    under_way(room, far, incident, SHUT_IN)
+    proposer = Proposer(room.core)
+    proposer.step(budget_s=30)
+    assert proposed(room) == []
+    return room, proposer, incident, near, far
+
+
+def goes_on(room: Room, proposer: Proposer, seconds: int, seen: dict[str, tuple[float, float]]) -> None:
+    for _ in range(seconds // 4):
+        room.clock.advance(4)
+        for unit, at in seen.items():
+            room.seen(unit, at)
+        proposer.step(budget_s=30)
+
+
+def test_a_crew_that_a_closure_cuts_off_is_proposed_to_be_relieved(chosen_otherwise: Cleared) -> None:
+    room, proposer, incident, near, far = chosen_otherwise
+    seen = {near: NEAR, far: SHUT_IN}
+    # When every way out of where the crew is now is closed
+    closure = closed(room, RING)
+    goes_on(room, proposer, 8, seen)
+    # Then whoever can still arrive is proposed, and why is said in both languages
+    [row] = proposed(room)
+    assert [(m["unit"], m["leaves"], m["to"]) for m in row["moves"]] == [
+        (near, None, incident),
+        (far, incident, None),
+    ]
+    assert (row["trigger"], row["figures"]["gain_s"]) == ("map_changed", None)
+    assert row["words"]["en"].startswith(f"{near} to C1-1 instead of {far}: {far} cannot arrive any more;")
+    assert f"{far} nu mai poate ajunge" in row["words"]["ro"]
+    # and the recommendation counts on the crew no more
+    plan = room.ana.get(f"/incidents/{incident}/recommendation").json
+    assert (plan["cut_off"], plan["closures"]) == ([far], [closure])
+    assert [one["unit"] for one in plan["units"] if one["chosen"]] == [near]
+    lost = next(one for one in plan["not_chosen"] if one["unit"] == far)
+    assert [reason["code"] for reason in lost["reasons"]] == ["on-its-way-cut-off", "cut-off"]
+    assert lost["why"][0].startswith("on its way here, and cannot arrive any more")
+    # When nobody else is free either, the need is open
+    room.desk("admin").post(f"/units/{near}/status", {"status": "out_of_service", "reason": "pană"})
+    plan = room.ana.get(f"/incidents/{incident}/recommendation").json
+    assert (plan["complete"], plan["missing"]) == (False, {"local_patrol": 1})
+    room.desk("admin").post(f"/units/{near}/status", {"status": "available"})
+    # When the road is open again, it is as it was, and the proposal holds no more
+    opened(room, closure)
+    goes_on(room, proposer, 16, seen)
+    assert proposed(room)[1:] == []
+    assert row["id"] not in [one["id"] for one in proposed(room)]
+    assert room.ana.get(f"/incidents/{incident}/recommendation").json["cut_off"] == []
+
+
+def test_a_closure_that_changes_nobodys_way_overturns_no_choice(chosen_otherwise: Cleared) -> None:
+    room, proposer, _, near, far = chosen_otherwise
+    # When a street is closed and opened that neither of the two would take
+    closure = closed(room, beside((24.9560, 60.1800)))
+    goes_on(room, proposer, 8, {near: NEAR, far: SHUT_IN})
+    assert proposed(room, "all") == []
+    opened(room, closure)
+    goes_on(room, proposer, 8, {near: NEAR, far: SHUT_IN})
+    assert proposed(room, "all") == []
+
+
+def test_a_proposal_that_was_declined_does_not_come_back_for_a_closure_elsewhere(cleared: Cleared) -> None:
+    room, proposer, _, near, far = cleared
+    [row] = proposed(room)
+    room.ana.post(f"/proposals/{row['id']}/decline", {"reason": "nu"})
+    closed(room, beside((24.9560, 60.1800)))
+    goes_on(room, proposer, 8, {near: NEAR, far: SHUT_IN})
+    assert proposed(room) == []
+    # When the crew is then cut off, that is another matter
+    closed(room, RING)
+    goes_on(room, proposer, 8, {near: NEAR, far: SHUT_IN})
+    assert [one["figures"]["gain_s"] for one in proposed(room)] == [None]

@@ -36,6 +36,7 @@ reason-weakens-cover = its absence would cost elsewhere more than it gains here
 
 # --- why not that unit
 reason-detour = { $more_s } longer for a closure
+reason-on-its-way-cut-off = on its way here, and cannot arrive any more: it fills nothing
 reason-cut-off = closed off: no way by road is left
 reason-reported-closure = a closure reported and not confirmed lies on its way
 reason-not-needed = brings nothing that is still missing
@@ -134,7 +135,10 @@ field-talkgroup = talkgroup
 field-staging = staging
 
 # --- proposals
-proposal-take-over = { $unit } to { $to } instead of { $relieved }: { $gain } sooner, there in { $eta }.
+proposal-take-over = { $unit } to { $to } instead of { $relieved }: { $gains ->
+    [yes] { $gain } sooner, there in { $eta }.
+   *[no] { $relieved } cannot arrive any more; there in { $eta }.
+}
 proposal-divert = { $unit } to { $to } instead of { $leaves }: { $gains ->
     [yes] { $gain } sooner than anybody else, there in { $eta }.
    *[no] nobody else can come; there in { $eta }.

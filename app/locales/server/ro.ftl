@@ -37,6 +37,7 @@ reason-weakens-cover = lipsa lui ar costa în altă parte mai mult decât se câ
 
 # --- de ce nu acel echipaj
 reason-detour = cu { $more_s } mai mult din cauza unei închideri
+reason-on-its-way-cut-off = e în drum încoace și nu mai poate ajunge: nu acoperă nimic
 reason-cut-off = drumul e închis: nu mai are pe unde ajunge
 reason-reported-closure = pe drum e o închidere raportată, neconfirmată
 reason-not-needed = nu aduce nimic din ce lipsește
@@ -135,7 +136,10 @@ field-talkgroup = grup de convorbire
 field-staging = punct de așteptare
 
 # --- propuneri
-proposal-take-over = { $unit } la { $to } în locul { $relieved }: cu { $gain } mai repede, ajunge în { $eta }.
+proposal-take-over = { $unit } la { $to } în locul { $relieved }: { $gains ->
+    [yes] cu { $gain } mai repede, ajunge în { $eta }.
+   *[no] { $relieved } nu mai poate ajunge; ajunge în { $eta }.
+}
 proposal-divert = { $unit } la { $to } în loc de { $leaves }: { $gains ->
     [yes] cu { $gain } mai repede decât oricine altcineva, ajunge în { $eta }.
    *[no] nu poate veni nimeni altcineva; ajunge în { $eta }.
