@@ -152,9 +152,10 @@ def told(core: Core) -> list[str]:
     if found is None:
         return [*lines, f"{city.info.name}: nothing is learnt yet; the same calls are expected at any hour"]
     about = found.about
+    rate = f"{about['flat_per_hour']:.2f} an hour" if about["weeks"] else "too few to say how many an hour"
     lines.append(
         f"{city.info.name}: learnt {rfc3339(about['made_at_us'])} from {about['calls']:,} calls"
-        f" in {about['weeks']} whole weeks, {about['flat_per_hour']:.2f} an hour"
+        f" in {about['weeks']} whole weeks, {rate}"
     )
     unit = {"hours": "calls an hour in the city", "places": "calls a week in a cell"}
     for what, words in unit.items() if "held_out" in about else ():

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.core import Core
 from app.recommendation import arrivals, as_cost, asked_for, away_s_of, curve_of, look, say
-from app.rows import Rows
+from app.rows import Rows, rfc3339
 from app.words import Words
 from dispatch.assign import (
     RANKS,
@@ -52,7 +52,8 @@ class Planned:
 @dataclass(frozen=True, slots=True)
 class WhatIf:
     """What sending these units would mean. `zones`: (capability, zone, share of its demand that nobody idle
-    reaches before, and after), where that changes."""
+    reaches before, and after), where that changes. `fresh`, `as_of_us`: of the coverage figures, None where
+    there are none."""
 
     incident: Incident
     candidates: Candidates
@@ -61,6 +62,8 @@ class WhatIf:
     missing: dict[str, int]
     faults: tuple[Fault, ...]
     zones: tuple[tuple[str, str, float, float], ...]
+    fresh: bool | None
+    as_of_us: int | None
 
 
 def demand_of(core: Core, rows: Rows, incident: Incident, now_us: int) -> Demand:
@@ -95,7 +98,8 @@ def plan(core: Core, rows: Rows, incidents: Sequence[Incident]) -> Planned:
 
 
 def what_if(core: Core, rows: Rows, incident: Incident, units: Sequence[str]) -> WhatIf:
-    """What it would mean to send these units, all known here, to this incident."""
+    """What it would mean to send these units, all known here and each counted once, to this incident."""
+    units = tuple(dict.fromkeys(units))
     now_us = core.world.clock.now_us()
     lon, lat, _ = rows.place_of(incident)
     candidates = look(core, incident, lon, lat, now_us).candidates
@@ -118,11 +122,13 @@ def what_if(core: Core, rows: Rows, incident: Incident, units: Sequence[str]) ->
     return WhatIf(
         incident,
         candidates,
-        tuple(units),
+        units,
         price(lines, situation),
         {name: count for name, count in left.items() if count > 0},
         tuple(check(lines, situation)),
         () if standing is None else _zones(standing.cover, at),
+        None if standing is None else standing.fresh,
+        None if standing is None else standing.as_of_us,
     )
 
 
@@ -219,6 +225,9 @@ def what_if_as_json(found: WhatIf, pack: Pack, words: Words, zone_name: ZoneName
             }
             for capability, zone, before, after in found.zones
         ],
+        "coverage": None
+        if found.as_of_us is None
+        else {"fresh": bool(found.fresh), "as_of": rfc3339(found.as_of_us)},
         "faults": [
             {
                 "unit": fault.unit,

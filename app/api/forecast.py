@@ -26,6 +26,8 @@ def get_forecast(query: ForecastQuery) -> Response:
     asked_us = moment(query.at, "at")
     hour = parts.speeds.hour(asked_us)
     found, city = parts.forecast.latest, parts.city
+    # A rate takes a whole week: of an hour or two it would be nobody's expectation.
+    learnt = found if found is not None and found.about["weeks"] > 0 else None
     row = {
         "city": None if city is None else city.info.name,
         "hour_of_week": hour,
@@ -35,9 +37,9 @@ def get_forecast(query: ForecastQuery) -> Response:
         "made_at": None if found is None else rfc3339(found.about["made_at_us"]),
         "calls": 0 if found is None else found.about["calls"],
         "weeks": 0 if found is None else found.about["weeks"],
-        "flat_per_hour": None if found is None else round(found.about["flat_per_hour"], 4),
-        "expected_per_hour": None if found is None else round(float(found.hourly[hour]), 4),
-        "hours": None if found is None else [round(float(value), 4) for value in found.hourly],
+        "flat_per_hour": None if learnt is None else round(learnt.about["flat_per_hour"], 4),
+        "expected_per_hour": None if learnt is None else round(float(learnt.hourly[hour]), 4),
+        "hours": None if learnt is None else [round(float(value), 4) for value in learnt.hourly],
         "held_out": None if found is None else found.about.get("held_out"),
     }
     return jsonify(row)

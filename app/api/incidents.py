@@ -401,6 +401,8 @@ def get_recommendation(path: IncidentPath) -> Response:
     incident = incident_or_404(path.incident_id)
     units = [a.unit for a in incident.active()]
     require("incident.recommendation", district=incident.district, unit=units)
+    if not incident.open:
+        raise Problem(409, "incident-closed", f"Incident {incident.number} is closed.")
     parts, row_builder = core(), rows()
     result = offload(lambda: recommendation.compute(parts, row_builder, incident))
     remember_offer(incident, result)

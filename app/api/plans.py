@@ -84,6 +84,8 @@ def post_plan(body: Batch) -> Response:
 def post_what_if(path: IncidentPath, body: Choice) -> Response:
     incident = incident_or_404(path.incident_id)
     require("incident.recommendation", district=incident.district, unit=[a.unit for a in incident.active()])
+    if not incident.open:
+        raise Problem(409, "incident-closed", f"Incident {incident.number} is closed.")
     parts, row_builder = core(), rows()
     for i, unit_id in enumerate(body.units):
         unit = parts.picture.now.unit(unit_id)

@@ -466,6 +466,11 @@ class FaultShape(Shape):
     why: str
 
 
+class FreshShape(Shape):
+    fresh: bool
+    as_of: Time
+
+
 class WhatIfShape(Shape):
     model_config = ConfigDict(extra="forbid", title="WhatIf")
 
@@ -475,6 +480,7 @@ class WhatIfShape(Shape):
     missing: dict[str, int]
     etas: list[EtaShape]
     uncovered: list[LeftShape]
+    coverage: FreshShape | None = Field(description="Of the figures of coverage; null = there are none.")
     faults: list[FaultShape]
 
 
@@ -519,11 +525,6 @@ class WaysShape(Shape):
     features: list[WayShape]
 
 
-class FreshShape(Shape):
-    fresh: bool
-    as_of: Time
-
-
 class RecommendationShape(Shape):
     model_config = ConfigDict(extra="forbid", title="Recommendation")
 
@@ -539,6 +540,7 @@ class RecommendationShape(Shape):
     cost: CostShape
     coverage: FreshShape | None = Field(description="Of the figures of coverage; null = there are none.")
     closures: list[str] = Field(description="Ids of what is closed or slow and changes something here.")
+    cut_off: list[str] = Field(description="Units on their way that can arrive no more; they fill nothing.")
     units: list[PickShape]
     not_chosen: list[WhyNotShape]
 

@@ -28,6 +28,14 @@ def test_calls_of_some_weeks_become_a_forecast_that_supervisors_read(own_room: R
     assert before.json["why"] == "nothing is learnt yet"
     assert before.json["hours"] is None
     room.clock.advance((15 - 3) * 3600)
+    # calls of a few minutes are no rate
+    room.incident("F05", at=RAILWAY_STATION)
+    forecast.learn(room.core)
+    room.clock.advance(3)
+    early = room.desk("supervisor").get("/forecast").json
+    assert (early["weeks"], early["calls"], early["in_use"]) == (0, 1, False)
+    assert (early["flat_per_hour"], early["expected_per_hour"], early["hours"]) == (None, None, None)
+    assert "too few to say how many an hour" in " ".join(forecast.told(room.core))
     for _ in range(5 * 7):
         for _ in range(3):
             room.incident("F05", at=RAILWAY_STATION)
@@ -42,7 +50,7 @@ def test_calls_of_some_weeks_become_a_forecast_that_supervisors_read(own_room: R
     assert told.status_code == 200
     body: dict[str, Any] = told.json
     assert body["in_use"]
-    assert body["calls"] == 5 * 7 * 3
+    assert body["calls"] == 5 * 7 * 3 + 1
     assert len(body["hours"]) == 168
     assert body["held_out"]["hours"]["beats_prior"]
     # it is a quarter past three by the clock of the world, a quarter past five in the city

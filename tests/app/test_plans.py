@@ -29,6 +29,15 @@ def test_a_what_if_says_what_a_choice_would_mean_and_sends_nobody(own_room: Room
     assert (fault["unit"], fault["code"], fault["person_may"]) == (short, "crew-short", True)
     assert "la bord" in fault["why"]
     assert bad["cost"]["total"] > good["cost"]["total"]
+    # and a unit that is named twice counts once, and how old the figures of coverage are is said
+    room.core.coverage.refresh()
+    once, twice = (
+        room.ana.post(f"/incidents/{incident}/what-if", {"units": units}).json
+        for units in ([near], [near, near])
+    )
+    assert twice == once
+    assert [one["unit"] for one in twice["etas"]] == [near]
+    assert good["coverage"].keys() == {"fresh", "as_of"} == offered["coverage"].keys()
     # and nobody was sent, however often it was asked
     assert room.ana.get(f"/incidents/{incident}").json["assignments"] == []
     assert room.facts(incident, "UnitAssigned") == []
@@ -41,6 +50,16 @@ def test_what_if_names_the_unit_that_is_none_and_the_body_that_is_wrong(shared_r
     for body in ({}, {"units": []}, {"units": ["A"], "more": 1}, {"units": "A"}):
         assert shared_room.ana.post(path, body).status_code == 422
     assert shared_room.ana.post("/incidents/nu-e/what-if", {"units": ["A"]}).status_code == 404
+
+
+def test_what_a_choice_would_mean_for_a_closed_incident_is_not_asked(shared_room: Room) -> None:
+    incident, unit = shared_room.incident()["id"], shared_room.unit()
+    told = shared_room.ana.post(f"/incidents/{incident}/close", {"outcome": "stins"})
+    assert told.status_code == 200, told.text
+    refused = shared_room.ana.post(f"/incidents/{incident}/what-if", {"units": [unit]})
+    is_problem(refused, 409, "incident-closed")
+    told = shared_room.ana.get(f"/incidents/{incident}/recommendation")
+    is_problem(told, 409, "incident-closed")
 
 
 def planned(room: Room, *incidents: str) -> dict[str, Any]:
