@@ -43,7 +43,11 @@ from dispatch.optimise import (
 RANKS = 4
 NEAREST_MAX = 40
 """So many units of each kind are looked at for each incident where plans overlap, unless fewer suffice."""
-SOLVE_S_MAX = 20.0
+SOLVE_S_MAX = 10.0
+"""For all the steps of one batch together: each has its part of it, and a step that runs out is not exact."""
+
+OUT_OF_TIME = 1
+"""The status of SciPy's `milp` where the time was up."""
 
 NEAREST_FIRST = 4
 """So many units of an incident's kind are looked at before anything is known of the plan."""
@@ -688,8 +692,13 @@ def _by_programme(s: Situation, free: Bools, limits: Limits, *, extra: bool) -> 
             constraints=rules,
             integrality=np.concatenate([np.ones(pairs), np.zeros(width - pairs)]),
             bounds=Bounds(0.0, np.concatenate([np.ones(2 * pairs), open_most, np.ones(incidents)])),
-            options={"mip_rel_gap": 0.0, "time_limit": SOLVE_S_MAX},
+            # Twice: with the cap on what may be sacrificed a batch is solved a second time.
+            options={"mip_rel_gap": 0.0, "time_limit": SOLVE_S_MAX / (2 * len(steps))},
         )
+        if solution.x is None and solution.status == OUT_OF_TIME:
+            # What the steps before found is a plan all the same; without any, it is that nobody is sent.
+            exact = False
+            break
         if solution.x is None:
             raise RuntimeError(f"the solver found no plan: {solution.message}")
         exact = exact and bool(solution.success)

@@ -375,6 +375,27 @@ def test_two_incidents_do_not_both_take_the_unit_between_them() -> None:
     assert sent(assign(s)) == {"I0": ["A1"], "I1": ["A2"]}
 
 
+@pytest.mark.parametrize("budget_s", [1e-6, 0.5])
+def test_a_storm_that_outlasts_the_time_gets_a_sound_plan_that_says_so(
+    budget_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given eighty fires that each need two kinds of help and thirty crews, when there is not the time to
+    prove which plan is the best, then there is a plan that breaks no rule, and it is not called exact."""
+    monkeypatch.setattr("dispatch.assign.SOLVE_S_MAX", budget_s)
+    rng = random.Random(7)
+    kinds = CAPABILITIES[:3]
+    rows = [unit(f"U{n}", rng.sample(kinds, rng.randint(1, 2)), np.nan) for n in range(30)]
+    demands = tuple(
+        demand(f"I{n}", dict.fromkeys(rng.sample(kinds, 2), 1), rng.randint(1, 3)) for n in range(80)
+    )
+    eta_s = np.array([[rng.uniform(10, 1500) for _ in rows] for _ in demands])
+    storm = Situation(demands, candidates(*rows), eta_s)
+    made = assign(storm)
+    assert check(made.sendings, storm) == []
+    if budget_s < 1e-3:
+        assert not made.exact
+
+
 def test_a_crew_at_a_scene_is_never_moved() -> None:
     there = unit("A1", ["doctor"], np.nan, status="on_scene", sendable="never", busy_with="C1-3")
     s = Situation((demand("I0", {"doctor": 1}),), candidates(there), np.array([[10.0]]))
