@@ -146,7 +146,9 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
     )
     named = [*offered, *(at[why.unit] for why in plan.not_chosen)]
     usual = _usual(core, looked, needs, lon, lat, now_us)
-    there = [row for row in dict.fromkeys((*named, *usual)) if not looked.candidates.staging[row]]
+    # Who waits outside was sent elsewhere, not kept away; who reaches not even that place was.
+    staging, none = looked.candidates.staging, ~np.isfinite(looked.candidates.drive_s)
+    there = [row for row in dict.fromkeys((*named, *usual)) if not staging[row] or none[row]]
     places = {columns.ids[row]: (looked.places[row, 0], looked.places[row, 1]) for row in there}
     modes = {columns.ids[row]: looked.modes[row] for row in there}
     free_s = detours.unhindered_s(core, lon, lat, now_us, places, modes)

@@ -901,6 +901,7 @@ class RoadGraph:
             self.times(here, here, profile)
             self._soonest(here, np.zeros(1), here, profile, 1, np.inf)
             self.route(lon, lat, lon, lat, profile)
+            cut_off(network, profile, network.ms(profile), np.zeros(1, dtype=np.int64), True, 1)
 
     def snap(self, lon: ArrayLike, lat: ArrayLike, profile: str, *, arriving: bool = False) -> Snaps:
         """Put n positions on the nearest road that the profile may use, at the nearest point along it.
