@@ -67,6 +67,8 @@ WRITER_SETTINGS = ("idle_in_transaction_session_timeout = '10s'", "lock_timeout 
 """PostgreSQL ends the transaction of a process that hangs in the middle of it, for all others wait for it;
 and who waits for the writer's lock is refused in the end. Set once the log is open: to read it whole may
 take longer than this."""
+TOUCH_BYTES = 65_536
+"""How much room there must be before it is said that recording is possible again; given back at once."""
 SPACE_LOOK_S = 2.0
 """How often free space is looked at while nothing is written: a banner comes before the first refusal."""
 
@@ -656,24 +658,27 @@ class Log:
                     self._hurry(connection)
                 if works:
                     self._batch(connection, works)
-                    continue
+                    if self.failing is None:
+                        continue
+                    # They were answered without a write, which says nothing about the disk.
+                    works = []
                 version = self._data_version(connection)
                 if version != seen or not self.embedded:
                     seen = version
                     self._follow(connection)
                 self._look_at_space()
                 if self.failing:
-                    # Only a write shows that writing works again.
-                    self._batch(connection, [_Work(self._touch, None, Promise())])
+                    self._batch(connection, [_Work(self._touch, None, Promise())], proof=True)
                 if self._truncate_wal:
                     self._scrub(connection)
             except Exception as error:  # noqa: BLE001 - whatever it is, the writer must go on
                 failure = self._storage_error(error)
                 metrics.DATABASE_ERRORS.labels("log").inc()
+                expected = isinstance(error, (StorageError, *self._broken))
+                # Before anybody is told, so that whoever is refused finds the trouble there.
+                self._fail(failure, None if expected else error)
                 for work in works:
                     work.promise.fail(failure)
-                expected = isinstance(error, (StorageError, *self._broken))
-                self._fail(failure, None if expected else error)
                 if connection is not None:
                     connection.invalidate()
                     connection.close()
@@ -720,7 +725,8 @@ class Log:
             connection.exec_driver_sql("BEGIN")
             connection.execute(select(func.pg_advisory_xact_lock(WRITER_LOCK)))
 
-    def _batch(self, connection: Connection, works: list[_Work]) -> None:
+    def _batch(self, connection: Connection, works: list[_Work], proof: bool = False) -> None:
+        """Run the works in one transaction and answer them. `proof`: one of them is `_touch`."""
         self._check_space()
         watch = trace.Stopwatch()
         before = (self._head, self.origin)
@@ -741,6 +747,9 @@ class Log:
                     answers.append((work, None, error))
             tx.flush()
             self._follower.flush(connection)
+            if self.failing is not None and not proof and self._head is not caught_up:
+                self._touch(tx)
+                proof = True
             if not self.embedded and self._head is not caught_up:
                 connection.exec_driver_sql("NOTIFY straja_event")
             self._commit(connection)
@@ -752,7 +761,7 @@ class Log:
         # It is on disk: from here on nothing may turn an answer into an error.
         metrics.LOG_SECONDS.observe(watch.seconds)
         metrics.LOG_BATCH.observe(len(works))
-        if self.failing is not None:
+        if self.failing is not None and proof:
             log_.warning("recording is possible again")
             self.failing = None
         for ident, value in tx.clear.items():
@@ -804,6 +813,10 @@ class Log:
             log_.warning("what was erased may still stand in the write-ahead log: %s", error)
 
     def _touch(self, tx: Transaction) -> None:
+        """Show that the log can be written again: only a write does, and only one that takes new room. A few
+        bytes fit into a page that is there already, however full the disk is."""
+        room = self.world.random.token(TOUCH_BYTES // 2).hex()
+        self._write_lineage(tx.connection, "touched", f"{self.world.clock.now_us()} {room}")
         self._write_lineage(tx.connection, "touched", str(self.world.clock.now_us()))
 
     def _follow(self, connection: Connection) -> None:

@@ -237,10 +237,13 @@ NEAR, FAR = (24.9435, 60.1713), (24.9330, 60.1650)
 
 
 def recommended(room: Room, incident: str, unit: str, language: str = "en") -> dict[str, Any]:
+    """What the recommendation says of a unit that it must list: in a room where few others are, for it lists
+    the soonest few alone."""
     answer = room.ana.get(f"/incidents/{incident}/recommendation", accept_language=language)
     assert answer.status_code == 200, answer.text
     named = [*answer.json["units"], *answer.json["not_chosen"]]
-    return {**next(x for x in named if x["unit"] == unit), "closures": answer.json["closures"]}
+    [row] = [x for x in named if x["unit"] == unit]
+    return {**row, "closures": answer.json["closures"]}
 
 
 def codes(row: dict[str, Any]) -> set[str]:

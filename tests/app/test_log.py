@@ -18,8 +18,10 @@ import pytest
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy import event as sqlalchemy_event
 
+from app import metrics
 from app.database import open_engine
-from app.log import GENESIS, Log, StorageError, Transaction
+from app.log import GENESIS, Log, StorageError, Transaction, _Work
+from app.native import Promise
 from app.picture import rebuild
 from app.tables import event, incident_index, private, private_key
 from app.up import wait_until
@@ -374,7 +376,21 @@ def test_on_a_full_disk_nothing_is_acknowledged_nothing_lost_and_it_goes_on_when
     with pytest.raises(StorageError) as caught:
         node.call(f"I{len(kept)}", id=f"call-{len(kept)}", description="x" * 500)
     assert caught.value.code == "disk-full"
-    # Then what was acknowledged is there, what was not is not, and nothing is shown that is not on disk
+    # Then the trouble stands for as long as it lasts, however often the log tries again, wakes up, or answers
+    # what it has answered before
+    assert node.log.trouble == caught.value.detail
+    tries, seen = _database_errors(), set()
+
+    def tried_again() -> bool:
+        node.log.wake()
+        report = {"incident": "I0", "type": "F01", "place": PLACE, "description": "x" * 500}
+        assert node.submit(c.ReportIncident, id="call-0", **report).replayed
+        seen.add(node.log.trouble)
+        return _database_errors() >= tries + 3
+
+    assert wait_until(tried_again, WAIT_S)
+    assert seen == {caught.value.detail}
+    # and what was acknowledged is there, what was not is not, and nothing is shown that is not on disk
     refused = f"I{len(kept)}"
     for subject in [f"incident:{x}" for x in kept]:
         assert node.picture.get(subject) is not None
@@ -399,6 +415,10 @@ def _pages(path: Path) -> int:
         count = int(connection.execute("PRAGMA page_count").fetchone()[0])
     connection.close()
     return count
+
+
+def _database_errors() -> float:
+    return float(metrics.DATABASE_ERRORS.labels("log")._value.get())
 
 
 def _succeeds(call: Callable[[], Any]) -> bool:
@@ -436,6 +456,30 @@ def test_the_last_space_on_the_disk_is_left_alone(open_node: Open) -> None:
     disk.free = 2_000_000
     assert wait_until(lambda: node.log.trouble is None, WAIT_S)
     assert node.submit(c.AddNote, incident="I1", text="x").facts == 1
+
+
+def test_whoever_is_refused_for_want_of_space_finds_the_trouble_at_that_very_moment(open_node: Open) -> None:
+    # Given a log that has seen room enough, and looks again only when something is written
+    disk = FakeDisk(10_000_000)
+    node = open_node(disk=disk, reserve_bytes=1_000_000)
+    assert wait_until(lambda: node.log._space_at_s > node.clock.monotonic_s(), WAIT_S)
+    disk.free = 999_999
+    found: list[str | None] = []
+
+    class Watched(Promise[Any]):
+        """Looks at what the writer's trouble is at the moment it is told of the failure."""
+
+        __slots__ = ()
+
+        def fail(self, error: BaseException) -> None:
+            found.append(node.log.trouble)
+            super().fail(error)
+
+    asked = Watched()
+    node.log._queue.put(_Work(lambda _: None, None, asked))
+    with pytest.raises(StorageError) as caught:
+        asked.result()
+    assert found == [caught.value.detail]
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)

@@ -31,9 +31,10 @@ def metres(line: list[list[float]]) -> float:
 
 
 def test_a_crew_and_a_candidate_are_drawn_along_the_streets_with_the_times_of_the_plan(
-    shared_room: Room,
+    own_room: Room,
 ) -> None:
-    room = shared_room
+    # In a room of its own: a recommendation lists the soonest few, and no nearer crew may be there
+    room = own_room
     sent, asked_about, apart = room.unit(at=FAR), room.unit(at=FAR), room.unit(at=FAR)
     incident = room.incident("F05", at=NEAR)["id"]
     plan = recommended(room, incident, asked_about)
@@ -122,8 +123,10 @@ def test_who_has_no_way_is_listed_with_the_cause(own_room: Room) -> None:
     ]
 
 
-def test_far_from_every_road_it_is_a_straight_estimate_and_says_so(embedded_room: Room) -> None:
-    room = embedded_room
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_far_from_every_road_it_is_a_straight_estimate_and_says_so(own_room: Room) -> None:
+    # In a room of its own: a recommendation lists the soonest few, and hardly anybody is farther
+    room = own_room
     afloat = (24.99, 60.115)
     unit = room.unit(at=afloat)
     incident = room.incident("F05", at=NEAR)["id"]
