@@ -387,33 +387,20 @@ def demand_arguments(parser: ArgumentParser) -> None:
 # -- learning ------------------------------------------------------------------------------------------
 
 
-def run_speeds(config: Config, given: Namespace) -> None:
-    """Learn from where units were, or show what is known."""
-    from app import speeds
+def run_learning(config: Config, given: Namespace) -> None:
+    """Learn speeds or the forecast from the city's own history, or show what is known."""
+    from app import forecast, speeds
     from app.core import open_core
 
+    what, _, doing = given.words.partition(" ")
+    learnt = {"speeds": speeds, "forecast": forecast}[what]
     core = open_core(config, listen=False)
-    if given.words == "speeds learn":
+    if doing == "learn":
         try:
-            speeds.learn(core, seed=given.seed, demo=given.demo)
+            learnt.learn(core, seed=given.seed, demo=given.demo)
         except LookupError as error:
             raise Trouble(str(error), "Import one first: ./straja city import FILE.osm.pbf") from None
-    for line in speeds.told(core):
-        up.say(line)
-
-
-def run_forecast(config: Config, given: Namespace) -> None:
-    """Learn from the calls in the log, or show what is expected."""
-    from app import forecast
-    from app.core import open_core
-
-    core = open_core(config, listen=False)
-    if given.words == "forecast learn":
-        try:
-            forecast.learn(core, seed=given.seed, demo=given.demo)
-        except LookupError as error:
-            raise Trouble(str(error), "Import one first: ./straja city import FILE.osm.pbf") from None
-    for line in forecast.told(core):
+    for line in learnt.told(core):
         up.say(line)
 
 
@@ -1055,10 +1042,10 @@ COMMANDS: tuple[Command, ...] = (
     Command("city rebuild", "import a city again from the extract it keeps", run_city_rebuild, one_name),
     Command("city demand", "where people live: a population raster", run_city_demand, demand_arguments),
     Command("city remove", "take an imported city away", run_city_remove, remove_arguments),
-    Command("speeds learn", "learn speeds by hour and turnout from history", run_speeds, learn_arguments),
-    Command("speeds show", "show what is known of speeds, and how well it predicts", run_speeds),
-    Command("forecast learn", "learn what calls are to be expected", run_forecast, learn_arguments),
-    Command("forecast show", "show what calls are expected, and how well that predicts", run_forecast),
+    Command("speeds learn", "learn speeds by hour and turnout from history", run_learning, learn_arguments),
+    Command("speeds show", "show what is known of speeds, and how well it predicts", run_learning),
+    Command("forecast learn", "learn what calls are to be expected", run_learning, learn_arguments),
+    Command("forecast show", "show what calls are expected, and how well that predicts", run_learning),
     Command(
         "layer import",
         "import a reference layer of your own, all or nothing",
