@@ -13,12 +13,13 @@ import dataclasses
 import errno
 import getpass
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -808,35 +809,83 @@ def run_simulate(config: Config, given: Namespace) -> None:
 
 
 def simulate_arguments(parser: ArgumentParser) -> None:
-    def amount(least: float, most: float, kind: Callable[[str], float]) -> Callable[[str], float]:
+    def amount(
+        least: float, most: float, kind: Callable[[str], float], why: str = ""
+    ) -> Callable[[str], float]:
         def read(text: str) -> float:
-            value = kind(text)
+            try:
+                value = kind(text)
+            except ValueError:
+                value = math.nan
             if not least <= value <= most:
-                raise ValueError(f"{text} is not from {least:g} to {most:g}")
+                what = "a whole number" if kind is int else "a number"
+                raise ArgumentTypeError(f"{text} is not {what} from {least:g} to {most:g}{why}")
             return value
 
-        read.__name__ = f"number from {least:g} to {most:g}:"
         return read
 
     whole = amount(1, 10_000, int)
-    parser.add_argument("--city", metavar="DIR|NAME", help="a JEMSS city folder, or an imported city's name")
-    parser.add_argument("--policy", action="append", help="may be repeated; all of them unless given")
-    parser.add_argument(
-        "--load", action="append", type=amount(1, 100_000, float), help="calls a day; repeatable"
+    add = parser.add_argument
+    add(
+        "--city",
+        metavar="DIR|NAME",
+        help="a JEMSS city folder, or an imported city's name; default: the one in use",
     )
-    parser.add_argument("--days", type=amount(1.5, 3650, float), default=15.0, help="days a seed; 15")
-    parser.add_argument("--seeds", type=whole, default=5, help="how many; 5")
-    parser.add_argument("--first-seed", type=amount(0, 10**6, int), default=0, help="the first of them; 0")
-    parser.add_argument("--demand", default="test", help="set of seeds: train, validate or test")
-    parser.add_argument("--units", type=amount(1, 1000, int), help="ambulances of an imported city")
-    parser.add_argument("--drive-factor", type=amount(0.2, 5, float), default=1.0, help="real over believed")
-    parser.add_argument(
-        "--fix-age", type=amount(0, 3600, float), default=0.0, help="seconds old every fix is"
+    add(
+        "--policy",
+        metavar="NAME",
+        action="append",
+        help="closest-idle (always played, the others are compared with it), coverage-aware, move-up,"
+        " reassign or all; may be repeated; default: each of them",
     )
-    parser.add_argument("--lost", type=amount(0, 999, int), default=0, help="units that are not there")
-    parser.add_argument("--bound", action="store_true", help="also what nobody could do better")
-    parser.add_argument("--out", metavar="FILE", help="draw it: FILE.svg or FILE.png")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add(
+        "--load",
+        metavar="N",
+        action="append",
+        type=amount(1, 100_000, float),
+        help="calls a day; may be repeated; default: 80, 150, 220 and 280",
+    )
+    add(
+        "--days",
+        metavar="N",
+        type=amount(1.5, 3650, float, ": the first day is not counted"),
+        default=15.0,
+        help="days a seed, 1.5 at the least: the first is not counted; default: 15",
+    )
+    add("--seeds", metavar="N", type=whole, default=5, help="how many seeds; default: 5")
+    add(
+        "--first-seed",
+        metavar="N",
+        type=amount(0, 10**6, int),
+        default=0,
+        help="the first of them; default: 0",
+    )
+    add("--demand", metavar="SET", default="test", help="whose seeds: train, validate or test; default: test")
+    add("--units", metavar="N", type=amount(1, 1000, int), help="ambulances of an imported city")
+    add(
+        "--drive-factor",
+        metavar="N",
+        type=amount(0.2, 5, float),
+        default=1.0,
+        help="how many times longer drives take than believed; default: 1",
+    )
+    add(
+        "--fix-age",
+        metavar="S",
+        type=amount(0, 3600, float),
+        default=0.0,
+        help="how many seconds old every fix is; default: 0",
+    )
+    add(
+        "--lost",
+        metavar="N",
+        type=amount(0, 999, int),
+        default=0,
+        help="units counted on that are not there; default: 0",
+    )
+    add("--bound", action="store_true", help="also what nobody could do better")
+    add("--out", metavar="FILE", help="draw it: FILE.svg or FILE.png")
+    add("--json", action="store_true", help="print one JSON object")
 
 
 def run_bench(config: Config, given: Namespace) -> None:

@@ -101,6 +101,45 @@ def test_what_cannot_be_played_is_said(
     assert said in out + err
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--days", "0"], "0 is not a number from 1.5 to 3650: the first day is not counted"),
+        (["--days", "nan"], "nan is not a number"),
+        (["--seeds", "2.5"], "2.5 is not a whole number from 1 to 10000"),
+    ],
+)
+def test_a_figure_out_of_its_bounds_is_refused_with_them(
+    capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["simulate", *words])
+    assert stopped.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_the_help_names_every_policy_and_what_is_taken_unless_given(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["simulate", "--help"])
+    help_text = " ".join(capsys.readouterr().out.split())
+    given = cli.parser().parse_args(["simulate"])
+    loads = [str(load) for load in simulation.LOADS]
+    for words in (
+        *POLICIES,
+        f"default: {', '.join(loads[:-1])} and {loads[-1]}",
+        f"default: {given.days:g}",
+        f"default: {given.seeds}",
+        f"default: {given.first_seed}",
+        f"default: {given.demand}",
+        f"default: {given.drive_factor:g}",
+        f"default: {given.fix_age:g}",
+        f"default: {given.lost}",
+    ):
+        assert words in help_text
+
+
 def test_a_folder_with_faults_is_said_with_their_places(
     village: Path,
     straja: Callable[..., tuple[int, str, str]],
