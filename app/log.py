@@ -54,10 +54,14 @@ from dispatch import events as e
 
 HASH_VERSION = 1
 GENESIS = "0" * 64
+NOTHING = (0, GENESIS)
 GROUP_MAX = 256
 """The most works that share one commit; a longer queue waits for the next."""
 ANSWERED_KEPT_US = 7 * 86_400_000_000
 """How long the answer to a request that changed nothing is remembered."""
+
+Heads = dict[str, tuple[int, str]]
+"""Number and hash of the last event, by origin."""
 
 T = TypeVar("T")
 log_ = logging.getLogger("straja.log")
@@ -375,12 +379,14 @@ class Transaction:
                 fault = _fault(given, last_hash) or _unreadable(given)
             if fault is not None:
                 stopped.add(origin)
-                if origin not in bad:
+                # A good copy cures an event that came damaged; nothing cures two events under one number.
+                if origin not in bad or given.seq <= seq < bad[origin].seq:
+                    self.connection.execute(delete(quarantine).where(quarantine.c.origin == origin))
                     self.connection.execute(
                         insert(quarantine).values(origin=origin, seq=given.seq, reason=fault, at=now)
                     )
-                reasons.setdefault(origin, fault)
-                log_.error("stream %s is stopped at %s: %s", origin, given.seq, fault)
+                    reasons[origin] = fault
+                    log_.error("stream %s is stopped at %s: %s", origin, given.seq, fault)
                 continue
             sealed = _sealed_hashes(given.data)
             if any(sha256.get(ident, sha) != sha for ident, sha in sealed.items()):
@@ -545,7 +551,7 @@ class Verified:
     """What `straja verify` found: events and heads per origin, and every fault in words."""
 
     events: int = 0
-    heads: dict[str, tuple[int, str]] = field(default_factory=dict)
+    heads: Heads = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     sealed: int = 0
     erased: int = 0
@@ -1084,7 +1090,7 @@ class Log:
             .order_by(event.c.seq.desc())
             .limit(1)
         ).first()
-        return (row.seq, row.hash) if row else (0, GENESIS)
+        return (row.seq, row.hash) if row else NOTHING
 
     @property
     def position(self) -> int:
@@ -1116,26 +1122,47 @@ class Log:
         with self.engine.connect() as connection:
             return [Envelope(*row) for row in connection.execute(query)]
 
-    def have(self) -> dict[str, int]:
-        """What this node holds: the highest sequence number per origin."""
+    def have(self) -> Heads:
+        """What this node holds: the last event of each origin."""
+        last = select(event.c.origin, func.max(event.c.seq).label("seq")).group_by(event.c.origin).subquery()
+        query = select(event.c.origin, event.c.seq, event.c.hash).join(
+            last, (event.c.origin == last.c.origin) & (event.c.seq == last.c.seq)
+        )
         with self.engine.connect() as connection:
-            rows = connection.execute(select(event.c.origin, func.max(event.c.seq)).group_by(event.c.origin))
-            return {row[0]: row[1] for row in rows}
+            return {row.origin: (row.seq, row.hash) for row in connection.execute(query)}
 
-    def missing(self, theirs: dict[str, int], limit: int = 500) -> tuple[list[Envelope], list[Blob]]:
-        """What a peer that holds `theirs` lacks, contiguous per origin, with the sealed data it needs."""
+    def missing(self, theirs: Heads, limit: int = 500) -> tuple[list[Envelope], list[Blob]]:
+        """What a peer that holds `theirs` lacks, contiguous per origin, with the sealed data it needs.
+
+        Of a stream that went on otherwise at the peer it is one event only, of a number that the peer has
+        with other contents: that shows it that two nodes spoke under one name.
+        """
+        ours = self.have()
         found: list[Envelope] = []
         with self.engine.connect() as connection:
-            lacking = [origin for origin, seq in self.have().items() if seq > theirs.get(origin, 0)]
+
+            def stream(origin: str, since: int, most: int) -> list[Envelope]:
+                query = _SELECT.where(event.c.origin == origin, event.c.seq >= since)
+                return [Envelope(*row) for row in connection.execute(query.order_by(event.c.seq).limit(most))]
+
+            lacking = [origin for origin, head in ours.items() if head[0] > theirs.get(origin, NOTHING)[0]]
             # A fair share each: a stream that the peer cannot take must not keep the others from it.
             share = max(1, limit // max(1, len(lacking)))
             for origin in lacking[:limit]:
-                query = (
-                    _SELECT.where(event.c.origin == origin, event.c.seq > theirs.get(origin, 0))
-                    .order_by(event.c.seq)
-                    .limit(share)
-                )
-                found += [Envelope(*row) for row in connection.execute(query)]
+                seq, last_hash = theirs.get(origin, NOTHING)
+                first, *rest = stream(origin, seq, share + 1)
+                if first.seq > seq:
+                    found += [first, *rest][:share]
+                else:
+                    found += rest if first.hash == last_hash else [first]
+            stopped = set(connection.scalars(select(quarantine.c.origin)))
+            for origin, head in ours.items():
+                peer = theirs.get(origin, NOTHING)
+                # Who holds more of a stream than we do is shown our end of it only when it is stopped here:
+                # it may be the very node that goes on under a name which is used up.
+                other = head != peer if head[0] == peer[0] else origin in stopped and head[0] < peer[0]
+                if other and len(found) < limit:
+                    found += stream(origin, head[0], 1)
             ids = [ident for envelope in found for ident in _sealed_hashes(envelope.data)]
             blobs: list[Blob] = []
             for start in range(0, len(ids), 500):
@@ -1159,7 +1186,7 @@ class Log:
         with self.engine.connect() as connection:
             origins = connection.scalars(select(event.c.origin).distinct().order_by(event.c.origin)).all()
             for origin in origins:
-                seq, last_hash = 0, GENESIS
+                seq, last_hash = NOTHING
                 for envelope in _stream(connection, origin):
                     report.events += 1
                     if envelope.seq != seq + 1:

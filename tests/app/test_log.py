@@ -802,8 +802,9 @@ def test_reading_pages_through_the_log(node: Node) -> None:
         node.submit(c.AddNote, incident="I1", text=f"{n}")
     assert [x.position for x in node.log.read(after=2, limit=2)] == [3, 4]
     assert [x.position for x in node.log.read(after=2, until=5)] == [3, 4, 5]
-    assert node.log.have() == {node.log.origin: 6}
-    envelopes, blobs = node.log.missing({node.log.origin: 4})
+    last = node.envelopes()
+    assert node.log.have() == {node.log.origin: (6, last[5].hash)}
+    envelopes, blobs = node.log.missing({node.log.origin: (4, last[3].hash)})
     assert [x.seq for x in envelopes] == [5, 6]
     assert len(blobs) == 2
     assert isinstance(node.log, Log)

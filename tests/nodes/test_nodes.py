@@ -69,20 +69,29 @@ def meet(*nodes: Node) -> None:
         learned = any(a.pull(b).accepted for a in nodes for b in nodes if a is not b)
 
 
-def set_back(node: Node, backup: Path) -> None:
-    """Close a station and put an older copy of its database in place."""
+def numbers(node: Node) -> dict[str, int]:
+    """How far the node holds each stream."""
+    return {origin: seq for origin, (seq, _) in node.log.have().items()}
+
+
+def set_back(node: Node, backup: Path, *, unseen: bool = False) -> None:
+    """Close a station and put an older copy of its database in place; `unseen` with the files beside it,
+    so that nothing on the disk can tell."""
     node.close()
     for suffix in ("-wal", "-shm"):
         (node.folder / f"straja.db{suffix}").unlink(missing_ok=True)
     shutil.copyfile(backup, node.folder / "straja.db")
+    if unseen:
+        shutil.copyfile(backup.with_suffix(".head"), node.folder / "head")
 
 
 def back_up(node: Node) -> Path:
-    path = node.folder / "backup.db"
+    path = node.folder / f"backup-{node.log.position}.db"
     source, target = sqlite3.connect(node.folder / "straja.db"), sqlite3.connect(path)
     source.backup(target)
     source.close()
     target.close()
+    shutil.copyfile(node.folder / "head", path.with_suffix(".head"))
     return path
 
 
@@ -146,7 +155,7 @@ def test_a_station_set_back_to_yesterday_speaks_under_a_new_name(stations: Calla
         assert "incident:only-here" not in node.subjects()
         assert node.column(quarantine.c.origin) == []
         assert node.log.verify().faults == []
-    assert again.log.have() == {old_name: 2, again.log.origin: 1}
+    assert numbers(again) == {old_name: 2, again.log.origin: 1}
     assert state_hash(again) == state_hash(there)
 
 
@@ -155,11 +164,9 @@ def test_a_whole_machine_set_back_learns_it_from_the_first_peer(stations: Callab
     here, there = stations("C1"), stations("C2")
     here.call("I1")
     backup, old_name = back_up(here), here.log.origin
-    note = (here.folder / "head").read_bytes()
     here.call("I2")
     meet(here, there)
-    set_back(here, backup)
-    (here.folder / "head").write_bytes(note)
+    set_back(here, backup, unseen=True)
     again = stations("C1")
     assert again.log.origin == old_name
     # When a peer tells it what it had said itself
@@ -168,35 +175,97 @@ def test_a_whole_machine_set_back_learns_it_from_the_first_peer(stations: Callab
     assert again.log.origin != old_name
     again.call("I3")
     meet(again, there)
-    assert there.log.have() == {old_name: 2, again.log.origin: 1}
+    assert numbers(there) == {old_name: 2, again.log.origin: 1}
     assert state_hash(again) == state_hash(there)
 
 
-def test_two_machines_that_speak_under_one_name_are_noticed(stations: Callable[[str], Node]) -> None:
-    # Given a machine set back unseen, which spoke before it heard anybody
+@pytest.mark.parametrize("spoken", [1, 2, 3], ids=["less", "as much", "more"])
+def test_two_machines_that_speak_under_one_name_are_noticed(
+    stations: Callable[[str], Node], spoken: int
+) -> None:
+    # Given a machine set back unseen, which spoke before it heard anybody: less than what was lost to it, as
+    # much, or more
     here, there = stations("C1"), stations("C2")
     here.call("I1")
     backup, old_name = back_up(here), here.log.origin
-    note = (here.folder / "head").read_bytes()
     here.call("I2")
     here.call("I2b")
     meet(here, there)
-    set_back(here, backup)
-    (here.folder / "head").write_bytes(note)
+    set_back(here, backup, unseen=True)
     again = stations("C1")
-    again.call("I3")
+    for n in range(spoken):
+        again.call(f"again-{n}")
+    assert again.log.origin == old_name
     # When it meets who remembers the other history
-    learned = again.pull(there)
-    # Then the stream is stopped with a reason for people, and what comes next goes under a new name
-    assert "does not follow" in learned.quarantined[old_name]
-    assert again.column(quarantine.c.origin) == [old_name]
+    there.pull(again)
+    again.pull(there)
+    there.pull(again)
+    # Then the stream is stopped on both sides with a reason for people
+    for node in (again, there):
+        assert node.column(quarantine.c.origin) == [old_name]
+        assert "two nodes spoke under one name" in node.column(quarantine.c.reason)[0]
+    # And what comes next goes under a new name, and arrives
     assert again.log.origin != old_name
     again.call("I4")
     meet(again, there)
     assert "incident:I4" in there.subjects()
-    # And the other side notices too when it is shown the same number with other contents
-    other_history = over_the_wire(x for x in again.envelopes() if x.origin == old_name)
-    assert "two nodes spoke under one name" in there.log.merge(other_history).quarantined[old_name]
+
+
+def test_a_day_that_was_undone_and_comes_back_out_of_a_backup_is_noticed(
+    stations: Callable[[str], Node],
+) -> None:
+    # Given a machine set back unseen to Monday, which no peer could tell: none had heard of Tuesday
+    here, there, third = stations("C1"), stations("C2"), stations("C3")
+    here.call("monday")
+    monday, name = back_up(here), here.log.origin
+    here.call("tuesday")
+    tuesday = back_up(here)
+    set_back(here, monday, unseen=True)
+    again = stations("C1")
+    meet(again, there, third)
+    again.call("wednesday")
+    meet(again, there)
+    # When Tuesday's backup is put back on it, in which the same number is another call
+    set_back(again, tuesday)
+    restored = stations("C1")
+    assert restored.log.origin != name
+    restored.call("thursday")
+    third.pull(restored)
+    meet(restored, there, third)
+    # Then people are told wherever one of the two is held, though all three hold the same number of events
+    for node in (restored, there, third):
+        assert numbers(node) == {name: 2, restored.log.origin: 1}
+        assert node.column(quarantine.c.origin) == [name]
+        assert "two nodes spoke under one name" in node.column(quarantine.c.reason)[0]
+    # And neither call is thrown away where it is held
+    assert "incident:wednesday" in there.subjects()
+    for node in (restored, third):
+        assert "incident:tuesday" in node.subjects()
+
+
+def test_a_good_copy_does_not_hide_that_two_nodes_spoke_under_one_name(
+    stations: Callable[[str], Node],
+) -> None:
+    # Given a stream that waits for a good copy of its third event
+    here, there, third = stations("C1"), stations("C2"), stations("C3")
+    here.call("I1")
+    backup, name = back_up(here), here.log.origin
+    here.call("I2")
+    meet(here, third)
+    here.call("I3")
+    meet(here, there)
+    (damaged,) = over_the_wire(x for x in there.envelopes() if x.seq == 3)
+    third.log.merge([dataclasses.replace(damaged, actor="x:y")])
+    assert "altered" in third.column(quarantine.c.reason)[0]
+    # When it turns out that its second event is another elsewhere, and then the good copy comes
+    set_back(here, backup, unseen=True)
+    again = stations("C1")
+    again.call("another")
+    third.pull(again)
+    assert third.pull(there).accepted == {name: 1}
+    # Then the one is mended and the other still said
+    assert third.column(quarantine.c.seq) == [2]
+    assert "two nodes spoke under one name" in third.column(quarantine.c.reason)[0]
 
 
 def test_a_broken_chain_stops_its_stream_until_a_good_copy_comes(stations: Callable[[str], Node]) -> None:

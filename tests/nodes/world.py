@@ -314,21 +314,29 @@ class Simulation:
         self.tally.rolled_back += len(gone)
         self.tally.restores += 1
         if how == "whole":
-            # Nothing on this disk can tell; the first peer can. Such a node must hear one before it speaks,
-            # and what it had said that was still under way to all of them must be lost: else it would
-            # say something else under the same number, which is noticed and left to people.
-            self.delayed = [
-                (to, [x for x in envelopes if x.cause in kept], blobs)
-                for to, envelopes, blobs in self.delayed
-            ]
+            # Nothing on this disk can tell; the first peer can. Such a node must hear one before it speaks.
             for m in range(len(self.nodes)):
                 if m != n:
                     while self.nodes[n].pull(self.nodes[m]).accepted:
                         pass
+            self._lose_the_undone_days_of(self.nodes[n])
         self.tally.new_origins += self.nodes[n].log.origin != origin
         # The station is needed at once, and goes on without having heard anybody.
         for _ in range(3):
             self.work(n)
+
+    def _lose_the_undone_days_of(self, node: Node) -> None:
+        """A node set back whole goes on under the name it had. What it had said under that name and no node
+        holds any more must not come back, neither with a message that is still under way nor out of a
+        backup: else there would be two events under one number, which is noticed and left to people."""
+        name = node.log.origin
+        held = {(x.seq, x.hash) for x in node.envelopes() if x.origin == name}
+        self.delayed = [
+            (to, [x for x in envelopes if x.origin != name or (x.seq, x.hash) in held], blobs)
+            for to, envelopes, blobs in self.delayed
+        ]
+        for paths in self.backups.values():
+            paths[:] = [path for path in paths if said_under(name, path) <= held]
 
     # ---- what people do
 
@@ -580,6 +588,14 @@ def damaged(envelope: Envelope, dice: Dice) -> Envelope:
             ]
         ),
     )
+
+
+def said_under(origin: str, database: Path) -> set[tuple[int, str]]:
+    """Number and hash of every event that a closed file holds of an origin."""
+    with sqlite3.connect(database) as connection:
+        found = set(connection.execute(f"SELECT seq, hash FROM {event.name} WHERE origin = ?", (origin,)))
+    connection.close()
+    return found
 
 
 def origin_of(database: Path) -> str:
