@@ -494,6 +494,7 @@ closure-map-Polygon = Click the corners of the area
 closure-map-staging = Click where crews wait
 closure-place = Place
 closure-place-none = No such place. Click the map or write it another way.
+closure-place-unreachable = The search does not answer. Click the map.
 closure-need-Point = Where? Click the map or type a place.
 closure-need-LineString = A line needs two points or more.
 closure-need-Polygon = An area needs three corners or more.

@@ -501,6 +501,7 @@ closure-map-Polygon = Dați clic pe colțurile suprafeței
 closure-map-staging = Dați clic unde așteaptă echipajele
 closure-place = Locul
 closure-place-none = Nu există un asemenea loc. Dați clic pe hartă sau scrieți altfel.
+closure-place-unreachable = Căutarea nu răspunde. Dați clic pe hartă.
 closure-need-Point = Unde? Dați clic pe hartă sau scrieți un loc.
 closure-need-LineString = O linie are nevoie de cel puțin două puncte.
 closure-need-Polygon = O suprafață are nevoie de cel puțin trei colțuri.
