@@ -471,6 +471,7 @@ closures-title = { $n ->
 closures-none = Nothing is closed, flooded or dangerous as far as is known.
 closures-close = Close
 closure-new = Draw a closure
+closure-new-on = Go on drawing
 closure-new-title = New closure
 closure-change-title = Change the closure
 closure-change = Change

@@ -478,6 +478,7 @@ closures-title = { $n ->
 closures-none = Din câte se știe, nimic nu este închis, inundat sau periculos.
 closures-close = Închide
 closure-new = Desenează o închidere
+closure-new-on = Continuă desenul
 closure-new-title = Închidere nouă
 closure-change-title = Modifică închiderea
 closure-change = Modifică

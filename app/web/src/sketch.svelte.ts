@@ -1,17 +1,19 @@
 import { Marker, type GeoJSONSource, type Map as MapLibre } from 'maplibre-gl';
 import type { Position } from 'geojson';
+import { SvelteMap } from 'svelte/reactivity';
 import { circle } from './closures';
 import { t } from './words.svelte';
 import type { Closure, ClosureKind, ClosureState } from './types';
 
-/** What is being drawn, kept while a call is taken meanwhile; and how it stands on the map, to be moved corner by corner. */
+/** What is being drawn, kept until it is sent or thrown away; and how it stands on the map, to be moved corner by corner. */
 
 export type Tool = 'Point' | 'LineString' | 'Polygon';
 
 export interface Draft {
   id: string;
-  /** The closure that is being changed; null while a new one is drawn. */
+  /** The closure that is being changed, and its state when that began; null while a new one is drawn. */
   changes: string | null;
+  rev: number | null;
   kind: ClosureKind;
   tool: Tool;
   points: Position[];
@@ -38,19 +40,19 @@ export function localTime(ms: number): string {
   return at.toISOString().slice(0, 16);
 }
 
-export function freshDraft(): Draft {
+function freshDraft(): Draft {
   return {
-    id: crypto.randomUUID(), changes: null, kind: 'closure', tool: 'Point', points: [], radius_m: 60, along: false, classes: [], from: '', until: '',
+    id: crypto.randomUUID(), changes: null, rev: null, kind: 'closure', tool: 'Point', points: [], radius_m: 60, along: false, classes: [], from: '', until: '',
     state: 'reported', unit: '', authority: 'police', ordered_by: '', agreed_by: '', speed_pct: 50, entry: [], staging: null, reason: '',
   };
 }
 
-export function draftOf(c: Closure): Draft {
+function draftOf(c: Closure): Draft {
   const g = c.geometry;
   const time = (when: string | null) => (when ? localTime(Date.parse(when)) : '');
   return {
     ...freshDraft(),
-    id: c.id, changes: c.id, kind: c.kind, state: c.state, classes: [...c.classes], from: time(c.from), until: time(c.until),
+    id: c.id, changes: c.id, rev: c.rev, kind: c.kind, state: c.state, classes: [...c.classes], from: time(c.from), until: time(c.until),
     speed_pct: c.speed_pct ?? 50, entry: [...c.entry_capabilities], staging: c.staging, reason: c.reason ?? '',
     radius_m: g.type === 'Point' ? g.radius_m : 60, along: g.type === 'LineString' && g.direction === 'along',
     tool: g.type,
@@ -59,7 +61,34 @@ export function draftOf(c: Closure): Draft {
 }
 
 class Sketch {
+  /** What the form shows; null while there is none. */
   draft = $state<Draft | null>(null);
+  private readonly hidden = new SvelteMap<string | null, Draft>();
+
+  /** Whether a new one was begun and put aside. */
+  get has_new(): boolean {
+    return this.hidden.has(null);
+  }
+
+  /** Goes on with what was put aside, of this closure or of a new one, else begins. */
+  open(closure: Closure | null): void {
+    const kept = this.hidden.get(closure?.id ?? null);
+    // What was begun on an older state would take back what others have changed since.
+    if (kept && kept.rev === (closure?.rev ?? null)) this.draft = kept;
+    else this.draft = closure ? draftOf(closure) : freshDraft();
+  }
+
+  hide(): void {
+    const draft = $state.snapshot(this.draft) as Draft | null;
+    this.drop();
+    if (draft && (draft.changes || draft.points.length || draft.staging || draft.reason.trim())) this.hidden.set(draft.changes, draft);
+  }
+
+  /** It was sent, or is not wanted any more. */
+  drop(): void {
+    if (this.draft) this.hidden.delete(this.draft.changes);
+    this.draft = null;
+  }
 }
 export const sketch = new Sketch();
 
