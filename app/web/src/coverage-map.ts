@@ -6,7 +6,8 @@ import { paint } from './marks';
 
 /**
  * Where idle crews would come in time and where nobody would, quiet where all is well: what is covered twice is a
- * shade, what hangs on one crew is dotted, what nobody reaches in time is hatched. Isochrones are lines.
+ * shade, what hangs on one crew is dotted, what nobody reaches in time is hatched. Where that is everywhere, the
+ * shade tells how many calls each cell has. Isochrones are lines.
  */
 
 interface Ink {
@@ -21,13 +22,14 @@ const INKS: Record<ThemeName, Ink> = {
   day: { gap: '#9a3b00', covered: '#0b6b7d', line: '#14181d', halo: '#ffffff' },
 };
 
-export type Fill = 'gap' | 'new-gap' | 'one' | 'some';
+export type Fill = 'gap' | 'new-gap' | 'one' | 'some' | 'nobody';
+const PATTERNS = ['gap', 'new-gap', 'one'] as const;
 const CELLS = 'coverage';
 const RINGS = 'isochrones';
 const PIXELS = 2;
 const HATCH_PX = 12;
 
-export function drawFill(fill: Exclude<Fill, 'some'>, theme: ThemeName, side = HATCH_PX): ImageData {
+export function drawFill(fill: (typeof PATTERNS)[number], theme: ThemeName, side = HATCH_PX): ImageData {
   const canvas = document.createElement('canvas');
   canvas.width = canvas.height = side * PIXELS;
   const ctx = canvas.getContext('2d', { willReadFrequently: true })!;
@@ -57,8 +59,6 @@ export function drawFill(fill: Exclude<Fill, 'some'>, theme: ThemeName, side = H
   return ctx.getImageData(0, 0, canvas.width, canvas.height);
 }
 
-const PATTERNS = ['gap', 'new-gap', 'one'] as const;
-
 function layers(theme: ThemeName): LayerSpecification[] {
   const ink = INKS[theme];
   const is = (fill: Fill): ExpressionSpecification => ['==', ['get', 'fill'], fill];
@@ -69,6 +69,7 @@ function layers(theme: ThemeName): LayerSpecification[] {
   });
   return [
     { id: 'coverage-some', type: 'fill', source: CELLS, filter: is('some'), paint: { 'fill-color': ink.covered, 'fill-antialias': false, 'fill-opacity': ['interpolate', ['linear'], ['get', 'covered_by'], 2, 0.06, 5, 0.17] } },
+    { id: 'coverage-nobody', type: 'fill', source: CELLS, filter: is('nobody'), paint: { 'fill-color': ink.gap, 'fill-antialias': false, 'fill-opacity': ['interpolate', ['linear'], ['get', 'calls'], 0, 0.03, 1, 0.5] } },
     ...PATTERNS.map((fill): LayerSpecification => ({ id: `coverage-${fill}`, type: 'fill', source: CELLS, filter: is(fill), paint: { 'fill-pattern': `coverage-${fill}`, 'fill-opacity': 0.85 } })),
     { id: 'isochrone-casing', type: 'line', source: RINGS, layout: { 'line-join': 'round' }, paint: { 'line-color': ink.halo, 'line-width': 4.5, 'line-opacity': 0.7 } },
     ring('isochrone-near', ['==', minutes, 4], null),
@@ -98,9 +99,11 @@ export class CoverageOnMap {
   }
 
   show(cells: readonly Feature[], fills: readonly Fill[]): void {
+    const calls = cells.map((cell) => Number(cell.properties?.['demand'] ?? 0));
+    const most = calls.reduce((a, b) => Math.max(a, b), 0) || 1;
     void this.map.getSource<GeoJSONSource>(CELLS)?.setData({
       type: 'FeatureCollection',
-      features: cells.map((cell, i) => ({ type: 'Feature', geometry: cell.geometry, properties: { fill: fills[i], covered_by: Number(cell.properties?.['covered_by'] ?? 0) } })),
+      features: cells.map((cell, i) => ({ type: 'Feature', geometry: cell.geometry, properties: { fill: fills[i], covered_by: Number(cell.properties?.['covered_by'] ?? 0), calls: calls[i]! / most } })),
     });
   }
 
