@@ -21,7 +21,7 @@ from dispatch.commands import SYSTEM, Refused
 from dispatch.incident import Assignment, Incident
 from dispatch.optimise import Pick, Plan, Reason, WhyNot
 from dispatch.unit import Unit
-from gis.conditions import Obstacle
+from gis.conditions import Obstacle, streets_at
 from gis.geometry import haversine_m
 from gis.travel import SCENE_ACCESS_MPS, THERE_M, RoadGraph, mode
 
@@ -37,6 +37,12 @@ ON_THE_WAY = frozenset({"assigned", "acknowledged", "en_route"})
 NAMED_MAX = 4
 """Of so many units at the most the ways are looked at street by street."""
 log = logging.getLogger("straja.keeper")
+
+
+def streets_of(core: Core, closure: Closure) -> list[str]:
+    """The names of the streets that a closure is about, for whoever reads of one without a reason."""
+    city, drawn = core.city, obstacle_of(closure)
+    return [] if city is None or drawn is None else streets_at(city.roads, shapely.from_wkb(drawn.shape))
 
 
 # ---- beside a recommendation

@@ -27,6 +27,7 @@ from app.api.doors import COOKIE, bearer, problem_body
 from app.auth import could, everywhere, may, origin_allowed
 from app.core import Core
 from app.database import UNREACHABLE
+from app.detours import streets_of
 from app.native import is_cooperative
 from app.picture import crew_mates
 from app.rows import Rows, rfc3339
@@ -349,14 +350,14 @@ class Live:
             "closures": _whole(
                 named.closures if may(actor, "closure.read") else [],
                 lambda x: self._rows.closure(
-                    x, personal=may(actor, "personal.read", district=x.district, unit=x.crews)
+                    x,
+                    streets_of(self._core, x),
+                    personal=may(actor, "personal.read", district=x.district, unit=x.crews),
                 ),
             ),
             "proposals": _whole(
                 [p for p in named.proposals if may(actor, "proposal.read", district=p.district)],
-                lambda p: self._rows.proposal(
-                    p, personal=may(actor, "personal.read", district=p.district)
-                ),
+                lambda p: self._rows.proposal(p, personal=may(actor, "personal.read", district=p.district)),
             ),
             "gone": {"incidents": gone},
         }

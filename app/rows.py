@@ -180,8 +180,7 @@ class Rows:
                 for r in x.requests
             ],
             "notes": [
-                {"at": rfc3339(n.at_us), "by": who(n.by), "text": clear(n.text)}
-                for n in x.notes[-NOTES_MAX:]
+                {"at": rfc3339(n.at_us), "by": who(n.by), "text": clear(n.text)} for n in x.notes[-NOTES_MAX:]
             ],
             "notes_total": len(x.notes),
             "facts": {
@@ -263,8 +262,8 @@ class Rows:
             "rev": unit.position,
         }
 
-    def closure(self, x: Closure, *, personal: bool) -> dict[str, Any]:
-        """Without `personal`, why the road is closed stays closed."""
+    def closure(self, x: Closure, streets: Sequence[str], *, personal: bool) -> dict[str, Any]:
+        """`streets`: where it is. Without `personal`, why the road is closed stays closed."""
         secrets = [s for s in (x.reason, x.withdrawn_reason) if personal and isinstance(s, Sealed)]
         opened = self._vault.open(secrets) if secrets else {}
         return {
@@ -272,6 +271,7 @@ class Rows:
             "kind": x.kind,
             "state": x.state,
             "geometry": x.geometry,
+            "streets": list(streets),
             "classes": list(x.classes),
             "from": rfc3339(x.from_us),
             "until": rfc3339(x.until_us),

@@ -11,6 +11,7 @@ What an obstacle leaves open beside it and yet cuts off (a stub, a one-way stree
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -61,6 +62,8 @@ POCKET_NODES: Final = 60
 part of the city of its own, with its own incidents and units, and no pocket."""
 STEP_M: Final = 3.0
 """How finely streets are looked at where they are cut."""
+NAMED_AT: Final = np.linspace(0.05, 0.95, 7)
+"""Where along a line its streets are asked for, as fractions."""
 
 BITS: Final = {"both": 3, "along": 1, "against": 2}
 
@@ -235,6 +238,19 @@ def cut(a: Arrays, shape: BaseGeometry, one_way: bool = False) -> Cut:
     if len(part):
         low[part], high[part], share[part] = _between(streets[part], flat, is_line)
     return Cut(edges, low, high, share, np.full(len(edges), BITS["both"], dtype=np.uint8))
+
+
+def streets_at(roads: RoadGraph, shape: BaseGeometry) -> list[str]:
+    """The names of the streets where a shape in degrees lies, at the most two: those that run along most of a
+    line, the one nearest to the middle of an area. Empty where none within reach of the roads has a name."""
+    at: Any = shape.centroid
+    if isinstance(shape, shapely.LineString):
+        at = shapely.line_interpolate_point(shape, NAMED_AT, normalized=True)
+    lon, lat = shapely.get_coordinates(at).T
+    edges = roads.snap(lon, lat, "car").edge
+    named = roads.arrays("car")["edge_name"][edges[edges >= 0]]
+    often = Counter(roads.names[name] for name in named.tolist() if name >= 0)
+    return [name for name, _ in often.most_common(2)]
 
 
 def _no_cut() -> Cut:

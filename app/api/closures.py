@@ -32,6 +32,7 @@ from app.api.doors import (
 )
 from app.api.incidents import OWN_SOURCES, Location
 from app.auth import may
+from app.detours import streets_of
 from dispatch import commands as c
 from dispatch.closure import Closure
 from gis.conditions import BadShape, read_shape
@@ -122,7 +123,8 @@ class Erased(Strict):
 
 
 def closure_row(x: Closure) -> dict[str, Any]:
-    return rows().closure(x, personal=may(actor(), "personal.read", district=x.district, unit=x.crews))
+    personal = may(actor(), "personal.read", district=x.district, unit=x.crews)
+    return rows().closure(x, streets_of(core(), x), personal=personal)
 
 
 def closure_or_404(closure_id: str) -> Closure:
@@ -132,9 +134,7 @@ def closure_or_404(closure_id: str) -> Closure:
     return found
 
 
-@blueprint.get(
-    "/closures", tags=[TAG], summary="What is in the way", responses={200: shapes.Closures}
-)
+@blueprint.get("/closures", tags=[TAG], summary="What is in the way", responses={200: shapes.Closures})
 def list_closures(query: ClosuresQuery) -> Response:
     require("closure.read")
     now_us = core().world.clock.now_us()
@@ -327,9 +327,7 @@ def order_closure(path: ClosurePath, body: Ordered) -> Response:
 def withdraw_closure(path: ClosurePath, body: Withdrawn) -> Response:
     require_role("closure.withdraw")
     closure_or_404(path.closure_id)
-    command = c.WithdrawClosure(
-        id=request_id(), source=source(), closure=path.closure_id, reason=body.reason
-    )
+    command = c.WithdrawClosure(id=request_id(), source=source(), closure=path.closure_id, reason=body.reason)
     return _fresh(path.closure_id, send(command))
 
 

@@ -328,6 +328,7 @@ class ClosureShape(Shape):
     kind: Literal["closure", "hazard", "slow", "flood"]
     state: Literal["reported", "confirmed", "ordered", "withdrawn", "expired"]
     geometry: dict[str, Any] = Field(description="GeoJSON; a Point has radius_m.")
+    streets: list[str] = Field(description="Where it is: the names of the nearest streets, two at the most.")
     classes: list[str]
     from_: Time | None = Field(alias="from")
     until: Time | None

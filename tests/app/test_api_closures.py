@@ -63,6 +63,7 @@ def test_a_closure_is_reported_confirmed_ordered_and_withdrawn(shared_room: Room
     assert (row["state"], row["unit"], row["classes"]) == ("reported", crew, ["bus", "car"])
     assert row["geometry"] == ACROSS
     assert row["reason"] == f"zid căzut la {GONE}"
+    assert row["streets"], "the streets where it is have names"
     assert row["ends"] is not None
     # and, looking closer, that it is really so
     told = tablet.post(f"/closures/{closure}/confirm", {})

@@ -13,7 +13,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gis.city import import_city
-from gis.conditions import ALL_VEHICLES, EVERYBODY, BadShape, ClosedRoads, Obstacle, apply, cut, read_shape
+from gis.conditions import (
+    ALL_VEHICLES,
+    EVERYBODY,
+    BadShape,
+    ClosedRoads,
+    Obstacle,
+    apply,
+    cut,
+    read_shape,
+    streets_at,
+)
 from gis.roads import IMPASSABLE, MODES
 from gis.travel import ROAD, UNREACHABLE, RoadGraph
 from tests.gis.small_city import Town, at
@@ -149,6 +159,22 @@ def names_cut(roads: RoadGraph, geometry: dict[str, Any]) -> set[str]:
     a = roads.arrays("car")
     met = cut(a, read_shape(geometry))
     return {roads.names[int(a["edge_name"][edge])] for edge in met.edge}
+
+
+def test_a_shape_is_named_after_the_streets_where_it_lies(grid: RoadGraph) -> None:
+    def named(geometry: dict[str, Any]) -> list[str]:
+        return streets_at(grid, read_shape(geometry))
+
+    assert named(circle(200, 390, 30)) == ["Orizontala 1"]
+    assert named(line((10, 400), (790, 400))) == ["Orizontala 1"]
+    # around a corner: both, the longer part first
+    assert named(line((100, 400), (400, 400), (400, 500))) == ["Orizontala 1", "Verticala 1"]
+    # a barrier across one
+    assert named(line((200, 390), (200, 410))) == ["Orizontala 1"]
+    # an area by the street that is nearest to its middle
+    assert named(area((380, 150), (460, 150), (460, 250), (380, 250))) == ["Verticala 1"]
+    # and far from all of them
+    assert named(circle(-450, -450, 10)) == []
 
 
 def test_a_line_closes_the_street_it_follows_and_none_of_those_it_crosses(grid: RoadGraph) -> None:

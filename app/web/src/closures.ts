@@ -30,8 +30,11 @@ export function standing(now_ms: number): Closure[] {
 
 export const kindWords = (kind: string): string => t(`closure-kind-${kind}`);
 
+export const streetsOf = (c: Closure): string => c.streets.join(', ');
+
+/** Why it is, or else where. */
 export function closureTitle(c: Closure): string {
-  return c.reason ? `${kindWords(c.kind)}: ${c.reason}` : kindWords(c.kind);
+  return [kindWords(c.kind), c.reason || streetsOf(c)].filter(Boolean).join(': ');
 }
 
 export const classWords = (classes: readonly string[]): string =>

@@ -291,6 +291,8 @@ export interface Closure {
   kind: ClosureKind;
   state: ClosureState;
   geometry: Shape;
+  /** The names of the streets where it is. */
+  streets: string[];
   /** Travel profiles that it is about: held up or kept out, none named: all; of a flood, those that still pass. */
   classes: string[];
   from: string | null;
