@@ -57,6 +57,16 @@ class _Now:
         return self.from_us <= at_us and (self.until_us is None or at_us < self.until_us)
 
 
+@dataclass(frozen=True, slots=True)
+class _GoingOn:
+    """The closures, by id, that have not ended, as the log stood at a position; the others ended by
+    `since_us`."""
+
+    position: int
+    since_us: int
+    closures: dict[str, Closure]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Party:
     """Of n units, those (`rows` int64[k]) that drive to one place by the same roads. `staging`: it is where
@@ -82,6 +92,7 @@ class LivingMap:
         # Held for milliseconds by threads of the pool and by the event loop: one of the operating system.
         self._lock = original("_thread", "allocate_lock")()
         self._now: _Now | None = None
+        self._going: _GoingOn | None = None
         self._drawn: dict[str, tuple[Closure, Obstacle | None]] = {}
         self._views: OrderedDict[tuple[Any, ...], RoadGraph] = OrderedDict()
         self._cuts: tuple[City, Cuts] | None = None
@@ -217,20 +228,21 @@ class LivingMap:
     def _known(self, now_us: int | None) -> _Now:
         at_us = self._clock.now_us() if now_us is None else now_us
         known = self._now
-        position = self._picture.position
         if known is not None and known.holds(at_us):
-            if known.position == position:
+            if known.position == self._picture.position:
                 return known
             changed = self._picture.changed_since(known.position)
             if changed is not None and not any(s.startswith("closure:") for s in changed[1]):
                 known = _Now(changed[0], known.from_us, known.until_us, known.obstacles, known.warning)
                 self._now = known
                 return known
-        closures = self._closures()
+        going_on = self._going_on(at_us, is_present=now_us is None)
+        closures = sorted(going_on.closures.values(), key=lambda x: x.id)
+        turned = [us for x in closures for us in (x.from_us, x.ends_us) if us is not None and us <= at_us]
         turns = [us for x in closures if (us := x.turns_at(at_us)) is not None]
         known = _Now(
-            position,
-            at_us,
+            going_on.position,
+            max(turned, default=going_on.since_us),
             min(turns, default=None),
             self._obstacles(x for x in closures if x.in_force(at_us)),
             tuple(x for x in closures if x.holds(at_us) and not x.reroutes),
@@ -238,6 +250,33 @@ class LivingMap:
         if now_us is None:
             self._now = known
         return known
+
+    def _going_on(self, at_us: int, *, is_present: bool) -> _GoingOn:
+        """The closures that count at `at_us` or later. Of those in memory, which go back a day, most are
+        over: none of these is looked at again."""
+        was = self._going
+        changes = None if was is None else self._picture.changed_since(was.position)
+        if was is None or changes is None or at_us < was.since_us:
+            # Before the closures are read: what is published meanwhile is met again next time.
+            position = self._picture.position
+            closures = {x.id: x for x in self._picture.now.closures()}
+            since_us = 0
+        else:
+            position, since_us = changes[0], was.since_us
+            closures = dict(was.closures)
+            for subject in changes[1]:
+                kind, _, ident = subject.partition(":")
+                if kind == "closure" and (found := self._picture.now.closure(ident)) is not None:
+                    closures[ident] = found
+        for one in list(closures.values()):
+            if not one.reported or one.has_ended(at_us):
+                del closures[one.id]
+                if one.withdrawn_us is None and one.ends_us is not None:
+                    since_us = max(since_us, one.ends_us)
+        going_on = _GoingOn(position, since_us, closures)
+        if is_present:
+            self._going = going_on
+        return going_on
 
     def _closures(self) -> list[Closure]:
         return sorted(self._picture.now.closures(), key=lambda x: x.id)

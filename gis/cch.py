@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from heapq import heapify, heappop, heappush
 from typing import Any, Final, TypeVar, cast
 
 import numpy as np
@@ -30,11 +31,14 @@ WIDE: Final = 4
 PARTLY_MAX: Final = 4_000
 """With more arcs changed than this, making a metric anew is the quicker."""
 METRICS_KEPT: Final = 2
-"""Metrics of one mode that are kept for the next question: of now, and of a what-if."""
+"""So many metrics of one mode are kept for the next question, of roads as they lie (of now, and of another
+hour or view), and so many of roads with something in the way (of now, and of a what-if)."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 Ranks = NDArray[np.int32]
 Weights = NDArray[np.uint32]
+_Undo = tuple[NDArray[np.int32], NDArray[np.uint32], NDArray[np.int32]]
+"""Arcs int32[n], and what they had: weights uint32[2 n], via int32[2 n]."""
 
 
 def _compiled(function: _F) -> _F:
@@ -151,12 +155,12 @@ def _customise(
 
 @_compiled
 def _renew(
-    up_first: Any, up_head: Any, up_tail: Any, down_first: Any, down_arc: Any, entry_first: Any, entry: Any,
-    in_arc: Any, in_bars: Any, bar: int, ms: Any, weight: Any, via: Any, dirty: Any, dirty_node: Any, x: int,
-    a: int,
+    up_first: Any, up_head: Any, up_tail: Any, down_first: Any, down_tail: Any, down_arc: Any,
+    entry_first: Any, entry: Any, in_arc: Any, in_bars: Any, bar: int, ms: Any, weight: Any, via: Any, a: Any,
+    waiting: Any,
 ) -> None:  # fmt: skip
-    """Arc a, up from x, anew, and a mark on those above it that may be others for it."""
-    y = up_head[a]
+    """Arc a anew; those above it that may be others for it join the heap `waiting`."""
+    x, y = up_tail[a], up_head[a]
     up: Any = INF
     down: Any = INF
     up_via, down_via = -1, -1
@@ -170,62 +174,86 @@ def _renew(
             down, down_via = ms[in_arc[j]], -1 - j
     i, k = down_first[x], down_first[y]
     while i < down_first[x + 1] and k < down_first[y + 1]:
-        b, c = down_arc[i], down_arc[k]
-        if up_tail[b] < up_tail[c]:
-            i += 1
-        elif up_tail[b] > up_tail[c]:
-            k += 1
-        else:
+        one, other = down_tail[i], down_tail[k]
+        if one == other:
             # x - z - y with z below both
+            b, c = down_arc[i], down_arc[k]
             total = np.int64(weight[2 * b + 1]) + np.int64(weight[2 * c])
             if total < up:
-                up, up_via = total, up_tail[b]
+                up, up_via = total, one
             total = np.int64(weight[2 * c + 1]) + np.int64(weight[2 * b])
             if total < down:
-                down, down_via = total, up_tail[b]
-            i += 1
-            k += 1
+                down, down_via = total, one
+        # Without a branch: which of the two is lower cannot be foreseen.
+        i += one <= other
+        k += other <= one
     is_new = up != weight[2 * a] or down != weight[2 * a + 1]
     weight[2 * a], weight[2 * a + 1], via[2 * a], via[2 * a + 1] = up, down, up_via, down_via
     if not is_new:
         return
+    above = up_first[y]
     for b in range(up_first[x], up_first[x + 1]):
         z = up_head[b]
         if z == y:
             continue
-        c = _arc_of(up_first, up_head, min(y, z), max(y, z))
+        if z < y:
+            c = _arc_of(up_first, up_head, z, y)
+        else:
+            # Both ends above x are joined, and rise together.
+            while up_head[above] != z:
+                above += 1
+            c = above
         # From the lower of the two ends to the higher by way of x, and back.
         to_low, to_high = (a, b) if y < z else (b, a)
         there = np.int64(weight[2 * to_low + 1]) + np.int64(weight[2 * to_high])
         back = np.int64(weight[2 * to_high + 1]) + np.int64(weight[2 * to_low])
         # What neither went by way of x nor gains by it stays as it is.
-        if via[2 * c] == x or via[2 * c + 1] == x or there <= weight[2 * c] or back <= weight[2 * c + 1]:
-            dirty[c] = 1
-            dirty_node[up_tail[c]] = 1
+        if via[2 * c] == x or via[2 * c + 1] == x or there < weight[2 * c] or back < weight[2 * c + 1]:
+            heappush(waiting, np.int64(c))
 
 
 @_compiled
 def _recustomise(
-    up_first: Any, up_head: Any, up_tail: Any, down_first: Any, down_arc: Any, entry_first: Any, entry: Any,
-    in_arc: Any, in_bars: Any, bar: int, ms: Any, changed: Any, weight: Any, via: Any,
-) -> None:  # fmt: skip
-    """As `_customise` would leave them, after the entries of the arcs `changed` got other times."""
-    dirty = np.zeros(len(up_head), dtype=np.uint8)
-    dirty_node = np.zeros(len(up_first) - 1, dtype=np.uint8)
-    lowest = len(dirty_node)
-    for i in range(len(changed)):
-        dirty[changed[i]] = 1
-        x = up_tail[changed[i]]
-        dirty_node[x] = 1
-        lowest = min(lowest, x)
-    for x in range(lowest, len(dirty_node)):
-        if dirty_node[x]:
-            for a in range(up_first[x], up_first[x + 1]):
-                if dirty[a]:
-                    _renew(
-                        up_first, up_head, up_tail, down_first, down_arc, entry_first, entry, in_arc,
-                        in_bars, bar, ms, weight, via, dirty, dirty_node, x, a,
-                    )  # fmt: skip
+    up_first: Any, up_head: Any, up_tail: Any, down_first: Any, down_tail: Any, down_arc: Any,
+    entry_first: Any, entry: Any, in_arc: Any, in_bars: Any, bar: int, ms: Any, changed: Any, weight: Any,
+    via: Any,
+) -> Any:  # fmt: skip
+    """As `_customise` would leave them, after the entries of the arcs `changed` got other times. Returns
+    what was there before, as `_Undo`."""
+    size = 0
+    was_arc = np.empty(1024, dtype=np.int32)
+    was_weight, was_via = np.empty(2 * 1024, dtype=np.uint32), np.empty(2 * 1024, dtype=np.int32)
+    waiting = [np.int64(a) for a in changed]
+    heapify(waiting)
+    last = np.int64(-1)
+    while len(waiting):
+        # Arcs are numbered by their lower ends, and only such as have higher ones join: none comes twice.
+        a = heappop(waiting)
+        if a == last:
+            continue
+        last = a
+        if size == len(was_arc):
+            was_arc = np.concatenate((was_arc, was_arc))
+            was_weight = np.concatenate((was_weight, was_weight))
+            was_via = np.concatenate((was_via, was_via))
+        was_arc[size] = a
+        for way in range(2):
+            was_weight[2 * size + way] = weight[2 * a + way]
+            was_via[2 * size + way] = via[2 * a + way]
+        size += 1
+        _renew(
+            up_first, up_head, up_tail, down_first, down_tail, down_arc, entry_first, entry, in_arc, in_bars,
+            bar, ms, weight, via, a, waiting,
+        )  # fmt: skip
+    return was_arc[:size].copy(), was_weight[: 2 * size].copy(), was_via[: 2 * size].copy()
+
+
+@_compiled
+def _put_back(arcs: Any, was_weight: Any, was_via: Any, weight: Any, via: Any) -> None:
+    for i in range(len(arcs)):
+        for way in range(2):
+            weight[2 * arcs[i] + way] = was_weight[2 * i + way]
+            via[2 * arcs[i] + way] = was_via[2 * i + way]
 
 
 @_compiled
@@ -350,17 +378,16 @@ def _climb(
 
 
 class Metric:
-    """The times of one mode in one view of the city, on the arcs of a `Hierarchy`. One caller at a time."""
+    """The times `ms` of one mode in one view of the city, on the arcs of a `Hierarchy`. One without `beneath`
+    never changes and serves everybody; another differs from that of `beneath` by `undo`, and is lent to one
+    caller at a time."""
 
-    def __init__(self, arcs: int) -> None:
-        self.weight: Weights = np.empty(2 * arcs, dtype=np.uint32)
-        self.via: Ranks = np.empty(2 * arcs, dtype=np.int32)
-        self.ms: NDArray[np.uint32] | None = None
-
-    def copy(self) -> Metric:
-        other = Metric(0)
-        other.weight, other.via, other.ms = self.weight.copy(), self.via.copy(), self.ms
-        return other
+    def __init__(self, ms: NDArray[np.uint32], weight: Weights, via: Ranks) -> None:
+        self.ms: NDArray[np.uint32] | None = ms
+        self.weight = weight
+        self.via = via
+        self.beneath: NDArray[np.uint32] | None = None
+        self.undo: _Undo | None = None
 
 
 class Hierarchy:
@@ -393,41 +420,55 @@ class Hierarchy:
         _place(self._first, self._head, low, high, self._slot)
         self._in_arc, self._in_bars, self._entry_tail = in_arc, in_bars, tail
         self._down_arc = np.argsort(self._head, kind="stable").astype(np.int32)
+        self._down_tail: Ranks = self._tail[self._down_arc]
         self._down_first = _first_of(self._head, nodes)
         placed = np.flatnonzero(self._slot >= 0)
         self._entry = placed[np.argsort(self._slot[placed], kind="stable")].astype(np.int32)
         self._entry_first = _first_of(self._slot[placed], 2 * len(self._head))
         self._by_arc = np.argsort(in_arc, kind="stable").astype(np.int32)
         self._by_arc_first = _first_of(in_arc, int(in_arc.max()) + 1 if len(in_arc) else 0)
+        self._lying: dict[int, tuple[Metric, ...]] = {}
         self._free: dict[int, list[Metric]] = {}
 
     @property
     def arcs(self) -> int:
         return len(self._head)
 
-    def borrow(self, ms: NDArray[np.uint32], bar: int) -> Metric:
-        """A metric of these times by arc, for the mode of that bit; hand it to `give_back`. The array must
-        not be written to any more."""
+    def borrow(
+        self,
+        ms: NDArray[np.uint32],
+        bar: int,
+        beneath: NDArray[np.uint32] | None = None,
+        changed: NDArray[np.int64] | None = None,
+    ) -> Metric:
+        """A metric of these times by arc, for the mode of that bit; hand it to `give_back`. The arrays must
+        not be written to any more. `beneath`: times that these are the same as but for a few arcs, at most
+        those `changed` (None: to be found out): what is asked about under many closures."""
+        if beneath is None or beneath is ms:
+            return self._of_roads_as_they_lie(ms, bar)
         free = self._free.setdefault(bar, [])
-        kept = list(free)
-        nearest = next((i for i, m in enumerate(kept) if m.ms is ms), -1)
-        if nearest < 0 and kept:
-            apart = [int(np.count_nonzero(m.ms != ms)) for m in kept] if len(kept) > 1 else [0]
-            nearest = apart.index(min(apart))
-        try:
-            # Another thread may take it first; what then comes instead is brought to these times.
-            metric = free.pop(max(nearest, 0))
-        except IndexError:
-            metric = Metric(self.arcs)
-        if metric.ms is not None and metric.ms is not ms and len(kept) < METRICS_KEPT:
-            # The roads without closures are asked about beside those with them: both stay at hand.
-            known, metric = metric, metric.copy()
-            self.give_back(known, bar)
-        if metric.ms is not ms:
-            self._bring(metric, ms, bar)
+        metric = _taken(free, lambda m: m.ms is ms) or _taken(free, lambda m: m.beneath is beneath)
+        if metric is not None and metric.ms is ms:
+            return metric
+        if changed is None:
+            changed = np.flatnonzero(beneath != ms)
+        if len(changed) > PARTLY_MAX:
+            if metric is not None:
+                self.give_back(metric, bar)
+            return self._of_roads_as_they_lie(ms, bar)
+        if metric is None:
+            below = self._of_roads_as_they_lie(beneath, bar)
+            metric = Metric(beneath, below.weight.copy(), below.via.copy())
+            metric.beneath = beneath
+        elif metric.undo is not None:
+            _put_back(*metric.undo, metric.weight, metric.via)
+        metric.undo = self._change(metric, ms, bar, changed)
+        metric.ms = ms
         return metric
 
     def give_back(self, metric: Metric, bar: int) -> None:
+        if metric.beneath is None:
+            return
         free = self._free.setdefault(bar, [])
         free.append(metric)
         while len(free) > METRICS_KEPT:
@@ -436,25 +477,44 @@ class Hierarchy:
             except IndexError:
                 return
 
-    def _bring(self, metric: Metric, ms: NDArray[np.uint32], bar: int) -> None:
-        known, metric.ms = metric.ms, None
-        changed = np.flatnonzero(known != ms) if known is not None else None
-        if changed is None or len(changed) > PARTLY_MAX:
+    def _of_roads_as_they_lie(self, ms: NDArray[np.uint32], bar: int) -> Metric:
+        kept = self._lying.get(bar, ())
+        for metric in kept:
+            if metric.ms is ms:
+                if metric is not kept[0]:
+                    self._lying[bar] = (metric, *(m for m in kept if m is not metric))
+                return metric
+        changed = np.flatnonzero(kept[0].ms != ms) if kept else None
+        if kept and changed is not None and len(changed) <= PARTLY_MAX:
+            metric = Metric(ms, kept[0].weight.copy(), kept[0].via.copy())
+            self._change(metric, ms, bar, changed)
+        else:
+            arcs = self.arcs
+            metric = Metric(ms, np.empty(2 * arcs, dtype=np.uint32), np.empty(2 * arcs, dtype=np.int32))
             _customise(
                 self._first, self._head, self._slot, self._in_arc, self._in_bars, bar, ms, metric.weight,
                 metric.via,
             )  # fmt: skip
-        elif len(changed):
-            firsts, lasts = self._by_arc_first[changed], self._by_arc_first[changed + 1]
-            sizes = lasts - firsts
-            rows = np.repeat(firsts - np.cumsum(sizes) + sizes, sizes) + np.arange(int(sizes.sum()))
-            slots = self._slot[self._by_arc[rows]]
-            arcs = np.unique(slots[slots >= 0] >> 1).astype(np.int32)
-            _recustomise(
-                self._first, self._head, self._tail, self._down_first, self._down_arc, self._entry_first,
-                self._entry, self._in_arc, self._in_bars, bar, ms, arcs, metric.weight, metric.via,
-            )  # fmt: skip
-        metric.ms = ms
+        # Two threads may do this at once: then one of the two is done again when it is asked for again.
+        self._lying[bar] = (metric, *kept)[:METRICS_KEPT]
+        return metric
+
+    def _change(
+        self, metric: Metric, ms: NDArray[np.uint32], bar: int, changed: NDArray[np.int64]
+    ) -> _Undo | None:
+        """Bring the arcs above those streets to their times in `ms`."""
+        if not len(changed):
+            return None
+        firsts, lasts = self._by_arc_first[changed], self._by_arc_first[changed + 1]
+        sizes = lasts - firsts
+        rows = np.repeat(firsts - np.cumsum(sizes) + sizes, sizes) + np.arange(int(sizes.sum()))
+        slots = self._slot[self._by_arc[rows]]
+        found: _Undo = _recustomise(
+            self._first, self._head, self._tail, self._down_first, self._down_tail, self._down_arc,
+            self._entry_first, self._entry, self._in_arc, self._in_bars, bar, ms, slots[slots >= 0] >> 1,
+            metric.weight, metric.via,
+        )  # fmt: skip
+        return found
 
     def between(
         self, metric: Metric, few: Slots, many: Slots, *, outward: bool, limit_ms: float = np.inf
@@ -523,6 +583,21 @@ class Hierarchy:
             else:
                 stack += [2 * to_low, 2 * to_high + 1]
         return entries
+
+
+def _taken(free: list[Metric], fits: Callable[[Metric], bool]) -> Metric | None:
+    """The latest that fits, taken from the list, which other threads take from and add to meanwhile."""
+    for metric in reversed(tuple(free)):
+        if fits(metric):
+            try:
+                free.remove(metric)
+            except ValueError:
+                continue
+            # Meanwhile another thread may have brought it to other times and given it back.
+            if fits(metric):
+                return metric
+            free.append(metric)
+    return None
 
 
 Slots = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]

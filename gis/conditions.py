@@ -456,6 +456,7 @@ class ClosedRoads(RoadGraph):
     `nearest` and `times` must be its own: on another view the same place may lie on an open street."""
 
     _base: RoadGraph
+    _met: Mapping[str, Sequence[tuple[Obstacle, Cut]]]
     _spans: Mapping[str, Sequence[Cut]]
     _shut: dict[str, tuple[NDArray[np.bool_], FloatArray, FloatArray]]
     _inner: dict[str, RoadGraph]
@@ -478,8 +479,14 @@ class ClosedRoads(RoadGraph):
             mode: [cut_ for obstacle, cut_ in each if obstacle.speed_share is None]
             for mode, each in met.items()
         }
+        view._met = met
         view._shut, view._inner, view._ends, view._pockets = {}, {}, {}, {}
         return view
+
+    def _under(self, profile: str) -> tuple[NDArray[np.uint32] | None, NDArray[np.int64] | None]:
+        edges = [cut_.edge for _, cut_ in self._met.get(profile, ())]
+        met = np.unique(np.concatenate(edges)) if edges else np.empty(0, dtype=np.int64)
+        return self._base._ms(profile), np.concatenate((2 * met, 2 * met + 1))
 
     def shut(self, profile: str) -> tuple[NDArray[np.bool_], FloatArray, FloatArray]:
         """(closed bool[E], from fraction float64[E], to fraction float64[E]): the streets that are passable
@@ -651,6 +658,7 @@ class ClosedRoads(RoadGraph):
         if (known := self._inner.get(key)) is not None:
             return known
         view = self._base.with_ms({profile: self.ms(profile)}, version=(self.version, "pockets", profile))
+        view.beneath = self._base
         return self._inner.setdefault(key, view)
 
     def _shares(self, units: Snaps, scene: Snaps, profile: str) -> NDArray[np.bool_]:

@@ -1048,7 +1048,7 @@ class RoadGraph:
         few, many = (first_steps, last_steps) if outward else (last_steps, first_steps)
         hierarchy = network.hierarchy()
         if hierarchy is not None:
-            metric = hierarchy.borrow(ms, bar)
+            metric = hierarchy.borrow(ms, bar, *self._under(profile))
             try:
                 between = hierarchy.between(metric, few, many, outward=outward, limit_ms=limit_ms)
             finally:
@@ -1347,6 +1347,10 @@ class RoadGraph:
         assert network is not None, "only a mode with roads has times"
         return network.ms(profile)
 
+    def _under(self, profile: str) -> tuple[Milliseconds | None, NDArray[np.int64] | None]:
+        """The times under those of this view, and the arcs that may differ (None: not known)."""
+        return (None if self.beneath is None else self.beneath._ms(profile)), None
+
     def _run(
         self, scene: Snaps, units: Snaps, profile: str, k: int, *, path: bool
     ) -> tuple[NDArray[np.int32], FloatArray, FloatArray]:
@@ -1395,7 +1399,7 @@ class RoadGraph:
         _along_one_street(unit.edge, unit.fraction, extra_ms, scene.edge, scene.fraction, ms, along)
         (_, start, start_ms), out = self._first_steps(unit, profile)
         (_, goal, goal_ms), into = self._last_steps(scene, profile)
-        metric = hierarchy.borrow(ms, bar)
+        metric = hierarchy.borrow(ms, bar, *self._under(profile))
         try:
             way = hierarchy.way(metric, start, start_ms, goal, goal_ms)
         finally:

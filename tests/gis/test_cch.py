@@ -111,6 +111,31 @@ def test_whatever_is_closed_the_times_are_those_of_a_plain_search(graph, bar):
         hierarchy.give_back(metric, bar)
 
 
+@given(graphs(), st.data())
+@settings(max_examples=100, deadline=None, print_blob=True)
+def test_what_is_laid_over_the_roads_comes_off_again_without_a_trace(graph, data):
+    # given roads as they lie, and several views with something on some of them
+    _, tails, heads, bars, times, order = graph
+    columns = (np.array(tails, dtype=np.int32), np.array(heads, dtype=np.int32))
+    entries = (np.arange(len(tails), dtype=np.int32), np.array(bars, dtype=np.uint8))
+    hierarchy = Hierarchy(np.array(order, dtype=np.uint32), *columns, *entries)
+    views = [np.array(ms, dtype=np.uint32) for ms in times]
+    beneath, lent = views[0], []
+    anew = [Hierarchy(np.array(order, dtype=np.uint32), *columns, *entries).borrow(ms, 1) for ms in views]
+    # when they are asked about in any order, some while others are still in use
+    for which in data.draw(st.lists(st.integers(0, len(views) - 1), max_size=12)):
+        ms = views[which]
+        is_told = data.draw(st.booleans())
+        changed = np.flatnonzero(ms != beneath) if is_told else None
+        metric = hierarchy.borrow(ms, 1, beneath, changed)
+        lent.append((metric, which))
+        # then each has the times of its own view, and so have those that others hold
+        for held, of in lent:
+            assert np.array_equal(held.weight, anew[of].weight)
+        if data.draw(st.booleans()):
+            hierarchy.give_back(lent.pop(data.draw(st.integers(0, len(lent) - 1)))[0], 1)
+
+
 @given(graphs(), st.integers(0, 2**32 - 1))
 @settings(max_examples=60, deadline=None, print_blob=True)
 def test_a_place_may_be_several_nodes_each_some_time_away(graph, seed):
