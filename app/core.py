@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -23,7 +22,7 @@ from app.database import UNREACHABLE, open_engine
 from app.fleet import Fleet
 from app.forecast import Forecasts
 from app.living_map import LivingMap
-from app.log import Log
+from app.log import Log, write_durably
 from app.migrations import MAIN, TRACKS, migrate
 from app.native import is_cooperative, original, start_thread
 from app.picture import Picture
@@ -109,15 +108,9 @@ def choose_city(config: Config, name: str) -> None:
     """Put the city `name` into use, from now on and after every start. Raises CityError when it cannot be."""
     cities = config.var / "cities"
     open_city(city_named(cities, name))
-    beside = cities / f"{CITY_CHOICE}.{os.getpid()}"
     try:
-        with beside.open("w", encoding="utf-8") as file:
-            file.write(f"{name}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, cities / CITY_CHOICE)
+        write_durably(cities / CITY_CHOICE, f"{name}\n")
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise CityError(
             f"The choice cannot be written to {cities}: {error.strerror}.", "Check the folder and its disk."
         ) from error

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import math
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from app.learnt import Followed, file_of, put
 from app.ports import Clock
 from app.rows import rfc3339
 from dispatch import events as e
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
     from app.core import Core
 
 Floats = NDArray[np.float64]
-LOOK_S: Final = 2.0
 _PAGE: Final = 5_000
 
 
@@ -41,40 +38,17 @@ class Forecasts:
     """The forecast of the city in use; safe from any thread."""
 
     def __init__(self, folder: Path, city: Callable[[], City | None], clock: Clock) -> None:
-        self._folder = folder
-        self._city = city
-        self._clock = clock
-        self._looked_at_s = -math.inf
-        self._mark: tuple[object, ...] | None = None
-        self._read: Forecast | None = None
-        self.trouble: str | None = None
-        """Why the file that is there is not used, for people; None when it is, or when there is none."""
+        self._followed = Followed(folder, city, clock, _read, "`./straja forecast learn` makes it anew")
 
     @property
     def latest(self) -> Forecast | None:
         """What was last learnt, in use or not; None where nothing was. Follows the file within seconds."""
-        now_s = self._clock.monotonic_s()
-        if now_s - self._looked_at_s >= LOOK_S:
-            self._looked_at_s = now_s
-            self._look()
-        return self._read
+        return self._followed.now()
 
-    def _look(self) -> None:
-        city = self._city()
-        file = None if city is None else file_of(self._folder, city)
-        try:
-            mark = None if file is None else (file, file.stat().st_ino, file.stat().st_mtime_ns)
-        except OSError:
-            mark = None
-        if mark == self._mark:
-            return
-        self._mark, self._read, self.trouble = mark, None, None
-        if mark is not None and file is not None:
-            try:
-                self._read = from_json(json.loads(file.read_text(encoding="utf-8")))
-            except (OSError, ValueError) as error:
-                self.trouble = f"{file.name} is not used: {error}; `./straja forecast learn` makes it anew"
-                logging.getLogger("straja").warning("%s", self.trouble)
+    @property
+    def trouble(self) -> str | None:
+        """Why the file that is there is not used, for people; None when it is, or when there is none."""
+        return self._followed.trouble
 
     def demand(self, cells: Cells, supposed: Floats, hour: int) -> Floats:
         """Calls an hour by cell, float64[m], in that local hour of the week: `supposed` (what is known
@@ -94,9 +68,8 @@ def _beaten(forecast: Forecast, what: str) -> bool:
     return bool(forecast.about.get("held_out", {}).get(what, {}).get("beats_prior"))
 
 
-def file_of(folder: Path, city: City) -> Path:
-    """Where the forecast of a city lies."""
-    return folder / f"{city.info.name}.json"
+def _read(file: Path, city: City) -> Forecast:
+    return from_json(json.loads(file.read_text(encoding="utf-8")))
 
 
 def mark_of(cells: Cells) -> str:
@@ -139,7 +112,7 @@ def learn(core: Core, *, seed: int = 0, demo: bool = False) -> Forecast:
         "cells": mark_of(cells),
     }
     found = replace(found, about=about)
-    write(file_of(core.config.var / "forecast", city), found)
+    put(file_of(core.config.var / "forecast", city), as_json(found))
     return found
 
 
@@ -168,20 +141,6 @@ def told(core: Core) -> list[str]:
         )
     lines.append(f"{'in use' if found.in_use else 'not in use'}: {about['why']}")
     return lines
-
-
-def write(file: Path, forecast: Forecast) -> None:
-    """Put the forecast where running processes find it, whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with beside.open("w", encoding="utf-8") as out:
-            json.dump(as_json(forecast), out, ensure_ascii=False)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(beside, file)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _calls(core: Core, since_us: int, demo: bool) -> tuple[NDArray[np.int64], Floats, Floats]:

@@ -35,7 +35,8 @@ log = logging.getLogger("straja.map")
 class Hours(Protocol):
     """The speeds of the hour; `app.speeds.Speeds`."""
 
-    version: int
+    @property
+    def version(self) -> int: ...
 
     def hour(self, now_us: int | None = None) -> int: ...
 

@@ -1294,12 +1294,15 @@ def _machine_id() -> str:
 
 def write_durably(path: Path, text: str) -> None:
     """Replace a small file so that either the old or the new one is there after a power cut."""
-    scratch = path.with_name(path.name + ".new")
-    with open(scratch, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(scratch, path)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(scratch, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -7,9 +7,6 @@ Learning runs apart (`learn`, by the command or a job) and leaves one small file
 from __future__ import annotations
 
 import json
-import logging
-import math
-import os
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from app.learnt import Followed, file_of, put
 from app.ports import Clock
 from app.rows import rfc3339
 from dispatch import events as e
@@ -58,7 +56,6 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-LOOK_S: Final = 2.0
 FRESH_S: Final = 30.0
 """A fix no older than this is where the unit is."""
 STALE_S_MAX: Final = 300.0
@@ -103,48 +100,34 @@ class Speeds:
     into use."""
 
     def __init__(self, folder: Path, city: Callable[[], City | None], pack: Pack, clock: Clock) -> None:
-        self._folder = folder
         self._city = city
         self._pack = pack
         self._clock = clock
         self._zone: tuple[City, tzinfo] | None = None
         self._crews: tuple[object, dict[tuple[str, str, str], int], NDArray[np.int64]] | None = None
-        self._looked_at_s = -math.inf
-        self._mark: tuple[object, ...] | None = None
-        self._read = PRIOR
-        self.version = 0
-        self.trouble: str | None = None
-        """Why the file that is there is not used, for people; None when it is, or when there is none."""
+        self._followed = Followed(
+            folder,
+            city,
+            clock,
+            lambda file, city: read(file, city.roads),
+            "`./straja speeds learn` makes it anew",
+        )
 
     @property
     def table(self) -> SpeedTable:
         """What is in use: the city's own figures, or the prior. Follows the file within seconds."""
-        now_s = self._clock.monotonic_s()
-        if now_s - self._looked_at_s >= LOOK_S:
-            self._looked_at_s = now_s
-            self._look()
-        return self._read
+        found = self._followed.now()
+        return PRIOR if found is None else found
 
-    def _look(self) -> None:
-        city = self._city()
-        file = None if city is None else file_of(self._folder, city)
-        try:
-            mark = None if file is None else (file, *_mark(file), id(city))
-        except OSError:
-            mark = None
-        if mark == self._mark:
-            return
-        self._mark = mark
-        found, self.trouble = PRIOR, None
-        if mark is not None and file is not None and city is not None:
-            try:
-                found = read(file, city.roads)
-            except (OSError, ValueError) as error:
-                self.trouble = f"{file.name} is not used: {error}; `./straja speeds learn` makes it anew"
-                logging.getLogger("straja").warning("%s", self.trouble)
-        if found is not self._read:
-            self._read = found
-            self.version += 1
+    @property
+    def version(self) -> int:
+        """Changes when other figures come into use."""
+        return self._followed.version
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the file that is there is not used, for people; None when it is, or when there is none."""
+        return self._followed.trouble
 
     def hour(self, now_us: int | None = None) -> int:
         """The local hour of the week where the city lies, 0 (Monday from midnight) to 167; UTC without a
@@ -243,16 +226,6 @@ def _turnout(table: SpeedTable, unit_type: str, station: str, hour: int) -> NDAr
 # ---- the file
 
 
-def file_of(folder: Path, city: City) -> Path:
-    """Where what was learnt of a city lies."""
-    return folder / f"{city.info.name}.json"
-
-
-def _mark(file: Path) -> tuple[int, int]:
-    status = file.stat()
-    return status.st_ino, status.st_mtime_ns
-
-
 def read(file: Path, graph: RoadGraph) -> SpeedTable:
     """The table in the file. Raises OSError or ValueError where it cannot be read, or was measured against
     other free-flow times than this graph's."""
@@ -273,20 +246,6 @@ def free_flow_s_per_km(graph: RoadGraph, mode: str) -> float:
     edge_m = np.repeat(graph.arrays(mode)["edge_m"], 2)
     is_open = ms != IMPASSABLE
     return float(ms[is_open].sum(dtype=np.float64) / max(1.0, float(edge_m[is_open].sum(dtype=np.float64))))
-
-
-def write(file: Path, table: SpeedTable) -> None:
-    """Put the table where running processes find it, whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with beside.open("w", encoding="utf-8") as out:
-            json.dump(as_json(table), out, ensure_ascii=False)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(beside, file)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def told(core: Core) -> list[str]:
@@ -400,7 +359,7 @@ def learn(core: Core, *, seed: int = 0, demo: bool = False) -> SpeedTable:
             "free_flow_s_per_km": {mode: free_flow_s_per_km(city.roads, mode) for mode in sorted(modes)},
         },
     )
-    write(file_of(core.config.var / "speeds", city), table)
+    put(file_of(core.config.var / "speeds", city), as_json(table))
     return table
 
 

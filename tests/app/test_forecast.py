@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from app import forecast
-from app.forecast import Forecasts, file_of, mark_of
+from app.forecast import Forecasts, mark_of
+from app.learnt import file_of, put
 from gis.coverage import cells_of
-from gis.forecast import Forecast
+from gis.forecast import Forecast, as_json
 from tests.app.control_room import RAILWAY_STATION, Desk, Room, is_problem
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def test_coverage_follows_what_is_in_use_and_nothing_else(
 
     def demand(found: Forecast | None, hour: int) -> np.ndarray:
         if found is not None:
-            forecast.write(file_of(folder, city), found)
+            put(file_of(folder, city), as_json(found))
         clock.advance(3)
         return known.demand(cells, supposed, hour)
 

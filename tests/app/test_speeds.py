@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from app import cli, speeds
-from app.speeds import file_of
+from app.learnt import file_of
 from app.tracks import Fix
 from config import Config
 from gis.roads import IMPASSABLE
