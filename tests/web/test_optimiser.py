@@ -77,6 +77,17 @@ def draw(seat: Seat, where: str, why: str) -> None:
     expect(seat.see("closure-card")).to_contain_text(why)
 
 
+def order_closed(seat: Seat, where: str) -> str:
+    """The police's order that the street there is closed, on record; its id."""
+    lat, lon = (float(part) for part in where.split(","))
+    around = {"type": "Point", "coordinates": [lon, lat], "radius_m": 30}
+    order = {"state": "ordered", "authority": "police", "ordered_by": "cms. Pop"}
+    closure: str = seat.page.evaluate("() => crypto.randomUUID()")
+    made = post(seat, "/closures", {"id": closure, "kind": "closure", "geometry": around, **order})
+    assert made["state"] == "ordered", made
+    return closure
+
+
 # ---- closures
 
 
@@ -194,6 +205,58 @@ def test_an_area_is_drawn_with_the_mouse_and_a_bad_one_is_refused_at_its_field(
     assert len(held["geometry"]["coordinates"][0]) == 4
 
 
+def test_a_half_drawn_closure_that_was_hidden_is_gone_on_with(sit: SitDown, city: Server) -> None:
+    # given Ana, who has begun to draw a line and to say why
+    ana = sit("ana", at=city)
+    ana.until_map()
+    ana.page.keyboard.press("Alt+x")
+    ana.see("closure-new").click()
+    ana.see("closure-tool-LineString").check()
+    box = ana.see("map").bounding_box()
+    assert box
+    for x in (0.4, 0.6):
+        ana.page.mouse.click(box["x"] + box["width"] * x, box["y"] + box["height"] * 0.5)
+    expect(ana.see("sketch-corner")).to_have_count(2)
+    ana.see("closure-reason").fill("Copac căzut")
+
+    # when she hides the form by key, and opens an incident meanwhile
+    ana.page.keyboard.press("Escape")
+    expect(ana.see("closure-form")).to_have_count(0)
+    expect(ana.see("sketch-corner")).to_have_count(0)
+    ana.page.keyboard.press("Alt+x")
+    expect(ana.see("closures")).to_have_count(0)
+
+    # then all of it is there when she goes on
+    ana.page.keyboard.press("Alt+x")
+    expect(ana.see("closure-new")).to_have_text("Continuă desenul")
+    ana.see("closure-new").click()
+    expect(ana.see("sketch-corner")).to_have_count(2)
+    expect(ana.see("closure-reason")).to_have_value("Copac căzut")
+    expect(ana.see("closure-tool-LineString")).to_be_checked()
+
+    # and nothing is, once she has thrown it away
+    ana.see("closure-discard").click()
+    expect(ana.see("closure-new")).to_have_text("Desenează o închidere")
+    ana.see("closure-new").click()
+    expect(ana.see("sketch-corner")).to_have_count(0)
+    expect(ana.see("closure-reason")).to_have_value("")
+
+
+@pytest.mark.usefixtures("open_roads")
+def test_a_closure_without_a_reason_is_told_by_its_street(sit: SitDown, city: Server) -> None:
+    ana, bogdan = sit("ana", at=city), sit("bogdan", at=city, language="en")
+    # when Ana draws one in a hurry, and says not why
+    draw(ana, NEAR_THE_PATROL, "")
+    # then she and Bogdan read where it is
+    (held,) = ana.page.evaluate("() => straja.closures.filter((c) => c.state === 'reported')")
+    street = ", ".join(held["streets"])
+    assert re.search(r"[a-z]{4}", street)
+    expect(ana.see("closure-card")).to_have_text(f"Închis: {street}")
+    expect(ana.see("closure-streets")).to_have_text(street)
+    bogdan.page.keyboard.press("Alt+x")
+    expect(bogdan.see("closure-row", id=held["id"])).to_contain_text(f"Closed: {street}")
+
+
 def test_whoever_only_watches_sees_closures_and_coverage_and_can_draw_nothing(
     sit: SitDown, city: Server
 ) -> None:
@@ -258,6 +321,102 @@ def test_another_choice_is_weighed_before_anything_is_sent(sit: SitDown, city: S
     expect(cover).to_have_count(0)
 
 
+def test_what_lies_under_the_pointer_is_never_taken_for_what_would_be_sent(
+    sit: SitDown, city: Server
+) -> None:
+    # given a fire and the plan for it, weighed
+    ana = sit("ana", at=city, language="en")
+    ana.take_call(FIRE, "F01", "Fum")
+    weighed = ana.see("what-if", fresh="true")
+    expect(weighed).to_have_attribute("data-sent", "true")
+    plan = weighed.get_attribute("data-units")
+    assert plan
+
+    # when the pointer comes to lie on a crew that is not in it
+    other = ana.see("candidate", chosen="false").first
+    unit = other.get_attribute("data-unit")
+    other.hover()
+    # then its line says that this is not what the button would send
+    expect(ana.see("what-if-only")).to_have_text(f"Not chosen yet. With {unit} as well:")
+    expect(ana.see("what-if", fresh="true", sent="false")).not_to_have_attribute("data-units", plan)
+    expect(ana.see("send-plan")).not_to_contain_text(str(unit))
+
+    # when Ana goes on by keyboard, the pointer at rest
+    ana.see("candidate").first.locator("button.stage").focus()
+    ana.page.keyboard.press("ArrowDown")
+    # then what is told is what Enter would send, and so is what the map shows
+    expect(ana.see("what-if", fresh="true", sent="true", units=plan)).to_be_visible()
+    ana.page.keyboard.press("w")
+    expect(ana.see("coverage-sum")).to_contain_text("Without")
+    without = re.search(r"Without (.+?)(?::| nobody)", ana.see("coverage-sum").inner_text())
+    assert without
+    assert sorted(without[1].split(", ")) == plan.split(",")
+    ana.page.keyboard.press("Alt+c")
+
+
+def test_a_crew_picked_by_hand_does_not_sink_when_times_change(sit: SitDown, city: Server) -> None:
+    # given a fire, and a crew picked from far down the list
+    ana = sit("ana", at=city, language="en")
+    number = ana.take_call(FIRE, "F01", "Fum")
+    expect(ana.see("candidate", chosen="true").first).to_be_visible()
+    chosen = ana.see("candidate", chosen="true").count()
+    picked = ana.see("candidate").last.get_attribute("data-unit")
+    assert picked
+    assert ana.see("candidate", unit=picked, chosen="false").count() == 1
+    ana.see("candidate", unit=picked).locator("button.stage").click()
+
+    # when the recommendation is computed anew
+    (incident,) = (i for i in ana.held()["incidents"] if i["number"] == number)
+    bogdan = sit("bogdan", at=city)
+    bogdan.see("queue-row", number=number).click()
+    bogdan.page.evaluate(
+        """async (id) => {
+          const { csrf } = await (await fetch('/api/v1/session')).json();
+          const headers = { 'Content-Type': 'application/json', 'X-CSRF-Token': csrf };
+          const body = JSON.stringify({ description: 'Fum gros' });
+          await fetch('/api/v1/incidents/' + id, { method: 'PATCH', headers, body });
+        }""",
+        incident["id"],
+    )
+
+    # then it stands with the others that would be sent, above all the rest
+    expect(ana.see("candidate").nth(chosen)).to_have_attribute("data-unit", picked)
+    pressed = (
+        ana.see("candidate")
+        .locator("button.stage")
+        .evaluate_all("(all) => all.map((one) => one.getAttribute('aria-pressed'))")
+    )
+    assert pressed == sorted(pressed, reverse=True)
+
+
+def test_where_nobody_is_left_the_map_shows_where_calls_come_from(sit: SitDown, city: Server) -> None:
+    # given a call for which every crew with a doctor is picked
+    ana = sit("ana", at=city, language="en")
+    ana.take_call(FIRE, "M01", "Stop cardiac")
+    doctors = [u["id"] for u in ana.held()["units"] if "doctor" in u["capabilities"]]
+    assert doctors
+    expect(ana.see("candidate").first).to_be_visible()
+    for unit in doctors:
+        stage = ana.see("candidate", unit=unit).locator("button.stage")
+        if stage.get_attribute("aria-pressed") == "false":
+            stage.click()
+
+    # when Ana looks on the map at what that leaves
+    ana.see("what-if-map").click()
+    ana.see("coverage-capability").select_option("doctor")
+
+    # then it is not hatched from end to end: it says that nobody is left, and where most calls come from
+    cover = ana.see("coverage")
+    expect(cover).to_have_attribute("data-nobody", "true")
+    expect(ana.see("coverage-sum")).to_contain_text("nobody is left who would be there in time")
+    shares = ana.see("coverage-zones").locator("li span:last-child").all_inner_texts()
+    figures = [int(share.removesuffix(" %")) for share in shares]
+    assert figures == sorted(figures, reverse=True)
+    assert 0 < sum(figures) <= 100 + len(figures)
+    axe(ana, "coverage with nobody left")
+    ana.page.keyboard.press("Alt+c")
+
+
 # ---- what the computer proposes
 
 
@@ -275,13 +434,7 @@ def test_a_closure_in_a_crews_way_brings_a_proposal_that_ana_accepts_by_key(
     ana.see("board-filter").fill("")
 
     # when the supervisor orders its road closed
-    sorina = sit("sorina", at=city)
-    lat, lon = (float(part) for part in KAIVOKATU.split(","))
-    around = {"type": "Point", "coordinates": [lon, lat], "radius_m": 30}
-    order = {"state": "ordered", "authority": "police", "ordered_by": "cms. Pop"}
-    closure = sorina.page.evaluate("() => crypto.randomUUID()")
-    made = post(sorina, "/closures", {"id": closure, "kind": "closure", "geometry": around, **order})
-    assert made["state"] == "ordered", made
+    order_closed(sit("sorina", at=city), KAIVOKATU)
 
     # then both are told who would be there sooner, beside the queue and not over it
     offer = ana.see("proposal", kind="reassign")
@@ -375,11 +528,7 @@ def test_the_way_of_a_crew_is_drawn_along_the_streets_and_changes_when_a_closure
 
     # and the supervisor orders its street closed
     sorina = sit("sorina", at=city)
-    lat, lon = (float(part) for part in KAIVOKATU.split(","))
-    around = {"type": "Point", "coordinates": [lon, lat], "radius_m": 30}
-    order = {"state": "ordered", "authority": "police", "ordered_by": "cms. Pop"}
-    closure = sorina.page.evaluate("() => crypto.randomUUID()")
-    post(sorina, "/closures", {"id": closure, "kind": "closure", "geometry": around, **order})
+    closure = order_closed(sorina, KAIVOKATU)
 
     # then the line leads around it, and the words with it
     expect(ana.see("ways")).not_to_have_attribute("data-version", version)
