@@ -408,6 +408,7 @@ def of_jemss(jemss: Jemss) -> tuple[City, dict[str, Demand]]:
 
     ms = np.rint(jemss.arc_s * 1000).astype(np.int64)
     roads = Labels(jemss.tail, jemss.head, jemss.node_lon, jemss.node_lat, jemss.arc_m, list(ms))
+    place_m, fastest_mps = roads.plane()
     doors = np.flatnonzero(jemss.node_access).astype(np.int32)
     scale = np.array([jemss.x_km, jemss.y_km]) * 1000.0
     tree = cKDTree(np.column_stack((jemss.node_lon, jemss.node_lat))[doors] * scale)
@@ -446,6 +447,7 @@ def of_jemss(jemss: Jemss) -> tuple[City, dict[str, Demand]]:
         response_mode=jemss.priority_mode, plain_mode=plain, aside_mps=jemss.off_road_mps,
         cell_node=at.astype(np.int32), cell_aside_m=mean_m, cell_share=weight / weight.sum(),
         cell_district=nearest[at], districts=jemss.station_names, delay_s=delay_s, pace=roads.pace(),
+        place_m=place_m, fastest_mps=fastest_mps,
     )  # fmt: skip
     demands = {
         name: Demand(
@@ -502,6 +504,7 @@ def open_city(folder: Path, pack: Pack, units: int | None = None) -> Scenario:
         known = np.asarray(city.roads.ms(one), dtype=np.int64)
         ms.append(np.where(known == IMPASSABLE, NEVER, known))
     roads = Labels(tail, head, lon, lat, np.repeat(arrays["edge_m"], 2), ms)
+    place_m, fastest_mps = roads.plane()
     # Whoever stands must be able to leave and to come back, so all places lie in the largest such part.
     there = ms[1] < NEVER
     ways = coo_array((np.ones(there.sum()), (tail[there], head[there])), shape=(junctions, junctions))
@@ -562,7 +565,8 @@ def open_city(folder: Path, pack: Pack, units: int | None = None) -> Scenario:
         aside_mps=np.array([UNIT_ACCESS_MPS, UNIT_ACCESS_MPS]), cell_node=cell_node,
         cell_aside_m=cell_aside_m * (UNIT_ACCESS_MPS / SCENE_ACCESS_MPS), cell_share=cells.share,
         cell_district=cells.zone.astype(np.int64), districts=zones, turnout_s=float(turnout), delay_s=DELAY_S,
-        pace=roads.pace(),
+        pace=roads.pace(), place_m=place_m,
+        fastest_mps=fastest_mps,
     )  # fmt: skip
     wide = cells.size_m / 111_195.0
     size = (wide / math.cos(math.radians(float(lat.mean()))), wide)

@@ -78,6 +78,7 @@ def grid(across: int, posts: int, units: int) -> Scenario:
     many = across * across
     post = random.choice(many, posts, replace=False).astype(np.int32)
     hospital = random.choice(many, max(1, posts // 4), replace=False).astype(np.int32)
+    place_m, fastest_mps = roads.plane()
     # Cells of a city grow larger with it: they stay about a thousand, as those of an imported one.
     cells = np.arange(0, many, max(1, many // 1000), dtype=np.int32)
     city = City(
@@ -87,7 +88,8 @@ def grid(across: int, posts: int, units: int) -> Scenario:
         counted=np.array([True, True, False]), response_mode=np.array([0, 0, 1]), plain_mode=1,
         aside_mps=np.array([10.0, 8.0]), cell_node=cells, cell_aside_m=np.zeros(len(cells)),
         cell_share=np.full(len(cells), 1.0 / len(cells)), cell_district=np.zeros(len(cells), dtype=np.int64),
-        districts=("grid",), delay_s=50.0, pace=roads.pace(),
+        districts=("grid",), delay_s=50.0, pace=roads.pace(), place_m=place_m,
+        fastest_mps=fastest_mps,
     )  # fmt: skip
     streams = {
         "gap": Distribution("Exponential", (1.0,)),

@@ -31,6 +31,7 @@ Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 Limits: TypeAlias = tuple[tuple[float, int, int], ...]
 
+_LARGEST = float(np.finfo(np.float64).max)
 TABLE_MAX = 3_000_000
 """Rows times states up to which the table is walked; beyond, HiGHS is quicker."""
 
@@ -121,7 +122,7 @@ def choose_one(
         return -1
     if loss is None:
         return soonest
-    rows = np.flatnonzero(eta_s <= min(eta_s[soonest] + delta_s, np.finfo(np.float64).max))
+    rows = np.flatnonzero(eta_s <= min(eta_s[soonest] + delta_s, _LARGEST))
     if len(rows) == 1:
         return soonest
     cost = (1.0 + curve.first_due) * curve.late(eta_s[rows]) + loss[rows]

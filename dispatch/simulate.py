@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from bisect import insort
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
@@ -37,6 +38,12 @@ NEVER_MS: Final = 2**30
 """Driving times of this many milliseconds or more mean that there is no way."""
 FAR_MS: Final = 2**31 - 1
 
+NEAR_POSTS: Final = 24
+"""Of so many posts nearest in a straight line, the drives to a call are worked out at once."""
+NEAR_HOSPITALS: Final = 6
+MARGIN_S: Final = 0.01
+"""More than sums of whole milliseconds can be off."""
+
 AT_POST, ROLLING, RESPONDING, BUSY, LOST = range(5)
 """What a unit does: waits, drives to a post, drives to a call, works (scene, transport, hospital), is out."""
 READY, ARRIVES, FREE, AT_HOME = range(4)
@@ -49,6 +56,8 @@ class Roads(Protocol):
     def time_ms(self, start: int, end: int, mode: int) -> int: ...
 
     def table_ms(self, starts: ArrayLike, ends: ArrayLike, mode: int) -> Nodes: ...
+
+    def pairs_ms(self, starts: ArrayLike, ends: ArrayLike, mode: int) -> Nodes: ...
 
     def ahead(self, start: int, end: int, mode: int, after_ms: int) -> tuple[int, int, float]: ...
 
@@ -64,7 +73,9 @@ class City:
     ``cell_aside_m``, ``cell_share`` float[m] (of all calls, sums to 1) and ``cell_district`` int[m] into
     ``districts``. ``turnout_s`` from order to wheels rolling at a post; ``delay_s`` mean time until a call
     is ready. ``pace`` float[modes, modes]: no way takes longer in the first mode than so many times what it
-    takes in the second; inf or None = not known. It only saves work.
+    takes in the second; inf or None = not known. ``place_m`` float[junctions, 2] on a plane and
+    ``fastest_mps`` float[modes]: no way is faster along the straight line between its ends; None = not known.
+    Both only save work.
     """
 
     name: str
@@ -88,6 +99,8 @@ class City:
     turnout_s: float = 0.0
     delay_s: float = 0.0
     pace: Floats | None = None
+    place_m: Floats | None = None
+    fastest_mps: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -315,20 +328,11 @@ class _Run:
         self.mode: list[int] = mode.tolist()
         self.aside_s = calls.aside_m / city.aside_mps[mode]
         posts = len(city.post_node)
-        self.post_s = np.empty((many, posts))
-        for one in np.unique(mode).tolist():
-            rows = mode == one
-            drive_s = _seconds(self.roads.table_ms(city.post_node, calls.node[rows], one)).T
-            self.post_s[rows] = drive_s + city.post_aside_m[None, :] / city.aside_mps[one]
-        self.post_s += self.aside_s[:, None] + city.turnout_s
-        if many and not np.isfinite(self.post_s.min(axis=1)).all():
-            row = int(np.flatnonzero(~np.isfinite(self.post_s.min(axis=1)))[0])
-            raise ValueError(f"call {row} can be reached from no post")
+        self._nearest()
         plain = city.plain_mode
-        to_hospital_s = _seconds(self.roads.table_ms(calls.node, city.hospital_node, plain))
-        to_hospital_s = to_hospital_s + city.hospital_aside_m[None, :] / city.aside_mps[plain]
-        self.hospital: list[int] = to_hospital_s.argmin(axis=1).tolist()
-        way_s = to_hospital_s.min(axis=1) + calls.aside_m / city.aside_mps[plain]
+        hospital, to_hospital_s = self._hospitals()
+        self.hospital: list[int] = hospital.tolist()
+        way_s = to_hospital_s + calls.aside_m / city.aside_mps[plain]
         work_s = calls.on_scene_s + np.where(calls.transport, way_s * self.factor + calls.handover_s, 0.0)
         self.work_s: list[float] = work_s.tolist()
         self.call_node: list[int] = calls.node.tolist()
@@ -350,6 +354,9 @@ class _Run:
         self.responding: set[int] = set()
         self.standing = self.idle.copy()
         self.post = np.array(city.home, dtype=np.int64)
+        self.waiting: list[list[int]] = [[] for _ in range(posts)]
+        for unit, home in enumerate(self.post[:there].tolist()):
+            self.waiting[home].append(unit)
         self.call = [-1] * self.units
         self.version = [0] * self.units
         self.start = [0] * self.units
@@ -357,12 +364,16 @@ class _Run:
         self.drive_mode = [plain] * self.units
         self.left_s = [0.0] * self.units
         self.seen: list[tuple[int, int, float]] = [(0, 0, 0.0)] * self.units
+        self.spot: list[tuple[float, float, float, int]] = [(0.0, 0.0, 0.0, plain)] * self.units
         self.relocating = [False] * self.units
         self.arrive_s = [0.0] * self.units
         self.rested_s = np.zeros(self.units)
         self.barred_s = np.zeros(self.units)
         self.moved_at: list[list[float]] = [[] for _ in range(self.units)]
         self.turned: set[tuple[int, int]] = set()
+        self.rolls: list[int] = []
+        self.passed = [-1] * self.units
+        self.soonest_s = np.inf
         # ---- what is counted
         self.response_s = np.full(many, np.nan)
         self.by = np.full(many, -1, dtype=np.int64)
@@ -384,6 +395,96 @@ class _Run:
         for post, units in enumerate(np.bincount(self.post[:there], minlength=posts).tolist()):
             self.tally.come(post, units)
         self.pace = None if city.pace is None or world.fix_age_s else city.pace.tolist()
+        # Whoever drives to a post then comes no nearer to a call in a second than a second's drive.
+        self.steady = [
+            self.pace is not None and world.drive_factor >= 1.0 and self.pace[one][plain] <= 1.0
+            for one in range(len(city.aside_mps))
+        ]
+        self.x_m: list[float] = []
+        self.y_m: list[float] = []
+        if city.place_m is not None and city.fastest_mps is not None:
+            self.x_m, self.y_m = city.place_m.T.tolist()
+            self.fastest_mps: list[float] = city.fastest_mps.tolist()
+
+    def _nearest(self) -> None:
+        """The posts from which each call may be reached soonest: ``near_post`` and ``near_s`` [n, k] sorted,
+        and ``edge_s`` [n]: from any other it takes that long at least."""
+        city, calls = self.city, self.calls
+        many, posts = len(calls.at_s), len(city.post_node)
+        place_m, fastest_mps = city.place_m, city.fastest_mps
+        known = place_m is not None and fastest_mps is not None and posts > NEAR_POSTS
+        k = NEAR_POSTS if known else posts
+        self.near_post = np.empty((many, k), dtype=np.int64)
+        self.near_s = np.empty((many, k))
+        self.edge_s = np.full(many, np.inf)
+        self.whole: dict[int, tuple[list[int], list[float]]] = {}
+        mode = city.response_mode[calls.priority]
+        if known:
+            assert place_m is not None
+            assert fastest_mps is not None
+            # Here, because most cities have so few posts that nobody needs it.
+            from scipy.spatial import cKDTree
+
+            tree: Any = cKDTree(place_m[city.post_node])
+            away_m, which = tree.query(place_m[calls.node], k + 1)
+            self.near_post[:] = which[:, :k]
+            self.edge_s = away_m[:, k] / fastest_mps[mode] - MARGIN_S
+            self.edge_s += (city.post_aside_m.min() / city.aside_mps)[mode] + self.aside_s + city.turnout_s
+        else:
+            self.near_post[:] = np.arange(posts)
+        for one in np.unique(mode).tolist():
+            rows = mode == one
+            post, node = self.near_post[rows], calls.node[rows]
+            if known:
+                ms = self.roads.pairs_ms(city.post_node[post].ravel(), np.repeat(node, k), one)
+                drive_s = _seconds(ms).reshape(post.shape)
+            else:
+                drive_s = _seconds(self.roads.table_ms(city.post_node, node, one)).T
+            self.near_s[rows] = drive_s + city.post_aside_m[post] / city.aside_mps[one]
+        self.near_s += self.aside_s[:, None] + city.turnout_s
+        order = np.argsort(self.near_s, axis=1, kind="stable")
+        self.near_post = np.take_along_axis(self.near_post, order, axis=1)
+        self.near_s = np.take_along_axis(self.near_s, order, axis=1)
+        for call in np.flatnonzero(~np.isfinite(self.near_s[:, 0])).tolist():
+            if not self._every(call)[1][0] < np.inf:
+                raise ValueError(f"call {call} can be reached from no post")
+
+    def _hospitals(self) -> tuple[Ints, Floats]:
+        """(int[n], float[n]): the hospital that is nearest by driving to each call, and the seconds."""
+        city, node, plain = self.city, self.calls.node, self.city.plain_mode
+        hospitals = len(city.hospital_node)
+        aside_s = city.hospital_aside_m / city.aside_mps[plain]
+        which, drive_s = np.zeros(len(node), dtype=np.int64), np.zeros(len(node))
+        rest = np.arange(len(node))
+        if city.place_m is not None and city.fastest_mps is not None and hospitals > NEAR_HOSPITALS:
+            from scipy.spatial import cKDTree
+
+            tree: Any = cKDTree(city.place_m[city.hospital_node])
+            away_m, near = tree.query(city.place_m[node], NEAR_HOSPITALS + 1)
+            # In order of their numbers, so that of two as near the first is taken.
+            near = np.sort(near[:, :-1], axis=1)
+            ms = self.roads.pairs_ms(np.repeat(node, NEAR_HOSPITALS), city.hospital_node[near].ravel(), plain)
+            seconds = _seconds(ms).reshape(near.shape) + aside_s[near]
+            at = seconds.argmin(axis=1)[:, None]
+            which = np.take_along_axis(near, at, axis=1)[:, 0].astype(np.int64)
+            drive_s = np.take_along_axis(seconds, at, axis=1)[:, 0]
+            beyond_s = away_m[:, -1] / city.fastest_mps[plain] + aside_s.min() - MARGIN_S
+            rest = (drive_s >= beyond_s).nonzero()[0]
+        if len(rest):
+            seconds = _seconds(self.roads.table_ms(node[rest], city.hospital_node, plain)) + aside_s
+            which[rest], drive_s[rest] = seconds.argmin(axis=1), seconds.min(axis=1)
+        return which, drive_s
+
+    def _every(self, call: int) -> tuple[list[int], list[float]]:
+        """All posts and the believed seconds from each to the call, the soonest first."""
+        if call not in self.whole:
+            city, mode = self.city, self.mode[call]
+            ms = self.roads.table_ms(city.post_node, self.calls.node[call : call + 1], mode)
+            seconds = _seconds(ms)[:, 0] + city.post_aside_m / city.aside_mps[mode]
+            seconds += self.aside_s[call] + city.turnout_s
+            order = np.argsort(seconds, kind="stable")
+            self.whole[call] = order.tolist(), seconds[order].tolist()
+        return self.whole[call]
 
     # ---- the course of events
 
@@ -461,6 +562,7 @@ class _Run:
         self.state[unit] = AT_POST
         self.rolling.discard(unit)
         self.standing[unit] = True
+        insort(self.waiting[self.post[unit]], unit)
         self._walked(unit)
 
     # ---- driving
@@ -473,6 +575,9 @@ class _Run:
         else:
             self.idle_many += 1
         self.tally.come(post)
+        if self.standing[unit]:
+            self.waiting[self.post[unit]].remove(unit)
+        self.rolls.append(unit)
         self.state[unit] = ROLLING
         self.responding.discard(unit)
         self.rolling.add(unit)
@@ -488,7 +593,14 @@ class _Run:
     def _leave(self, unit: int, start: int, end: int, mode: int, left_s: float) -> None:
         self.start[unit], self.end[unit], self.drive_mode[unit] = start, end, mode
         self.left_s[unit] = left_s
-        self.seen[unit] = (start, 0, 0.0)
+        self._sight(unit, start, 0, 0.0)
+
+    def _sight(self, unit: int, node: int, at_ms: int, metres: float) -> None:
+        """The unit is at a junction at this time since it set out."""
+        self.seen[unit] = (node, at_ms, metres)
+        if self.x_m:
+            at_s = self.left_s[unit] + at_ms / 1000.0 * self.factor
+            self.spot[unit] = self.x_m[node], self.y_m[node], at_s, self.drive_mode[unit]
 
     def _where(self, unit: int, now: float) -> tuple[int, float]:
         """The junction at which a driving unit can next turn off, and the believed seconds until it is
@@ -498,7 +610,7 @@ class _Run:
         if gone_ms > at_ms:
             further = self.roads.ahead(node, self.end[unit], self.drive_mode[unit], gone_ms - at_ms)
             node, at_ms, metres = further[0], at_ms + further[1], metres + further[2]
-            self.seen[unit] = (node, at_ms, metres)
+            self._sight(unit, node, at_ms, metres)
         return node, max(0, at_ms - gone_ms) / 1000.0
 
     def _seen(self, unit: int, now: float) -> tuple[int, float]:
@@ -538,6 +650,9 @@ class _Run:
         if self.idle[unit]:
             self.tally.come(int(self.post[unit]), -1)
             self.idle_many -= 1
+        if self.standing[unit]:
+            self.waiting[self.post[unit]].remove(unit)
+        self.passed[unit] = -1
         self.state[unit] = RESPONDING
         self.rolling.discard(unit)
         self.responding.add(unit)
@@ -550,41 +665,82 @@ class _Run:
 
     # ---- deciding
 
-    def _near(self, call: int, now: float, within_s: float, before_s: float = np.inf) -> tuple[Ints, Floats]:
+    def _near(
+        self, call: int, now: float, within_s: float, before_s: float = np.inf
+    ) -> tuple[list[int], list[float]]:
         """The idle units that would be there no later than the soonest of them and ``within_s``, and the
         believed seconds of each; of those later than ``before_s`` perhaps none."""
-        eta_s = np.where(self.standing, self.post_s[call].take(self.post), np.inf)
-        soonest = float(eta_s.min())
+        found = self._standing(call, within_s, before_s)
+        soonest = found[0][0] if found else np.inf
         if self.rolling:
+            driving = list(self.rolling)
             if self.pace is None:
-                self._etas_of(call, now, list(self.rolling), eta_s)
+                found += zip(self._etas_of(call, now, driving), driving, strict=True)
             else:
                 # Nearest first, as far as is known without driving after them.
-                for least_s, unit in self._floors(call, now, list(self.rolling)):
+                driving = self._within(call, now, driving, min(soonest + within_s, before_s))
+                for least_s, unit in self._floors(call, now, driving) if driving else ():
                     if least_s > min(soonest + within_s, before_s):
                         break
-                    self._etas_of(call, now, (unit,), eta_s)
-                    soonest = min(soonest, float(eta_s[unit]))
-            soonest = float(eta_s.min())
+                    eta_s = self._etas_of(call, now, (unit,))[0]
+                    found.append((eta_s, unit))
+                    soonest = min(soonest, eta_s)
+            soonest = min((eta_s for eta_s, _ in found), default=np.inf)
         if soonest == np.inf:
-            return np.zeros(0, dtype=np.int64), np.zeros(0)
-        rows = (eta_s <= soonest + within_s).nonzero()[0]
-        return rows, eta_s[rows]
+            return [], []
+        rows = sorted((unit, eta_s) for eta_s, unit in found if eta_s <= soonest + within_s)
+        return [unit for unit, _ in rows], [eta_s for _, eta_s in rows]
+
+    def _standing(self, call: int, within_s: float, before_s: float) -> list[tuple[float, int]]:
+        """(believed seconds, unit), the soonest first: those of the units at posts that ``_near`` asks
+        for."""
+        posts, seconds, edge_s = self.near_post[call].tolist(), self.near_s[call].tolist(), self.edge_s[call]
+        while True:
+            found: list[tuple[float, int]] = []
+            last_s = np.inf
+            for post, eta_s in zip(posts, seconds, strict=True):
+                if eta_s > last_s or eta_s == np.inf:
+                    break
+                if self.waiting[post]:
+                    if not found:
+                        last_s = eta_s + within_s
+                    found += [(eta_s, unit) for unit in self.waiting[post]]
+            if min(last_s, before_s) < edge_s or edge_s == np.inf:
+                return found
+            (posts, seconds), edge_s = self._every(call), np.inf
+
+    def _within(self, call: int, now: float, driving: list[int], limit_s: float) -> list[int]:
+        """Those of them who may be at the call by then, by the straight line from where they were seen."""
+        if not self.x_m or limit_s == np.inf:
+            return driving
+        assert self.pace is not None
+        mode, node = self.mode[call], self.call_node[call]
+        x_m, y_m, mps, paces = self.x_m[node], self.y_m[node], self.fastest_mps[mode], self.pace[mode]
+        left_s = limit_s - float(self.aside_s[call]) + MARGIN_S
+        spots, near = self.spot, list[int]()
+        for unit in driving:
+            unit_x_m, unit_y_m, at_s, driven = spots[unit]
+            ahead_s = (now - at_s) / self.factor
+            if ahead_s > 0:
+                ahead_s *= paces[driven] if paces[driven] <= 1.0 else np.inf
+            reach_m = (left_s + ahead_s) * mps
+            x, y = unit_x_m - x_m, unit_y_m - y_m
+            if reach_m >= 0 and x * x + y * y <= reach_m * reach_m:
+                near.append(unit)
+        return near
 
     def _floors(self, call: int, now: float, driving: Sequence[int]) -> list[tuple[float, int]]:
         """(seconds, unit), the least first: nobody driving is at the call sooner than that. Whoever was seen
         at a junction has come nearer since by no more than it drove."""
         assert self.pace is not None
         mode, aside_s = self.mode[call], float(self.aside_s[call])
-        seen = self.seen
-        starts = [seen[unit][0] for unit in driving]
-        drive_ms = self.roads.table_ms(starts, [self.call_node[call]], mode)[:, 0].tolist()
-        found = []
+        seen, found = self.seen, []
+        drive_ms = self._drives_ms([seen[unit][0] for unit in driving], call)
         for unit, ms in zip(driving, drive_ms, strict=True):
             ahead_ms = int((now - self.left_s[unit]) * 1000.0 / self.factor) - seen[unit][1]
             pace = self.pace[mode][self.drive_mode[unit]]
             if ahead_ms <= 0:
-                least_ms = ms - ahead_ms
+                least_ms: float = ms - ahead_ms
             elif pace <= 1.0:
                 least_ms = ms - pace * ahead_ms
             else:
@@ -594,24 +750,35 @@ class _Run:
         found.sort()
         return found
 
-    def _etas_of(self, call: int, now: float, driving: Sequence[int], eta_s: Floats) -> None:
-        if driving:
-            seen = [self._seen(unit, now) for unit in driving]
-            starts = np.array([node for node, _ in seen], dtype=np.int32)
-            drive_ms = self.roads.table_ms(starts, [self.call_node[call]], self.mode[call])[:, 0]
-            aside_s = float(self.aside_s[call])
-            for unit, (_, off_s), ms in zip(driving, seen, drive_ms.tolist(), strict=True):
-                eta_s[unit] = off_s + ms / 1000.0 + aside_s if ms < NEVER_MS else np.inf
+    def _drives_ms(self, starts: list[int], call: int) -> list[int]:
+        node, mode = self.call_node[call], self.mode[call]
+        if len(starts) <= 3:
+            return [self.roads.time_ms(start, node, mode) for start in starts]
+        drive_ms: list[int] = self.roads.table_ms(starts, [node], mode)[:, 0].tolist()
+        return drive_ms
+
+    def _etas_of(self, call: int, now: float, driving: Sequence[int]) -> list[float]:
+        """The believed seconds of those units that drive."""
+        seen = [self._seen(unit, now) for unit in driving]
+        drive_ms = self._drives_ms([node for node, _ in seen], call)
+        aside_s = float(self.aside_s[call])
+        return [
+            off_s + ms / 1000.0 + aside_s if ms < NEVER_MS else np.inf
+            for (_, off_s), ms in zip(seen, drive_ms, strict=True)
+        ]
 
     def _choose(self, call: int, now: float) -> tuple[int, float]:
         """The idle unit to send and its believed seconds; (-1, inf) when nobody can."""
         policy, level = self.policy, self.priority[call]
         delta_s = policy.delta_s[level] if policy.coverage else 0.0
         rows, eta_s = self._near(call, now, delta_s)
-        if not len(rows):
+        self.soonest_s = min(eta_s, default=np.inf)
+        if not rows:
             return -1, np.inf
-        if len(rows) == 1 or not policy.coverage:
-            best = choose_one(eta_s)
+        if len(rows) == 1:
+            best = 0
+        elif not policy.coverage:
+            best = choose_one(np.array(eta_s))
         else:
             known = self.curve[level]
             curve = Lateness(
@@ -620,16 +787,20 @@ class _Run:
             )  # fmt: skip
             loss = self.tally.loss(self.post[rows])
             loss *= policy.coverage_weight * policy.away_s / 3600.0
-            best = choose_one(eta_s, curve, loss, delta_s)
-        return int(rows[best]), float(eta_s[best])
+            best = choose_one(np.array(eta_s), curve, loss, delta_s)
+        return rows[best], eta_s[best]
 
     def _send_to(self, call: int, now: float) -> bool:
         unit, eta_s = self._choose(call, now)
+        soonest_s = self.soonest_s
         if self.policy.reassign and self._divert(call, unit, eta_s, now):
             return True
         if unit < 0:
             return False
         self._send(unit, call, now)
+        last_s = self.arrive_s[unit] - now - self.policy.gain_s + MARGIN_S
+        if soonest_s > last_s and self.steady[self.mode[call]]:
+            self.passed[unit] = len(self.rolls)
         return True
 
     def _late(self, call: int, eta_s: float, now: float) -> float:
@@ -650,26 +821,25 @@ class _Run:
             and (unit >= 0 or self.priority[self.call[one]] > level)
         ]
         if able and unit >= 0 and self.pace is not None:
-            floors = self._floors(call, now, able)
+            floors = self._floors(call, now, self._within(call, now, able, best_s - self.policy.gain_s))
             able = sorted(one for least_s, one in floors if least_s <= best_s - self.policy.gain_s)
         if not able:
             return False
-        theirs = np.full(self.units, np.inf)
-        self._etas_of(call, now, able, theirs)
+        theirs = dict(zip(able, self._etas_of(call, now, able), strict=True))
         gain, found = 0.0, (-1, -1)
         for one in able:
             if not theirs[one] <= best_s - self.policy.gain_s:
                 continue
             left = self.call[one]
             if unit < 0:
-                if self._late(call, float(theirs[one]), now) < np.inf and (
+                if self._late(call, theirs[one], now) < np.inf and (
                     found[0] < 0 or theirs[one] < theirs[found[0]]
                 ):
                     found = (one, -1)
                 continue
             instead, instead_s = self._choose(left, now)
             before = self._late(call, best_s, now) + self._late(left, self.arrive_s[one] - now, now)
-            after = self._late(call, float(theirs[one]), now) + self._late(left, instead_s, now)
+            after = self._late(call, theirs[one], now) + self._late(left, instead_s, now)
             if before - after > gain:
                 gain, found = before - after, (one, instead)
         one, instead = found
@@ -694,12 +864,17 @@ class _Run:
             left_s = self.arrive_s[one] - now
             if left_s <= self.policy.gain_s or (one, call) in self.turned:
                 continue
-            rows, eta_s = self._near(call, now, 0.0, left_s - self.policy.gain_s)
-            if not len(rows) or eta_s[0] > left_s - self.policy.gain_s:
+            last_s = left_s - self.policy.gain_s
+            if self._passed_over(one, now, last_s + MARGIN_S):
                 continue
-            won = self._late(call, left_s, now) - self._late(call, float(eta_s[0]), now)
+            rows, eta_s = self._near(call, now, 0.0, last_s + MARGIN_S)
+            if (not rows or eta_s[0] > last_s + MARGIN_S) and self.steady[self.mode[call]]:
+                self.passed[one] = len(self.rolls)
+            if not rows or eta_s[0] > last_s:
+                continue
+            won = self._late(call, left_s, now) - self._late(call, eta_s[0], now)
             if won > gain:
-                gain, found = won, (one, int(rows[0]))
+                gain, found = won, (one, rows[0])
         one, instead = found
         if one < 0:
             return
@@ -712,16 +887,27 @@ class _Run:
         self._roll(one, node, off_s, int(self.post[one]), now, False)
         self._send(instead, call, now)
 
+    def _passed_over(self, one: int, now: float, limit_s: float) -> bool:
+        """Whether it is known that nobody idle can be at this unit's call by then. Whoever could not when it
+        was last asked cannot later either, for the limit falls by a second each second, and nobody comes
+        nearer sooner: only those who set out for a post since are looked at."""
+        since = self.passed[one]
+        if since < 0:
+            return False
+        rolled = [unit for unit in self.rolls[since:] if self.idle[unit]]
+        if rolled and self._within(self.call[one], now, rolled, limit_s):
+            return False
+        self.passed[one] = len(self.rolls)
+        return True
+
     def _serve_queue(self, unit: int, now: float) -> None:
         _, _, call = heapq.heappop(self.queue)
         if self.policy.queue_nearest and self.queue:
             level = self.priority[call]
             same = [call, *(one for _, _, one in self.queue if self.priority[one] == level)]
-            eta_s = np.full(self.units, np.inf)
             best = (np.inf, call)
             for one in same:
-                self._etas_of(one, now, [unit], eta_s)
-                best = min(best, (float(eta_s[unit]), one))
+                best = min(best, (self._etas_of(one, now, (unit,))[0], one))
             if best[1] != call:
                 heapq.heappush(self.queue, (level, self.at_s[call], call))
                 call = best[1]
@@ -756,46 +942,54 @@ class _Run:
         rules = self.policy.standby
         busy = 1.0 - self.idle_many / max(1, self.units - self.world.lost)
         least = least_gain(self.part, busy, rules)
-        worth = (self.tally.gain(least) >= least).nonzero()[0]
+        more = self.tally.gain(least)
+        worth = (more >= least).nonzero()[0]
         if not len(worth):
             return
-        units = (self.idle & (self.rested_s <= now) & (self.barred_s <= now)).nonzero()[0]
-        if not len(units):
-            return
+        able = self.idle & (self.rested_s <= now) & (self.barred_s <= now)
         city, plain, post_s = self.city, self.city.plain_mode, self.cover.post_s
-        if rules.at_once > 1:
-            # A second move may lead where the first made room, and one unit may take another's place.
-            posts = np.arange(len(city.post_node))
-        else:
-            # Only who would gain enough, and not on the way lose what it gains, needs a closer look.
+        alone = rules.at_once == 1
+        if alone:
+            # Only who would gain enough, and not on the way lose what it gains, needs a closer look: nobody
+            # gains more than one more unit there would.
+            scale = least * (1.0 - 1e-9) / min(rules.least_gain_pct, rules.rolling_gain_pct)
+            way_s = post_s[:, worth]
+            lasts = np.where(way_s <= rules.longest_s, 1.0 - way_s / rules.horizon_s, 0.0)
+            near: Bools = np.any(lasts * more[worth] >= scale * rules.least_gain_pct, axis=1)
+            able &= near[self.post] | ~self.standing
+        units = able.nonzero()[0]
+        if alone and len(units):
             home, standing = self.post[units], self.standing[units]
             gain = self.tally.moved(home, worth)
-            way_s = post_s[home[:, None], worth]
-            lasts = np.where(way_s <= rules.longest_s, 1.0 - way_s / rules.horizon_s, 0.0)
-            gain = np.where(standing[:, None], gain * lasts, gain)
-            pct = np.where(standing, rules.least_gain_pct, rules.rolling_gain_pct)
-            enough = least * pct / min(rules.least_gain_pct, rules.rolling_gain_pct) * (1.0 - 1e-9)
-            units = units[(gain >= enough[:, None]).any(axis=1)]
-            if not len(units):
-                return
-            posts = np.unique(np.concatenate((worth, self.post[units])))
+            enough = scale * np.where(standing, rules.least_gain_pct, rules.rolling_gain_pct)[:, None]
+            kept = (np.where(standing[:, None], gain * lasts[home], gain) >= enough).any(axis=1)
+            units, gain, enough = units[kept], gain[kept], enough[kept]
+        if not len(units):
+            return
+        # A second move may lead where the first made room, and one unit may take another's place.
+        posts = (
+            np.unique(np.concatenate((worth, self.post[units]))) if alone else np.arange(len(city.post_node))
+        )
         home = self.post[units]
         drive_s = post_s[home[:, None], posts]
         at = np.searchsorted(posts, home)
-        driving = [row for row, unit in enumerate(units.tolist()) if unit in self.rolling]
+        driving = (~self.standing[units]).nonzero()[0].tolist()
         places = {int(units[row]): self._where(int(units[row]), now) for row in driving}
         if driving:
             nodes = np.array([node for node, _ in places.values()], dtype=np.int32)
+            to = np.searchsorted(posts, worth)
             drive_s[driving] = np.inf
-            drive_s[np.array(driving)[:, None], np.searchsorted(posts, worth)] = _seconds(
+            drive_s[np.array(driving)[:, None], to] = _seconds(
                 self.roads.table_ms(nodes, city.post_node[worth], plain)
             )
             # What is left to the post that each is bound for, which is what staying costs.
-            left_ms = [
-                self.roads.time_ms(int(node), int(city.post_node[post]), plain)
-                for node, post in zip(nodes, home[driving], strict=True)
-            ]
-            drive_s[driving, at[driving]] = np.array(left_ms) / 1000.0
+            left_ms = self.roads.pairs_ms(nodes, city.post_node[home[driving]], plain)
+            drive_s[driving, at[driving]] = left_ms / 1000.0
+            if alone:
+                there_s = np.where(drive_s[:, to] <= rules.longest_s, drive_s[:, to], np.inf)
+                spent_s = there_s - drive_s[np.arange(len(units)), at][:, None]
+                if not (gain * np.clip(1.0 - spent_s / rules.horizon_s, 0.0, 1.0) >= enough).any():
+                    return
         coverage, posts_s = self.tally.around(home, posts)
         found = move_ups(
             coverage, posts_s, drive_s, at, rolling=~self.standing[units], utilisation=busy, rules=rules,

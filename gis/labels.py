@@ -169,6 +169,15 @@ def _table(
 
 
 @_compiled
+def _pairs(
+    starts: Any, ends: Any, rank: Any, order: Any, lowest: Any, label_first: Any, to: Any, back: Any,
+    never: int, out: Any,
+) -> None:  # fmt: skip
+    for row in range(len(starts)):
+        out[row] = _time(rank[starts[row]], rank[ends[row]], order, lowest, label_first, to, back, never)
+
+
+@_compiled
 def _walk(
     a: int, b: int, after_ms: int, arc_first: Any, arc_head: Any, arc_ms: Any, arc_m: Any, order: Any,
     lowest: Any, label_first: Any, to: Any, back: Any, never: int,
@@ -269,6 +278,8 @@ class Labels:
         if len(ends) and not (ends.min() >= 0 and ends.max() < many):
             raise ValueError(f"an arc leads to a junction that is none of the {many}")
         self.many = many
+        scale = np.array([np.cos(np.radians(y.mean())), 1.0]) if many else np.ones(2)
+        self._place_m = np.column_stack((x, y)) * (111_195.0 * scale)
         self.rank = _rank(tails, heads, x, y)
         self.node = np.empty(many, dtype=np.int32)
         self.node[self.rank] = np.arange(many, dtype=np.int32)
@@ -318,6 +329,28 @@ class Labels:
         _, to, back = self._modes[mode]
         _table(a, b, self.rank, self._order, self._lowest, self._first, to, back, NEVER, out)
         return out
+
+    def pairs_ms(self, starts: ArrayLike, ends: ArrayLike, mode: int) -> NDArray[np.int32]:
+        """int32[n] from each of n junctions to the one beside it in ``ends``; ``NEVER`` = no way."""
+        a, b = np.asarray(starts, dtype=np.int32), np.asarray(ends, dtype=np.int32)
+        if a.shape != b.shape or a.ndim != 1:
+            raise ValueError(f"starts and ends go in pairs, not {a.shape} and {b.shape}")
+        out = np.empty(len(a), dtype=np.int32)
+        _, to, back = self._modes[mode]
+        _pairs(a, b, self.rank, self._order, self._lowest, self._first, to, back, NEVER, out)
+        return out
+
+    def plane(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(float64[n, 2] metres of the junctions on a plane, float64[k] metres a second): no way of a mode is
+        faster along the straight line between its ends, for no arc is."""
+        tails = np.repeat(np.arange(self.many), np.diff(self._arc_first))
+        ends = self._place_m[self.node[tails]] - self._place_m[self.node[self._arc_head]]
+        line_m = np.hypot(ends[:, 0], ends[:, 1])
+        fastest = np.zeros(len(self._modes))
+        for mode, (arc_ms, _, _) in enumerate(self._modes):
+            open_ = arc_ms < NEVER
+            fastest[mode] = (line_m[open_] / arc_ms[open_]).max(initial=1e-6) * 1000.0
+        return self._place_m, fastest * (1.0 + 1e-9)
 
     def ahead(self, start: int, end: int, mode: int, after_ms: int) -> tuple[int, int, float]:
         """Who left ``start`` for ``end`` that long ago: the junction where it can next turn off, in how many

@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike
 
 from dispatch.simulate import (
     CLOSEST,
+    NEAR_HOSPITALS,
+    NEAR_POSTS,
     POLICIES,
     Calls,
     City,
@@ -37,6 +39,10 @@ class Street:
 
     def table_ms(self, starts: ArrayLike, ends: ArrayLike, mode: int) -> np.ndarray:
         away = np.abs(np.asarray(starts)[:, None] - np.asarray(ends)[None, :])
+        return (away * (PLAIN_MS if mode else FAST_MS)).astype(np.int32)
+
+    def pairs_ms(self, starts: ArrayLike, ends: ArrayLike, mode: int) -> np.ndarray:
+        away = np.abs(np.asarray(starts) - np.asarray(ends))
         return (away * (PLAIN_MS if mode else FAST_MS)).astype(np.int32)
 
     def ahead(self, start: int, end: int, mode: int, after_ms: int) -> tuple[int, int, float]:
@@ -221,6 +227,38 @@ def test_who_is_surely_too_far_is_passed_over_without_another_outcome(seed: int,
             assert (one.moves, one.diversions, one.reliefs, one.rolled_m) == (
                 two.moves, two.diversions, two.reliefs, two.rolled_m
             ), f"seed {seed}, {policy.name}"  # fmt: skip
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([80, 200, 320]))
+@settings(max_examples=6, deadline=None, print_blob=True)
+def test_where_streets_lie_is_known_without_another_outcome(seed: int, per_day: int) -> None:
+    # Given a city of more posts and hospitals than are looked at for a call, more units at some than at
+    # others, some a little off the street,
+    random = np.random.default_rng(seed)
+    posts = tuple(random.integers(0, JUNCTIONS, NEAR_POSTS + 6).tolist())
+    home = tuple(random.integers(0, len(posts), 7).tolist())
+    city = street(
+        home, posts, hospital_node=random.integers(0, JUNCTIONS, NEAR_HOSPITALS + 2).astype(np.int32),
+        hospital_aside_m=random.integers(0, 3, NEAR_HOSPITALS + 2) * 400.0,
+        post_aside_m=random.integers(0, 3, len(posts)) * 200.0,
+    )  # fmt: skip
+    day = draw_calls(DEMAND, seed, 0.5, per_day)
+    # and the same city with the place of every junction, a kilometre from the next,
+    place_m = np.column_stack((np.arange(JUNCTIONS) * 1000.0, np.zeros(JUNCTIONS)))
+    fastest_mps = np.array([1e6 / FAST_MS, 1e6 / PLAIN_MS])
+    pace = np.array([[1.0, 0.5], [2.0, 1.0]])
+    knows = replace(city, pace=pace, place_m=place_m, fastest_mps=fastest_mps)
+    # then the same calls end alike, whoever decides, also where drives are other than believed.
+    for policy in (*POLICIES.values(), replace(POLICIES["all"], queue_nearest=True)):
+        for world in (World(), World(drive_factor=1.3), World(drive_factor=0.8), World(fix_age_s=60.0)):
+            one, two = simulate(city, day, policy, world), simulate(knows, day, policy, world)
+            said = f"seed {seed}, {policy.name}, {world}"
+            assert one.unit.tolist() == two.unit.tolist(), said
+            assert one.response_s.tolist() == two.response_s.tolist(), said
+            assert one.work.tolist() == two.work.tolist(), said
+            assert (one.moves, one.diversions, one.reliefs, one.rolled_m) == (
+                two.moves, two.diversions, two.reliefs, two.rolled_m
+            ), said  # fmt: skip
 
 
 def test_slower_roads_than_believed_make_later_arrivals() -> None:

@@ -77,6 +77,35 @@ def test_no_way_takes_longer_in_one_mode_than_the_pace_says() -> None:
     assert pace[0, 0] == pace[1, 1] == 1.0
 
 
+def test_no_way_is_faster_than_the_straight_line_says() -> None:
+    tail, head, lon, lat, metres, ms = town(4)
+    labels = Labels(tail, head, lon, lat, metres, list(ms))
+    place_m, fastest_mps = labels.plane()
+    # Junctions lie as far from one another as on the globe: a hundredth of a degree of latitude is 1.1 km.
+    assert np.hypot(*(place_m[9] - place_m[0])) == pytest.approx(1112, abs=2)
+    every = np.arange(len(lon))
+    line_m = np.hypot(*(place_m[:, np.newaxis] - place_m).transpose(2, 0, 1))
+    for mode in (0, 1):
+        table = labels.table_ms(every, every, mode)
+        ways = table < NEVER
+        assert (line_m[ways] <= fastest_mps[mode] * table[ways] / 1000.0).all()
+        # Some arc is as fast as that, so no lower speed would do.
+        arcs = ms[mode] < NEVER
+        of_arcs = line_m[tail, head][arcs] / np.maximum(ms[mode][arcs], 1) * 1000.0
+        assert fastest_mps[mode] == pytest.approx(of_arcs.max())
+
+
+def test_pairs_are_the_diagonal_of_the_table() -> None:
+    tail, head, lon, lat, metres, ms = town(5)
+    labels = Labels(tail, head, lon, lat, metres, list(ms))
+    starts, ends = np.random.default_rng(5).integers(0, len(lon), (2, 50))
+    for mode in (0, 1):
+        table = labels.table_ms(starts, ends, mode)
+        assert labels.pairs_ms(starts, ends, mode).tolist() == table.diagonal().tolist()
+    with pytest.raises(ValueError, match="go in pairs"):
+        labels.pairs_ms(starts, ends[1:], 0)
+
+
 def test_one_junction_and_a_road_that_nobody_uses() -> None:
     lonely = Labels([], [], [25.0], [45.0], [], [[]])
     assert lonely.time_ms(0, 0, 0) == 0
