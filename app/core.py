@@ -72,7 +72,11 @@ class Core:
         self.log.stop()
 
 
-class UniqueKeys(yaml.SafeLoader):
+# libyaml reads a pack in a tenth of the time; PyYAML may have been built without it.
+_SafeLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class UniqueKeys(_SafeLoader):  # type: ignore[valid-type, misc]
     """Refuses a mapping in which a key stands twice: plain YAML would silently keep the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
