@@ -17,7 +17,7 @@ test: ## run every test; offers to install missing parts (PostGIS, Chromium) whe
 	@./straja setup test build demo
 	@.ci/parts
 	@./straja build-console
-	@$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: ## check style, types, the direction of imports, and the front end's types
 	@./straja setup test build bench

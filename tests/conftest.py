@@ -110,8 +110,34 @@ def pytest_report_header(config: pytest.Config) -> str:
 MISSING_DATA = pytest.StashKey[list[str]]()
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, by name, the tests whose data files are not on this computer."""
+LONGEST = (
+    "tests/web/test_console.py",
+    "tests/web/test_map.py",
+    "tests/app/test_backup.py",
+    "tests/app/test_processes.py",
+    "tests/web/test_optimiser.py",
+    "tests/app/test_failures.py",
+    "tests/app/test_live.py",
+    "tests/app/test_outage.py",
+    "tests/gis/test_city.py",
+    "tests/app/test_proposals.py",
+    "tests/app/test_layer_import.py",
+    "tests/app/test_coverage.py",
+    "tests/test_up.py",
+    "tests/nodes/test_nodes.py",
+    "tests/web/test_outage.py",
+)
+"""The files that take longest; the others follow in their order."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Any:
+    """Leave out, by name, the tests whose data files are not on this computer; in a divided run, begin with
+    the longest files: one that is begun last is waited for by everybody."""
+    found = yield
+    if hasattr(config, "workerinput"):
+        rank = {name: nth for nth, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
     absent = {
         item: name
         for item in items
@@ -125,6 +151,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in absent]
     if hasattr(config, "workeroutput"):
         config.workeroutput["missing_data"] = config.stash[MISSING_DATA]
+    return found
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -333,22 +360,36 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def helsinki(pytestconfig: pytest.Config) -> Path:
-    """The folder of the demo city, imported once and kept while the importer does not change."""
+def imported(pytestconfig: pytest.Config) -> Callable[[Path, str], Path]:
+    """imported(extract, name): the folder of that city, which nobody changes. It is imported once and kept
+    while neither the extract nor the importer changes."""
     from gis import city
 
-    digest = hashlib.sha256()
-    for source in sorted((ROOT / "gis").glob("*.py")):
-        digest.update(source.read_bytes())
     cache = pytestconfig.cache
     assert cache is not None
-    cities = Path(cache.mkdir("cities")) / digest.hexdigest()[:16]
-    # One process of a divided run imports it, the others wait.
-    with (Path(cache.mkdir("cities")) / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (cities / "helsinki").is_dir():
-            city.import_city(city.bundled_helsinki(), cities, "helsinki")
-    return cities / "helsinki"
+    kept = Path(cache.mkdir("cities"))
+
+    def open_once(extract: Path, name: str) -> Path:
+        digest = hashlib.sha256()
+        for source in (extract, *sorted((ROOT / "gis").glob("*.py"))):
+            digest.update(source.read_bytes())
+        cities = kept / digest.hexdigest()[:16]
+        # One process of a divided run imports it, the others wait.
+        with (kept / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (cities / name).is_dir():
+                city.import_city(extract, cities, name)
+        return cities / name
+
+    return open_once
+
+
+@pytest.fixture(scope="session")
+def helsinki(imported: Callable[[Path, str], Path]) -> Path:
+    """The folder of the demo city."""
+    from gis.city import bundled_helsinki
+
+    return imported(bundled_helsinki(), "helsinki")
 
 
 @dataclass
@@ -394,9 +435,13 @@ class Server:
         os.killpg(process.pid, 9)
         process.wait()
 
-    def stop(self) -> None:
+    def end(self) -> None:
+        """Ask it to stop, and do not wait: that takes seconds, while the sockets are told."""
         for process in self.processes.values():
             process.terminate()
+
+    def stop(self) -> None:
+        self.end()
         for process in self.processes.values():
             try:
                 process.wait(15)
@@ -406,9 +451,10 @@ class Server:
         self.processes.clear()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def start_server(helsinki: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
-    """Start further servers, each on its own folder: start_server(database_url=None, **environment)."""
+    """Start servers, each on its own folder: start_server(database_url=None, **environment). They run until
+    the file's last test, and not beside the tests of others."""
     servers: list[Server] = []
 
     def start(database_url: str | None = None, demo: bool = True, **environment: str) -> Server:
@@ -447,10 +493,12 @@ def start_server(helsinki: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 
     yield start
     for server in servers:
+        server.end()
+    for server in servers:
         server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def live_server(start_server: Callable[..., Server]) -> Server:
-    """One server with the demo for all tests that leave it usable for the next one."""
+    """One server with the demo for all tests of a file that leave it usable for the next one."""
     return start_server()

@@ -10,7 +10,7 @@ import pytest
 from gis.address import AddressBook, BookBuilder, HouseNumber, fold, parse_coordinates, parse_parts
 from gis.city import import_city, open_city
 from gis.geometry import metres_between
-from tests.gis.small_city import Town, at, extract
+from tests.gis.small_city import Town, at
 
 
 def romanian_town():
@@ -86,10 +86,8 @@ def town(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def helsinki(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cities")
-    import_city(extract("helsinki"), folder, "helsinki")
-    return open_city(folder / "helsinki").addresses
+def helsinki(helsinki):
+    return open_city(helsinki).addresses
 
 
 def first(book, text, **options):

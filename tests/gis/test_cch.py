@@ -19,17 +19,8 @@ from tests.gis.test_travel import random_town, scatter
 
 
 @pytest.fixture(scope="module")
-def helsinki(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cities")
-    import_city(extract("helsinki"), folder, "helsinki")
-    return folder / "helsinki"
-
-
-@pytest.fixture(scope="module")
-def liechtenstein(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cities")
-    import_city(extract("liechtenstein"), folder, "liechtenstein")
-    return folder / "liechtenstein"
+def liechtenstein(imported):
+    return imported(extract("liechtenstein"), "liechtenstein")
 
 
 # ---- graphs drawn by chance

@@ -31,7 +31,7 @@ from gis.coverage import (
 from gis.geometry import LocalMetres
 from gis.roads import IMPASSABLE
 from gis.travel import RoadGraph
-from tests.gis.small_city import Town, at, extract
+from tests.gis.small_city import Town, at
 
 SIDE_M = 6_000.0
 BLOCK_M = 300.0
@@ -167,13 +167,9 @@ def test_the_operators_districts_go_before_what_the_map_says(town: Path) -> None
 
 @pytest.mark.parametrize("name", ["helsinki", "porto"])
 def test_real_cities_have_cells_whatever_their_extracts_leave_out(
-    name: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    name: str, request: pytest.FixtureRequest
 ) -> None:
-    if name == "porto":
-        city: Path = request.getfixturevalue("porto_folder")
-    else:
-        city = tmp_path_factory.mktemp("cities") / name
-        import_city(extract(name), city.parent, name)
+    city: Path = request.getfixturevalue({"porto": "porto_folder"}.get(name, name))
     cells = cells_in(city)
     if name == "porto":
         # The extract has 75 buildings in all, which tell nothing of where a million people live.

@@ -28,14 +28,12 @@ from gis.travel import (
     RoadGraph,
     mode,
 )
-from tests.gis.small_city import Town, at, extract
+from tests.gis.small_city import Town, at
 
 
 @pytest.fixture(scope="module")
-def helsinki(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cities")
-    import_city(extract("helsinki"), folder, "helsinki")
-    return RoadGraph.open(folder / "helsinki")
+def helsinki(helsinki):
+    return RoadGraph.open(helsinki)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Dispatchers at real consoles: one server for this folder, a real Chromium, a seat for each person."""
+"""Dispatchers at real consoles: one server for each file, a real Chromium, a seat for each person."""
 
 from __future__ import annotations
 
@@ -120,9 +120,9 @@ def built_console() -> Path:
     return page
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def room(start_server: Callable[..., Server], built_console: Path) -> Server:
-    """The server of this folder's stories: they send its crews out and do not call them back."""
+    """The server of a file's stories: they send its crews out and do not call them back."""
     return start_server()
 
 
