@@ -20,6 +20,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -592,6 +593,7 @@ class Log:
         self._follower: Follower = _Nobody()
         self._started: Promise[None] = Promise()
         self._stopped: Promise[None] = Promise()
+        self._unheard: Promise[None] = Promise()
         # A process that died may have left in the write-ahead log what it had erased.
         self._truncate_wal = True
         self._stopping = False
@@ -618,6 +620,10 @@ class Log:
         self._stopping = True
         self._queue.put(None)
         self._stopped.result(30)
+        # A thread that is still inside the driver when the interpreter ends takes the process down with it.
+        # Where the database is away it may be in there for longer than anybody waits.
+        with suppress(TimeoutError):
+            self._unheard.result(3)
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Have `call` run on the writer's thread after each publication; it must be quick."""
@@ -650,7 +656,9 @@ class Log:
             self._started.fail(error)
             return
         self._started.keep(None)
-        if not self.embedded:
+        if self.embedded:
+            self._unheard.keep(None)
+        else:
             start_thread(self._listen, "straja-listen")
         seen = -1
         while True:
@@ -692,6 +700,10 @@ class Log:
                 if not works:
                     sleep(0.5)
         if connection is not None:
+            if not self.embedded:
+                # Other processes look once for nothing; this one's listener need not wait for its second.
+                with suppress(*self._broken):
+                    connection.exec_driver_sql("NOTIFY straja_event")
             connection.close()
         if self._head_file is not None:
             os.close(self._head_file)
@@ -901,7 +913,9 @@ class Log:
                         for _ in raw.notifies(timeout=1.0, stop_after=1):
                             self.wake()
             except Exception:  # noqa: BLE001 - the poll goes on; listening is tried again
-                sleep(1.0)
+                if not self._stopping:
+                    sleep(1.0)
+        self._unheard.keep(None)
 
     def _check_schema(self, connection: Connection) -> None:
         """A newer program may have migrated the database beneath this one, which then must not write to it:
