@@ -154,13 +154,15 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
     free_s = detours.unhindered_s(core, lon, lat, now_us, places, modes)
     kept_away: set[str] = set()
     drive_s = looked.candidates.drive_s
-    if any(drive_s[at[unit]] - one_s >= detours.KEPT_AWAY_S for unit, one_s in free_s.items()):
+    chosen = {pick.unit for pick in plan.chosen}
+    held_up = [unit for unit, one_s in free_s.items() if drive_s[at[unit]] - one_s >= detours.KEPT_AWAY_S]
+    # Who is in the plan all the same, or of no use in it, is kept from nothing.
+    if _useful(looked, needs, [at[unit] for unit in held_up if unit not in chosen]):
         # What would be done if nothing were in force, by the few who would do it.
         rows_ = np.unique([*there, *np.flatnonzero(looked.candidates.already)]).astype(np.int64)
         open_s = drive_s.copy()
         open_s[[at[unit] for unit in free_s]] = list(free_s.values())
         few = None if cover is None else cover.only(rows_)
-        chosen = {pick.unit for pick in plan.chosen}
         kept_away = {
             pick.unit
             for pick in planned(looked.candidates.only(rows_, drive_s=open_s), few, 0).chosen
@@ -225,6 +227,13 @@ def _usual(
         )
         found += islice(able, USUAL_MAX + count)
     return found
+
+
+def _useful(looked: Looked, needs: Mapping[str, int], rows: Sequence[int]) -> bool:
+    """Whether any of these rows gives something needed and is not there already."""
+    c = looked.candidates
+    needed = [needs.get(name, 0) > 0 for name in c.capabilities]
+    return bool((c.gives[rows][:, needed].any(axis=1) & ~c.already[rows]).any())
 
 
 def _kept_away(plan: Plan, now: Plan, units: Sequence[str]) -> list[WhyNot]:

@@ -285,6 +285,24 @@ def _samples(streets: NDArray[Any]) -> tuple[NDArray[np.int64], FloatArray, Floa
     return of, (nth + 0.5) / counts[of], 1.0 / counts
 
 
+def _points_along(
+    streets: NDArray[Any], of: NDArray[np.int64], fraction: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """(x, y) of the points at those fractions of the streets `of`, street by street in rising order. Many
+    points at once are found quicker so than one by one."""
+    corners, street = shapely.get_coordinates(streets, return_index=True)
+    step_m = np.hypot(*np.diff(corners, axis=0).T)
+    step_m[np.diff(street) != 0] = 0.0
+    driven_m = np.concatenate(([0.0], np.cumsum(step_m)))
+    first = np.searchsorted(street, np.arange(len(streets)))
+    last = np.append(first[1:], len(street)) - 1
+    at_m = driven_m[first[of]] + fraction * (driven_m[last] - driven_m[first])[of]
+    behind = np.clip(np.searchsorted(driven_m, at_m, side="right") - 1, first[of], last[of] - 1)
+    share = (at_m - driven_m[behind]) / np.maximum(step_m[behind], 1e-9)
+    at = corners[behind] + np.clip(share, 0.0, 1.0)[:, None] * (corners[behind + 1] - corners[behind])
+    return at[:, 0], at[:, 1]
+
+
 def _span(
     count: int, of: NDArray[np.int64], fraction: FloatArray, step: FloatArray, hit: NDArray[np.bool_]
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -304,8 +322,8 @@ def _between(
         low, high, share = np.full(count, np.inf), np.full(count, -np.inf), np.zeros(count)
     else:
         of, fraction, step = _samples(streets)
-        at = shapely.get_coordinates(shapely.line_interpolate_point(streets[of], fraction, normalized=True))
-        low, high, share = _span(count, of, fraction, step, shapely.contains_xy(flat, at[:, 0], at[:, 1]))
+        x, y = _points_along(streets, of, fraction)
+        low, high, share = _span(count, of, fraction, step, shapely.contains_xy(flat, x, y))
     # Cut between two samples, or by a line alone: a spot.
     for i in np.flatnonzero(low > high):
         spot = shapely.intersection(streets[i], flat)

@@ -424,13 +424,14 @@ def test_after_any_closures_the_roads_are_those_built_without_the_closed_arcs(
     built = without(town, mode, gone)
     rng = np.random.default_rng(seed)
     lon, lat = scatter(town, mode, rng, 40)
-    units = town.snap(lon, lat, mode)
-    on_open = ~np.isin(units.edge, np.flatnonzero(gone[0::2] | gone[1::2]))
-    # Who stands in what is cut off is taken to where one gets on.
-    on_open &= ~(view.pockets(mode, True) | view.pockets(mode, False))[units.edge]
-    to = int(rng.choice(np.flatnonzero(on_open))) if on_open.any() else None
-    if to is None:
+    # Who stands on what is closed or cut off is taken to where one gets on; a unit and an incident at one
+    # spot may belong to two streets.
+    untouched = ~(gone[0::2] | gone[1::2] | view.pockets(mode, True) | view.pockets(mode, False))
+    on_open = untouched[town.snap(lon, lat, mode).edge]
+    reached = np.flatnonzero(on_open & untouched[town.snap(lon, lat, mode, arriving=True).edge])
+    if not len(reached):
         return
+    to = int(rng.choice(reached))
     kept = np.flatnonzero(on_open)
     mine = view.nearest(lon[to], lat[to], lon[kept], lat[kept], mode)
     theirs = built.nearest(lon[to], lat[to], lon[kept], lat[kept], mode)
