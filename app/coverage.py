@@ -433,6 +433,8 @@ class CoverageNow:
             if (placed := state.units.get(name)) is not None:
                 touched.update(state.crews.get(placed.crew, ()))
         touched.update(names[n] for n in moved.tolist())
+        if not touched:
+            return
         dirty: set[str] = set()
         found = [self._picture.now.unit(unit_id) for unit_id in touched]
         units = [unit for unit in found if unit is not None and unit.registered]

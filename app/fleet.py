@@ -19,9 +19,9 @@ from app.picture import Picture
 from app.ports import Clock
 from app.tracks import Tracks
 from dispatch.commands import who
-from dispatch.optimise import ROLLING
+from dispatch.optimise import ROLLING, Candidates
 from dispatch.plans import Pack
-from dispatch.unit import Unit, is_asked
+from dispatch.unit import UNDERWAY, Unit, is_asked
 from gis.travel import RoadGraph, Snaps, mode
 
 WORKLOAD_US = 8 * 3600 * 1_000_000
@@ -73,7 +73,17 @@ class Columns:
     """(type, station, mode) of each, for each of the two."""
     rolling: NDArray[np.bool_]
     soon: NDArray[np.bool_]
+    underway: NDArray[np.bool_]
+    rows: dict[str, int]
+    """The row of each call sign."""
+    sent: dict[str, list[int]]
+    """The rows that are on each incident, by its id."""
+    candidates: Candidates
+    """They as the optimiser takes them, before anybody asks how far they are from where."""
 
+
+_Slice = tuple[NDArray[np.int64], Snaps]
+"""Some rows of the units' places: what is worked out for those is kept with them."""
 
 _TUPLES = (
     "units", "ids", "types", "agencies", "command", "districts", "stations", "profiles", "status", "sendable",
@@ -97,7 +107,7 @@ class Fleet:
         self._row: dict[str, int] = {}
         self._crews: dict[str, list[int]] = {}
         self._counted_s = -math.inf
-        self._places: dict[tuple[int, str], tuple[RoadGraph, Columns, Snaps]] = {}
+        self._places: dict[tuple[int, str], tuple[RoadGraph, Columns, Snaps, _Slice | None]] = {}
 
     def now(self) -> Columns:
         """The units as the latest committed picture has them."""
@@ -119,21 +129,29 @@ class Fleet:
             return found
 
     def places(self, columns: Columns, ways: RoadGraph, mode: str, rows: Any, lon: Any, lat: Any) -> Snaps:
-        """Those rows of the columns, at (lon, lat) float64[len(rows)], on the roads of that mode."""
+        """Those rows of the columns, at (lon, lat) float64[len(rows)], on the roads of that mode; the same
+        object as before where the same array of rows is asked for and none of them moved."""
         with self._lock:
             return self._placed(columns, ways, mode, rows, lon, lat)
 
     def _placed(self, columns: Columns, ways: RoadGraph, mode: str, rows: Any, lon: Any, lat: Any) -> Snaps:
         key = (id(ways), mode)
         kept = self._places.get(key)
+        part: _Slice | None = None
         if kept is not None and kept[0] is ways and kept[1].ids is columns.ids:
-            all_ = kept[2]
+            all_, part = kept[2:]
         else:
             many = len(columns.ids)
             nowhere = np.full(many, np.nan)
             edge = np.full(many, -1, dtype=np.int32)
             all_ = Snaps(nowhere, nowhere.copy(), edge, np.zeros(many), np.full(many, np.inf))
-        moved = np.flatnonzero((all_.lon[rows] != lon) | (all_.lat[rows] != lat))
+        if part is None or part[0] is not rows:
+            part = None
+        was = _part(all_, rows) if part is None else part[1]
+        is_new = (was.lon != lon) | (was.lat != lat)
+        # Who is nowhere, as before, has not moved.
+        is_new &= ~(np.isnan(was.lon) & np.isnan(lon) & np.isnan(was.lat) & np.isnan(lat))
+        moved = np.flatnonzero(is_new)
         if len(moved):
             at = rows[moved]
             if ways.beneath is None:
@@ -146,12 +164,13 @@ class Fleet:
             all_ = Snaps(*(getattr(all_, one.name).copy() for one in fields(all_)))
             all_.lon[at], all_.lat[at] = found.lon, found.lat
             all_.edge[at], all_.fraction[at], all_.away_m[at] = found.edge, found.fraction, found.away_m
+            was = _part(all_, rows)
         self._places.pop(key, None)
-        self._places[key] = (ways, columns, all_)
+        self._places[key] = (ways, columns, all_, (rows, was))
         views = list(dict.fromkeys(view for view, _ in self._places))
         for view in views[:-VIEWS_KEPT]:
             self._places = {k: v for k, v in self._places.items() if k[0] != view}
-        return Snaps(all_.lon[rows], all_.lat[rows], all_.edge[rows], all_.fraction[rows], all_.away_m[rows])
+        return was
 
     # ---- following the picture
 
@@ -169,7 +188,8 @@ class Fleet:
             columns[name] = np.array([row[name] for row in rows], dtype=kinds.get(name, np.float64))
         columns["gives"] = columns["gives"].reshape(len(units), len(self._capabilities))
         columns["base"] = columns["base"].reshape(len(units), 2)
-        return Columns(position=position, workload=np.empty(0), **columns, **_derived(**columns))
+        derived = _derived(capabilities=self._capabilities, **columns)
+        return Columns(position=position, workload=np.empty(0), **columns, **derived)
 
     def _changed(self, was: Columns, position: int) -> Columns:
         since = self._picture.changed_since(was.position)
@@ -202,7 +222,8 @@ class Fleet:
                 values[row] = told[name]
         columns = {name: tuple(values) for name, values in lists.items()}
         new = {**columns, **arrays}
-        return self._with(was, position=position, **new, **_derived(**new))
+        derived = _derived(ids=was.ids, capabilities=self._capabilities, **new)
+        return self._with(was, position=position, **new, **derived)
 
     @staticmethod
     def _with(was: Columns, **new: Any) -> Columns:
@@ -256,18 +277,30 @@ class Fleet:
         return np.minimum(worked_us / WORKLOAD_US, 1.0)
 
 
+def _part(all_: Snaps, rows: Any) -> Snaps:
+    return Snaps(all_.lon[rows], all_.lat[rows], all_.edge[rows], all_.fraction[rows], all_.away_m[rows])
+
+
 def _derived(
     *,
+    ids: tuple[str, ...],
+    capabilities: tuple[str, ...],
+    incident: tuple[str | None, ...],
     types: tuple[str, ...],
     stations: tuple[str, ...],
     profiles: tuple[str, ...],
     lights: NDArray[np.bool_],
     status: tuple[str, ...],
     sendable: tuple[str, ...],
-    **_: Any,
+    **others: Any,
 ) -> dict[str, Any]:
     """What every recommendation would work out again from the columns."""
     pairs = list(zip(profiles, lights.tolist(), strict=True))
+    sent: dict[str, list[int]] = {}
+    for row, on in enumerate(incident):
+        if on is not None:
+            sent.setdefault(on, []).append(row)
+    nowhere = np.full(len(ids), np.nan)
     modes = profiles, tuple(mode(profile, bright) for profile, bright in pairs)
     return {
         "modes": modes,
@@ -277,4 +310,27 @@ def _derived(
         ),
         "rolling": np.array([word in ROLLING for word in status], dtype=bool),
         "soon": np.array([word == "soon" for word in sendable], dtype=bool),
+        "underway": np.array([word in UNDERWAY for word in status], dtype=bool),
+        "rows": {unit: row for row, unit in enumerate(ids)},
+        "sent": sent,
+        "candidates": Candidates(
+            ids=ids,
+            types=types,
+            capabilities=capabilities,
+            status=status,
+            sendable=sendable,
+            drive_s=nowhere,
+            distance_m=np.full(len(ids), np.inf),
+            road=np.zeros(len(ids), dtype=bool),
+            ready_in_s=nowhere,
+            fix_age_s=nowhere,
+            # Nobody has drawn zones of competence: the whole city is everybody's.
+            in_zone=np.ones(len(ids), dtype=bool),
+            already=np.zeros(len(ids), dtype=bool),
+            **{
+                name: others[name]
+                for name in ("agencies", "command", "districts", "gives", "crew", "crew_min", "crew_id")
+            },
+            **{name: others[name] for name in ("blocked_by", "turnout_s", "busy_with", "busy_by")},
+        ),
     }

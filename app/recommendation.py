@@ -29,7 +29,6 @@ from dispatch.incident import Incident
 from dispatch.optimise import FAR_S, STALE_S, Candidates, Cost, Pick, Plan, Reason, WhyNot, recommend
 from dispatch.plans import Pack
 from dispatch.standby import Cover
-from dispatch.unit import UNDERWAY
 from gis.geometry import haversine_m
 from gis.travel import PRIORITY, THERE_M, RoadGraph, Snaps, straight_line, straight_lines
 
@@ -117,7 +116,7 @@ def compute(core: Core, rows: Rows, incident: Incident) -> Recommendation:
 
     curve, away_s = curve_of(core, incident, now_us), away_s_of(core, incident)
     plan = planned(counted, cover)
-    at = {unit: row for row, unit in enumerate(columns.ids)}
+    at = columns.rows
     offered = [at[pick.unit] for pick in (*plan.chosen, *plan.alternatives)][:DISTANCES_MAX]
 
     def metres() -> Mapping[str, float]:
@@ -257,8 +256,9 @@ def _cut_off(looked: Looked, needs: Mapping[str, int]) -> NDArray[np.int64]:
     """Rows of the units on their way that would give something needed and for which no way is left, by a
     position that is fresh."""
     c = looked.candidates
-    underway = np.array([status in UNDERWAY for status in c.status], dtype=bool)
-    lost = c.already & underway & ~np.isfinite(c.drive_s) & (c.fix_age_s <= STALE_S)
+    if not c.already.any():
+        return np.empty(0, dtype=np.int64)
+    lost = c.already & looked.columns.underway & ~np.isfinite(c.drive_s) & (c.fix_age_s <= STALE_S)
     needed = [needs.get(name, 0) > 0 for name in c.capabilities]
     return np.flatnonzero(lost & c.gives[:, needed].any(axis=1))
 
@@ -306,7 +306,7 @@ def arrivals(
     )
     nowhere = np.full(many, np.nan)
     candidates = _as_candidates(
-        core, c, now_us, drive_s=nowhere, road=np.zeros(many, dtype=bool), turnout_s=etas.turnout_s,
+        c, now_us, drive_s=nowhere, road=np.zeros(many, dtype=bool), turnout_s=etas.turnout_s,
         fix_age_s=age_s, already=np.zeros(many, dtype=bool), eta_low_s=nowhere, eta_high_s=nowhere,
         staging=np.zeros(many, dtype=bool),
     )  # fmt: skip
@@ -410,9 +410,11 @@ def look(
     staging = np.zeros(len(c.ids), dtype=bool)
     for party in parties:
         staging[party.rows] = party.staging
+    already = np.zeros(len(c.ids), dtype=bool)
+    already[c.sent.get(incident.id, [])] = True
     candidates = _as_candidates(
-        core, c, now_us, drive_s=drive_s, road=road, turnout_s=etas.turnout_s, fix_age_s=age_s,
-        staging=staging, already=np.array([on == incident.id for on in c.incident], dtype=bool),
+        c, now_us, drive_s=drive_s, road=road, turnout_s=etas.turnout_s, fix_age_s=age_s,
+        staging=staging, already=already,
         eta_low_s=etas.low_s, eta_high_s=etas.high_s,
     )  # fmt: skip
     return Looked(
@@ -447,7 +449,6 @@ def waiting_s(c: Columns, now_us: int) -> NDArray[np.float64]:
 
 
 def _as_candidates(
-    core: Core,
     c: Columns,
     now_us: int,
     *,
@@ -461,32 +462,13 @@ def _as_candidates(
     staging: NDArray[np.bool_],
 ) -> Candidates:
     """What the optimiser takes. The band is that of turnout and drive; waiting to be free comes on top."""
-    many = len(c.ids)
     wait_s = waiting_s(c, now_us)
-    return Candidates(
-        ids=c.ids,
-        types=c.types,
-        agencies=c.agencies,
-        command=c.command,
-        districts=c.districts,
-        capabilities=tuple(core.pack.capabilities),
-        gives=c.gives,
-        status=c.status,
-        sendable=c.sendable,
-        crew=c.crew,
-        crew_min=c.crew_min,
-        crew_id=c.crew_id,
-        blocked_by=c.blocked_by,
+    return c.candidates.renewed(
         drive_s=drive_s,
-        distance_m=np.full(many, np.inf),
         road=road,
         turnout_s=turnout_s,
         ready_in_s=(c.ready_us - now_us) / 1e6,
         fix_age_s=fix_age_s,
-        # Nobody has drawn zones of competence: the whole city is everybody's.
-        in_zone=np.ones(many, dtype=bool),
-        busy_with=c.busy_with,
-        busy_by=c.busy_by,
         already=already,
         eta_low_s=eta_low_s + wait_s,
         eta_high_s=eta_high_s + wait_s,
@@ -518,18 +500,21 @@ def _travel(
         if wanted is not None:
             goes &= wanted
         for how, all_ in columns.by_mode[hurry].items():
-            rows = all_[goes[all_]]
+            use = np.flatnonzero(goes[all_])
+            rows = all_[use]
             if not len(rows):
                 continue
             if ways is None:
                 for row in rows:
                     drive_s[row], distance_m[row] = straight_line(lons[row], lats[row], lon, lat, how)
                 continue
-            snaps = core.fleet.places(columns, ways, how, rows, lons[rows], lats[rows])
-            placed.append((party, ways, how, rows, snaps))
+            # All of that mode, whoever goes: what is known of who has not moved stands with them.
+            stand = core.fleet.places(columns, ways, how, all_, lons[all_], lats[all_])
             scene = ways.snap(lon, lat, how, arriving=True)
-            drive_s[rows] = ways.times(snaps, scene, how)[:, 0]
+            drive_s[rows] = ways.times(stand, scene, how)[use, 0]
             road[rows] = np.isfinite(drive_s[rows])
+            snaps = stand if len(use) == len(all_) else _some(stand, use)
+            placed.append((party, ways, how, rows, snaps))
             # Who is off the roads, or so near that it may walk over.
             apart = np.flatnonzero((snaps.edge < 0) | (scene.edge[0] < 0) | (off_m[rows] < THERE_M))
             if len(apart):

@@ -104,7 +104,7 @@ class Speeds:
         self._pack = pack
         self._clock = clock
         self._zone: tuple[City, tzinfo] | None = None
-        self._crews: tuple[object, dict[tuple[str, str, str], int], NDArray[np.int64]] | None = None
+        self._crews: dict[int, tuple[object, object, int, Floats]] = {}
         self._followed = Followed(
             folder,
             city,
@@ -183,19 +183,14 @@ class Speeds:
         Turnout and drive are taken as independent: the half-widths add in quadrature.
         """
         table = self.table
-        kept = self._crews
-        if kept is None or kept[0] is not crews or not isinstance(crews, tuple):
-            kinds_of: dict[tuple[str, str, str], int] = {}
-            row_of = (kinds_of.setdefault(crew, len(kinds_of)) for crew in crews)
-            # The same crews are asked about again and again, until one of them changes.
-            kept = self._crews = crews, kinds_of, np.fromiter(row_of, np.int64, len(crews))
-        _, rows, which = kept
-        band = band_of(hour)
-        kinds = np.empty((max(1, len(rows)), 5))
-        for (unit_type, station, mode), row in rows.items():
-            kinds[row, :3] = _turnout(table, unit_type, station, hour)[:3]
-            kinds[row, 3:] = table.quantile[mode_row(mode), band]
-        of = kinds[which]
+        kept = self._crews.get(id(crews))
+        if kept is not None and kept[0] is crews and kept[1] is table and kept[2] == hour:
+            of = kept[3]
+        else:
+            of = _of_crews(table, crews, hour)
+            if isinstance(crews, tuple):
+                # The same crews are asked about again and again, until one of them changes.
+                self._crews = {id(crews): (crews, table, hour, of), **dict(list(self._crews.items())[:3])}
         straight = np.where(road, 0.0, Z80 * STRAIGHT_SPREAD)
         drive_low = np.exp(np.minimum(of[:, 3], -straight))
         drive_high = np.exp(np.maximum(of[:, 4], straight))
@@ -214,6 +209,19 @@ class Speeds:
             low_s = eta_s - down_s
             low_s = np.where(np.isnan(fix_age_s), np.maximum(low_s, turnout_s), low_s)
             return Etas(turnout_s, eta_s, np.maximum(low_s, 0.0), eta_s + up_s)
+
+
+def _of_crews(table: SpeedTable, crews: Sequence[tuple[str, str, str]], hour: int) -> Floats:
+    """float64[n, 5]: of each crew, the shares of the standard turnout (middle, low, high) and the logarithms
+    of the band of its drive."""
+    band = band_of(hour)
+    kinds: dict[tuple[str, str, str], int] = {}
+    which = np.fromiter((kinds.setdefault(crew, len(kinds)) for crew in crews), np.int64, len(crews))
+    told = np.empty((max(1, len(kinds)), 5))
+    for (unit_type, station, mode), row in kinds.items():
+        told[row, :3] = _turnout(table, unit_type, station, hour)[:3]
+        told[row, 3:] = table.quantile[mode_row(mode), band]
+    return np.asarray(told[which])
 
 
 def _turnout(table: SpeedTable, unit_type: str, station: str, hour: int) -> NDArray[np.float32]:

@@ -266,6 +266,7 @@ class Tracks:
         """Whose last fix is newer than its row in the arrays: each is copied once, however often it moved."""
         self._rows: NDArray[np.void] = np.array([_NOWHERE] * 64, dtype=_ROW)
         self._tick = 0
+        self._fixes: tuple[tuple[int, int], Fixes] | None = None
         self._pending: list[_Pending] = []
         self._waiting: list[Promise[bool]] = []
         self._error: str | None = None
@@ -560,13 +561,18 @@ class Tracks:
         return self._units
 
     def arrays(self) -> Fixes:
-        """A copy of the last fixes, all of one moment."""
+        """The last fixes, all of one moment, not to be written to; the same ones until somebody moves."""
         with self._lock:
             self._copy_moved()
-            units = tuple(self._units)
-            rows = self._rows[: len(units)].copy()
-        columns = {name: np.ascontiguousarray(rows[name]) for name in _ROW.names or () if name != "tick"}
-        return Fixes(units, **columns)
+            if (kept := self._fixes) is not None and kept[0] == (self._tick, len(self._units)):
+                return kept[1]
+            rows = self._rows[: len(self._units)]
+            columns = {name: np.array(rows[name]) for name in _ROW.names or () if name != "tick"}
+            for column in columns.values():
+                column.flags.writeable = False
+            fixes = Fixes(tuple(self._units), **columns)
+            self._fixes = (self._tick, len(fixes.units)), fixes
+            return fixes
 
     def changed_since(self, tick: int) -> tuple[int, NDArray[np.int64]]:
         """The tick now, and the indices of the units that moved after `tick`; begin with 0."""

@@ -98,7 +98,49 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Candidates:
+class _Roster:
+    """What follows from words and call signs alone, so that it is worked out once for units that only move.
+    bool[n] each; `crew` int[n] one number for each crew, -1 for a crew of its own; `by_id` int[n] the place
+    of each in the order of call signs, None where they stand in that order."""
+
+    rolling: Bools
+    divert: Bools
+    soon: Bools
+    never: Bools
+    blocked: Bools
+    crew: Ints
+    by_id: Ints | None
+
+    @classmethod
+    def of(cls, c: Candidates) -> _Roster:
+        def are(words: Sequence[object]) -> Bools:
+            return np.array(words, dtype=bool)
+
+        number: dict[str, int] = {}
+        crew = [-1 if one is None else number.setdefault(one, len(number)) for one in c.crew_id]
+        ordered = sorted(range(len(c.ids)), key=c.ids.__getitem__)
+        by_id = np.empty(len(ordered), dtype=np.int64)
+        by_id[ordered] = np.arange(len(ordered))
+        return cls(
+            are([status in ROLLING for status in c.status]),
+            are([one == "divert" for one in c.sendable]),
+            are([one == "soon" for one in c.sendable]),
+            are([one == "never" for one in c.sendable]),
+            are([one is not None for one in c.blocked_by]),
+            np.array(crew, dtype=np.int64),
+            None if ordered == list(range(len(ordered))) else by_id,
+        )
+
+
+class _Enrolled:
+    """Room for what is kept beside the columns and is none."""
+
+    __slots__ = ("_roster",)
+    _roster: _Roster
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates(_Enrolled):
     """n units as parallel columns, one row a unit; c capabilities. Raises ValueError naming a column that is
     of another length, an id given twice, or a word that is not allowed.
 
@@ -179,6 +221,27 @@ class Candidates:
             for word in sorted(set(getattr(self, name)).difference(allowed)):
                 raise ValueError(f"{name}: {word!r} is not one of {', '.join(allowed)}")
 
+    @property
+    def roster(self) -> _Roster:
+        try:
+            return self._roster
+        except AttributeError:
+            found = _Roster.of(self)
+            object.__setattr__(self, "_roster", found)
+            return found
+
+    def renewed(self, **columns: Floats | Bools) -> Candidates:
+        """The same units with other figures: any of the columns that are flat arrays. Costs nothing, however
+        many units there are. Raises ValueError naming a column that is another or of another length."""
+        other = object.__new__(Candidates)
+        object.__setattr__(other, "_roster", self.roster)
+        for name, column in columns.items():
+            if name not in _FIGURES or column.shape != (len(self.ids),):
+                raise ValueError(f"{name} has shape {column.shape}; one figure a unit is renewed")
+        for name in _COLUMNS:
+            object.__setattr__(other, name, columns[name] if name in columns else getattr(self, name))
+        return other
+
     def only(self, rows: Ints, **columns: Floats) -> Candidates:
         """Those rows alone, with other ``columns`` (of all n units) in place of theirs."""
         at = np.asarray(rows, dtype=np.intp)
@@ -193,11 +256,19 @@ class Candidates:
 
     def eta_s(self) -> Floats:
         """Seconds from the order (a requested unit: from acceptance) to arrival; nan where not known."""
-        rolling = np.array([status in ROLLING for status in self.status], dtype=bool)
-        soon = np.array([word == "soon" for word in self.sendable], dtype=bool)
-        eta_s = self.drive_s + np.where(rolling, 0.0, self.turnout_s)
-        eta_s = eta_s + np.where(soon, np.maximum(self.ready_in_s, 0.0), 0.0)
+        roster = self.roster
+        eta_s = self.drive_s + np.where(roster.rolling, 0.0, self.turnout_s)
+        eta_s = eta_s + np.where(roster.soon, np.maximum(self.ready_in_s, 0.0), 0.0)
         return np.where(np.isfinite(eta_s), eta_s, np.nan)
+
+
+_COLUMNS = tuple(one.name for one in fields(Candidates))
+_FIGURES = frozenset(
+    (
+        "crew", "crew_min", "drive_s", "distance_m", "road", "turnout_s", "ready_in_s", "fix_age_s",
+        "in_zone", "already", "eta_low_s", "eta_high_s", "shift_left_s", "workload", "staging",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +377,7 @@ def recommend(
     useful: Bools = np.asarray(wanted.any(axis=1))
 
     eta_s = candidates.eta_s()
-    sendable_as = np.array(candidates.sendable or ("",))[: len(candidates.ids)]
+    roster = candidates.roster
     old: Bools = ~(candidates.fix_age_s <= old_s)
     doubtful = doubtful_rows(candidates, old_s)
     far: Bools = eta_s > far_s
@@ -314,7 +385,7 @@ def recommend(
     order = order[~candidates.already[order]]
     stays = kept_back_rows(candidates) | ~candidates.in_zone | ~np.isfinite(candidates.drive_s)
     possible = order[useful[order] & ~stays[order]]
-    sendable = possible[(sendable_as[possible] != "divert") & ~far[possible]]
+    sendable = possible[~(roster.divert | far)[possible]]
     late = curve.late(eta_s)
     tie = tie_costs(candidates, curve, away_s)
     per_call = cover_weight * away_s / 3600.0
@@ -353,11 +424,14 @@ def recommend(
     chosen_crew = {candidates.crew_id[row]: row for row in chosen if candidates.crew_id[row] is not None}
 
     def crew_taken(row: int) -> list[Reason]:
-        other = chosen_crew.get(candidates.crew_id[row])
+        other = chosen_crew.get(candidates.crew_id[row]) if chosen_crew else None
         return [] if other is None else [Reason("crew-shared", {"unit": candidates.ids[other]})]
 
-    others = [row for row in possible.tolist() if row not in fills and not crew_taken(row)]
-    others.sort(key=lambda row: bool(doubtful[row]))
+    free = ~np.isin(possible, chosen)
+    if chosen_crew:
+        free &= ~np.isin(roster.crew[possible], roster.crew[list(chosen_crew.values())])
+    unsure = doubtful[possible]
+    others = [*possible[free & ~unsure][: max(top, 0)].tolist(), *possible[free & unsure].tolist()]
     others = others[: max(top, 0)]
     slowest_s = float(eta_s[chosen[-1]]) if chosen else -np.inf
     nearer = order[eta_s[order] < slowest_s]
@@ -368,9 +442,13 @@ def recommend(
 
     # What the departure of each unit that is talked about would cost.
     weighed = [*chosen, *others]
-    weighed += [row for row in passed if useful[row] and not stays[row] and row not in set(weighed)]
+    weighed += [row for row in passed if useful[row] and not stays[row] and row not in others]
     losses = dict(zip(weighed, uncovered(np.array(weighed, dtype=np.int64)).tolist(), strict=True))
     zones: dict[int, list[Reason]] = {}
+    free_at_s = {
+        row: float(candidates.ready_in_s[row])
+        for row in np.flatnonzero(roster.soon & (candidates.ready_in_s >= 0.0)).tolist()
+    }
     if cover is not None:
         asked = weighed[: len(chosen) + len(others) + 10]
         for row, found in zip(asked, cover.uncovers(asked), strict=True):
@@ -380,7 +458,7 @@ def recommend(
                     {
                         "capability": one.capability,
                         "zone": one.zone,
-                        "minutes": _minutes(candidates, cover, row, one.capability, away_s),
+                        "minutes": _minutes(free_at_s, cover, row, one.capability, away_s),
                         "share_pct": round(100 * one.share),
                     },
                 )
@@ -396,9 +474,18 @@ def recommend(
     def better_covered(row: int, than: int) -> bool:
         return bool(losses.get(row, 0.0) < losses.get(than, 0.0))
 
+    sendable_s = eta_s[sendable]
+    rivals_of: dict[tuple[str, ...], Ints] = {}
+
+    def rank_of(row: int, counted: tuple[str, ...]) -> int:
+        """1 and how many that can be sent and give any of that are sooner."""
+        if (rivals := rivals_of.get(counted)) is None:
+            given = wanted[sendable][:, [name in counted for name in names]].any(axis=1)
+            rivals = rivals_of[counted] = np.concatenate(([0], np.cumsum(given)))
+        return 1 + int(rivals[np.searchsorted(sendable_s, eta_s[row])])
+
     def pick(row: int, counted: tuple[str, ...], extra: Sequence[Reason]) -> Pick:
-        rivals = wanted[sendable][:, [name in counted for name in names]].any(axis=1)
-        rank = 1 + int((rivals & (eta_s[sendable] < eta_s[row])).sum())
+        rank = rank_of(row, counted)
         reasons = [Reason("fills", {"capabilities": ",".join(counted)}), Reason("nearest", {"rank": rank})]
         reasons.append(_position(candidates, row, stale_s, old_s))
         if not candidates.road[row]:
@@ -522,28 +609,25 @@ def _columns(candidates: Candidates, needs: Mapping[str, int]) -> dict[str, int]
 def _by_eta(candidates: Candidates, eta_s: Floats) -> Ints:
     """All rows, soonest first, unknown last; equal times by call sign, so the order of rows never matters."""
     times = np.where(np.isnan(eta_s), np.inf, eta_s)
-    ids = candidates.ids
-    if ids == tuple(sorted(ids)):
-        return np.argsort(times, kind="stable")
-    return np.lexsort((np.array(ids), times))
+    by_id = candidates.roster.by_id
+    return np.argsort(times, kind="stable") if by_id is None else np.lexsort((by_id, times))
 
 
 def kept_back_rows(candidates: Candidates) -> Bools:
     """bool[n]: whether status or crew keeps the unit back from any incident; ``kept_back`` says which."""
-    sendable = np.array(candidates.sendable or ("",))[: len(candidates.ids)]
-    at_work = {candidates.crew_id[row] for row in np.flatnonzero(candidates.already)} - {None}
-    shared = [
-        out is not None or (crew is not None and crew in at_work)
-        for out, crew in zip(candidates.blocked_by, candidates.crew_id, strict=True)
-    ]
-    unready = (sendable == "soon") & ~np.isfinite(candidates.ready_in_s)
-    short = candidates.crew < candidates.crew_min
-    return np.asarray((sendable == "never") | unready | short | np.array(shared, dtype=bool))
+    roster = candidates.roster
+    kept: Bools = roster.never | roster.blocked | (candidates.crew < candidates.crew_min)
+    kept |= roster.soon & ~np.isfinite(candidates.ready_in_s)
+    at_work = roster.crew[candidates.already]
+    at_work = at_work[at_work >= 0]
+    if len(at_work):
+        kept |= np.isin(roster.crew, at_work)
+    return kept
 
 
 def doubtful_rows(candidates: Candidates, old_s: float = OLD_S) -> Bools:
     """bool[n]: who is used after all others: its position is old or was never known, or it is overdue."""
-    soon = np.array([word == "soon" for word in candidates.sendable], dtype=bool)
+    soon = candidates.roster.soon
     return np.asarray(~(candidates.fix_age_s <= old_s) | (soon & (candidates.ready_in_s < -OVERDUE_S)))
 
 
@@ -561,15 +645,15 @@ def tie_shares(candidates: Candidates, away_s: float) -> Floats:
 
 
 def _crews(candidates: Candidates, rows: Ints) -> Ints:
-    """int[n]: a number for each crew that mans several of the rows, -1 for the others."""
-    crews = [candidates.crew_id[row] for row in rows.tolist()]
-    number = {crew: i for i, crew in enumerate(dict.fromkeys(crews)) if crew is not None}
-    return np.array([number.get(crew, -1) for crew in crews], dtype=np.int64)
+    """int[n]: a number for each crew, -1 for those of their own."""
+    return np.asarray(candidates.roster.crew[rows])
 
 
-def _minutes(candidates: Candidates, cover: Cover, row: int, capability: str, away_s: float) -> int:
+def _minutes(
+    free_at_s: Mapping[int, float], cover: Cover, row: int, capability: str, away_s: float
+) -> int:  # fmt: skip
     """How long its part of the city is expected to stay without: until the unit is back, or until one that
-    gives the same becomes free in reach of any of it."""
+    gives the same becomes free in reach of any of it. `free_at_s`: when those that are soon free are."""
     gone_s = away_s
     standard, at = next(
         (one, rows)
@@ -577,9 +661,8 @@ def _minutes(candidates: Candidates, cover: Cover, row: int, capability: str, aw
         if one.capability == capability and rows[row] >= 0
     )
     alone = standard.reached[at[row]] & (standard.k == 1)
-    for other, ready_in_s in enumerate(candidates.ready_in_s.tolist()):
-        sooner = candidates.sendable[other] == "soon" and 0.0 <= ready_in_s < gone_s and at[other] >= 0
-        if sooner and (standard.reached[at[other]] & alone).any():
+    for other, ready_in_s in free_at_s.items():
+        if ready_in_s < gone_s and at[other] >= 0 and (standard.reached[at[other]] & alone).any():
             gone_s = ready_in_s
     return max(1, round(gone_s / 60.0))
 

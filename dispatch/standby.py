@@ -45,8 +45,8 @@ class Coverage:
     """
 
     __slots__ = (
-        "_dear", "_gain", "_loss", "capability", "demand", "idle", "k", "q", "reached", "within_s", "zone",
-        "zones",
+        "_dear", "_gain", "_loss", "_weighed", "capability", "demand", "idle", "k", "q", "reached",
+        "within_s", "zone", "zones",
     )  # fmt: skip
 
     def __init__(
@@ -83,6 +83,7 @@ class Coverage:
             raise ValueError(f"q is the share of time that a unit is busy, 0 <= q < 1, not {q}")
         with np.errstate(invalid="ignore"):
             self.reached: Bools = np.asarray(reach <= self.within_s)
+        self._weighed: list[tuple[Floats, Floats]] = []
         self._count()
 
     def _count(self) -> None:
@@ -102,6 +103,7 @@ class Coverage:
         other = Coverage.__new__(Coverage)
         other.demand, other.zone, other.zones = self.demand, self.zone, self.zones
         other.capability, other.within_s, other.q = self.capability, self.within_s, self.q
+        other._weighed = self._weighed
         other.reached, other.idle, other.k = reached, idle, k
         other._weigh()
         return other
@@ -218,9 +220,12 @@ class Coverage:
 
     def _weights(self) -> tuple[Floats, Floats]:
         """(float64[m] what each cell weighs in its zone, float64[z] what the zone weighs)."""
-        total = self.demand_by_zone()
-        weight = np.where(total[self.zone] > 0, self.demand, 1.0)
-        return weight, self._total(weight)
+        # One list for all that share a demand, filled by whoever asks first.
+        if not self._weighed:
+            total = self.demand_by_zone()
+            weight = np.where(total[self.zone] > 0, self.demand, 1.0)
+            self._weighed.append((weight, self._total(weight)))
+        return self._weighed[0]
 
     def _by_zone(self, of_cell: Floats) -> Floats:
         weight, whole = self._weights()
@@ -326,6 +331,7 @@ class Tally:
         part = Coverage.__new__(Coverage)
         part.demand, part.zone = self.demand[cells], np.zeros(len(cells), dtype=np.int32)
         part.zones, part.capability, part.within_s, part.q = ("city",), "response", 0.0, self.q
+        part._weighed = []
         part.reached = self.reached[home[:, np.newaxis], cells]
         part.idle, part.k = np.ones(len(home), dtype=bool), self.k[cells]
         part._gain, part._loss, part._dear = self._worth[cells], self._dear[cells], None

@@ -30,6 +30,11 @@ IMPASSABLE: Final = 2**32 - 1
 WIDE: Final = 4
 PARTLY_MAX: Final = 4_000
 """With more arcs changed than this, making a metric anew is the quicker."""
+LABELLED_AT_ONCE: Final = 32
+"""Of so many places more the times upward are worked out for one question; with more of them, once down over
+the ancestors of all is the quicker, and the rest are worked out with the next questions."""
+LABELS_MAX: Final = 4_096
+"""Nodes whose times upward are kept: all that a fleet stands at, and where it stood lately."""
 METRICS_KEPT: Final = 2
 """So many metrics of one mode are kept for the next question, of roads as they lie (of now, and of another
 hour or view), and so many of roads with something in the way (of now, and of a what-if)."""
@@ -121,6 +126,13 @@ def _place(up_first: Any, up_head: Any, tail: Any, head: Any, slot: Any) -> None
             slot[j] = 2 * _arc_of(up_first, up_head, tail[j], head[j])
         else:
             slot[j] = 2 * _arc_of(up_first, up_head, head[j], tail[j]) + 1
+
+
+@_compiled
+def _descend(parent: Any, depth: Any) -> None:
+    """How many nodes lie above each."""
+    for x in range(len(parent) - 1, -1, -1):
+        depth[x] = 0 if parent[x] < 0 else depth[parent[x]] + 1
 
 
 @_compiled
@@ -351,6 +363,113 @@ def _sweep(
                         out_ms[start + lane, i] = total
 
 
+def _compiled_wide(function: _F) -> _F:
+    """For a least value over two arrays: without a not-a-number among them, several at once."""
+    if os.environ.get("NUMBA_DISABLE_JIT") == "1":
+        return function
+    import numba
+
+    return cast(_F, numba.njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})(function))
+
+
+@_compiled_wide
+def _least_sum(whole: Any, other: Any) -> float:
+    best = np.inf
+    for d in range(len(whole)):
+        best = min(best, whole[d] + other[d])
+    return best
+
+
+@_compiled
+def _label(
+    up_first: Any, over: Any, parent: Any, depth: Any, weight: Any, direction: int, node: int, chain: Any,
+    ms: Any,
+) -> None:  # fmt: skip
+    """The ancestors of a node by depth, itself the last, and the least time of a way upward to each (from
+    each, where `direction` is 1). `over`: the depth of each arc's higher end."""
+    x = node
+    for d in range(depth[node], -1, -1):
+        chain[d], ms[d] = x, INF
+        x = parent[x]
+    ms[depth[node]] = 0
+    for d in range(depth[node], -1, -1):
+        here = np.int64(ms[d])
+        if here >= INF:
+            continue
+        for a in range(up_first[chain[d]], up_first[chain[d] + 1]):
+            total = here + np.int64(weight[2 * a + direction])
+            if total < ms[over[a]]:
+                ms[over[a]] = total
+
+
+@_compiled
+def _learn(
+    up_first: Any, over: Any, parent: Any, depth: Any, weight: Any, node: Any, most: int, row_of: Any,
+    chains: Any, label_ms: Any, used: int,
+) -> Any:  # fmt: skip
+    """Label at most so many of the nodes that have no label yet; returns (labels in use, nodes without)."""
+    begun, without = used, 0
+    for i in range(len(node)):
+        x = node[i]
+        if x < 0 or row_of[x] >= 0:
+            continue
+        if used - begun >= most or used >= len(chains):
+            without += 1
+            continue
+        _label(up_first, over, parent, depth, weight, 0, x, chains[used], label_ms[used])
+        row_of[x] = used
+        used += 1
+    return used, without
+
+
+@_compiled
+def _meet(
+    up_first: Any, over: Any, parent: Any, depth: Any, weight: Any, goal: Any, goal_ms: Any, node: Any,
+    row_of: Any, chains: Any, label_ms: Any, out_ms: Any,
+) -> None:  # fmt: skip
+    """Least milliseconds from each labelled node to the goals, which are a few nodes, into `out_ms`. Ways
+    meet at a common ancestor, and those of two nodes are the first ones of their chains."""
+    goals, high = len(goal), label_ms.shape[1]
+    chain, ms = np.empty(high, dtype=np.int32), np.empty(high, dtype=np.int32)
+    ends = np.empty((goals, high), dtype=np.int32)
+    end_ms = np.empty((goals, high))
+    length = np.zeros(goals, dtype=np.int64)
+    count = 0
+    for j in range(goals):
+        _label(up_first, over, parent, depth, weight, 1, goal[j], chain, ms)
+        own = depth[goal[j]] + 1
+        # The ends of one street mostly lie one above the other, and share a chain.
+        at = count
+        for g in range(count):
+            least = min(own, length[g])
+            if ends[g, least - 1] == chain[least - 1]:
+                at = g
+                break
+        if at == count:
+            count += 1
+        for d in range(length[at], own):
+            ends[at, d], end_ms[at, d] = chain[d], np.inf
+        length[at] = max(length[at], own)
+        for d in range(own):
+            if ms[d] < INF:
+                end_ms[at, d] = min(end_ms[at, d], goal_ms[j] + ms[d])
+    for i in range(len(node)):
+        best = np.inf
+        x = node[i]
+        if x >= 0:
+            row = row_of[x]
+            for g in range(count):
+                low, common = 0, min(depth[x] + 1, length[g])
+                while low < common:
+                    middle = (low + common) >> 1
+                    if chains[row, middle] == ends[g, middle]:
+                        low = middle + 1
+                    else:
+                        common = middle
+                best = min(best, _least_sum(label_ms[row, :common], end_ms[g, :common]))
+        out_ms[i] = best if best < INF else np.inf
+
+
 @_compiled
 def _climb(
     up_first: Any, up_head: Any, parent: Any, weight: Any, direction: int, node: Any, node_ms: Any, ms: Any,
@@ -377,6 +496,22 @@ def _climb(
                 ms[up_head[a]], by[up_head[a]] = ms[x] + w, a
 
 
+class _Labels:
+    """Times upward from some nodes to all their ancestors, by depth: from those that are asked about again
+    and again. They hold for the times `of`, and are for one caller at a time."""
+
+    def __init__(self, nodes: int, high: int) -> None:
+        self.row_of: Ranks = np.full(nodes, -1, dtype=np.int32)
+        self.chains: Ranks = np.empty((LABELS_MAX, high), dtype=np.int32)
+        self.ms: Ranks = np.empty((LABELS_MAX, high), dtype=np.int32)
+        self.used = 0
+        self.of: NDArray[np.uint32] | None = None
+
+    def forget(self) -> None:
+        self.row_of[:] = -1
+        self.used = 0
+
+
 class Metric:
     """The times `ms` of one mode in one view of the city, on the arcs of a `Hierarchy`. One without `beneath`
     never changes and serves everybody; another differs from that of `beneath` by `undo`, and is lent to one
@@ -388,6 +523,7 @@ class Metric:
         self.via = via
         self.beneath: NDArray[np.uint32] | None = None
         self.undo: _Undo | None = None
+        self.labels: list[_Labels] = []
 
 
 class Hierarchy:
@@ -416,6 +552,10 @@ class Hierarchy:
         self._parent: Ranks = np.empty(nodes, dtype=np.int32)
         self._head: Ranks = _contract(first, others.astype(np.int32), nodes, self._first, self._parent)
         self._tail: Ranks = np.repeat(np.arange(nodes, dtype=np.int32), np.diff(self._first))
+        self._depth: Ranks = np.empty(nodes, dtype=np.int32)
+        _descend(self._parent, self._depth)
+        self._over: Ranks = self._depth[self._head]
+        self._high = int(self._depth.max(initial=0)) + 1
         self._slot = np.empty(len(tail), dtype=np.int32)
         _place(self._first, self._head, low, high, self._slot)
         self._in_arc, self._in_bars, self._entry_tail = in_arc, in_bars, tail
@@ -529,6 +669,37 @@ class Hierarchy:
         )  # fmt: skip
         found[found >= INF] = np.inf
         return found
+
+    def toward(self, metric: Metric, goal: Slots, nodes: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Milliseconds from each of k nodes to one place, float64[k]; inf where there is no way. Quick for
+        nodes that were asked about before by the same metric: what depends on them alone is kept with it."""
+        try:
+            labels = metric.labels.pop()
+        except IndexError:
+            labels = _Labels(len(self._parent), self._high)
+        found = self._toward(metric, labels, goal, nodes)
+        if len(metric.labels) < METRICS_KEPT:
+            metric.labels.append(labels)
+        return found
+
+    def _toward(
+        self, metric: Metric, labels: _Labels, goal: Slots, nodes: NDArray[np.int32]
+    ) -> NDArray[np.float64]:
+        ranks, found = self.rank[nodes], np.empty(len(nodes))
+        topology = self._first, self._over, self._parent, self._depth, metric.weight
+        if labels.of is not metric.ms or labels.used + len(nodes) > LABELS_MAX:
+            labels.forget()
+            labels.of = metric.ms
+        labels.used, without = _learn(
+            *topology, ranks, LABELLED_AT_ONCE, labels.row_of, labels.chains, labels.ms, labels.used
+        )
+        if not without:
+            _meet(
+                *topology, self.rank[goal[1]], goal[2], ranks, labels.row_of, labels.chains, labels.ms, found
+            )
+            return found
+        each = np.arange(len(nodes) + 1, dtype=np.int32), nodes, np.zeros(len(nodes))
+        return np.asarray(self.between(metric, goal, each, outward=False)[0])
 
     def way(
         self, metric: Metric, start: NDArray[Any], start_ms: NDArray[np.float64], goal: NDArray[Any],

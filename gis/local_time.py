@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from importlib import resources
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -43,18 +44,23 @@ def hours_of_week(us: ArrayLike, zone: tzinfo) -> NDArray[np.int64]:
     quarters, back = np.unique(moments // _QUARTER_US, return_inverse=True)
     hours = np.empty(len(quarters), dtype=np.int64)
     for n, quarter in enumerate(quarters.tolist()):
-        try:
-            local = (_EPOCH + timedelta(minutes=15 * quarter)).astimezone(zone)
-        except (OverflowError, ValueError):  # A clock gone wild is in no year; it has an hour all the same.
-            hours[n] = (quarter // 4 - _MONDAY_H) % HOURS
-        else:
-            hours[n] = 24 * local.weekday() + local.hour
+        hours[n] = _hour_at(quarter, zone)
     return hours[back]
 
 
 def hour_of_week(us: int, zone: tzinfo) -> int:
     """The local hour of the week, 0 (Monday, midnight) to 167."""
-    return int(hours_of_week(us, zone)[0])
+    return _hour_at(us // _QUARTER_US, zone)
+
+
+@lru_cache(maxsize=1024)
+def _hour_at(quarter: int, zone: tzinfo) -> int:
+    """The hour of the week of a quarter of an hour, counted since 1970."""
+    try:
+        local = (_EPOCH + timedelta(minutes=15 * quarter)).astimezone(zone)
+    except (OverflowError, ValueError):  # A clock gone wild is in no year; it has an hour all the same.
+        return (quarter // 4 - _MONDAY_H) % HOURS
+    return 24 * local.weekday() + local.hour
 
 
 def _degrees(text: str) -> float:

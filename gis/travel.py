@@ -68,6 +68,8 @@ SEARCHED_SHARE: Final = 1 / 32
 """Where more than this part of the units is asked for, all times at once are quicker than searches."""
 THREADS_MAX: Final = 4
 SCENES_A_THREAD: Final = 64
+BOUNDED_MAX: Final = 16
+"""With more of the nearest asked for, keeping their order during a search costs more than it spares."""
 
 _BAR: Final = {mode: 1 << bit for bit, mode in enumerate(MODES)} | {"foot": 0}
 
@@ -116,8 +118,43 @@ class Snaps:
         return known
 
     @cached_property
+    def on_road(self) -> NDArray[np.bool_]:
+        """bool[n]: whether each is a position near a road."""
+        on: NDArray[np.bool_] = self.is_known & (self.edge >= 0)
+        return on
+
+    @cached_property
+    def all_on_road(self) -> bool:
+        return bool(self.on_road.all())
+
+    @cached_property
+    def _access_ms(self) -> dict[float, FloatArray]:
+        return {}
+
+    def access_ms(self, mps: float) -> FloatArray:
+        """float64[n]: milliseconds between each and its road at that speed; not to be written to."""
+        if (found := self._access_ms.get(mps)) is None:
+            found = self._access_ms[mps] = self.away_m / mps * 1000
+        return found
+
+    @cached_property
     def _setting_out(self) -> dict[int, tuple[NDArray[np.int32], ...] | None]:
         return {}
+
+    @cached_property
+    def _first_nodes(self) -> dict[int, tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]]:
+        return {}
+
+    def first_nodes(self, arc_head: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """(which rows are on a road int64[r], the nodes that those first come to, two each int32[2r])."""
+        kept = self._first_nodes
+        if (found := kept.get(id(arc_head))) is None:
+            rows = np.flatnonzero(self.edge >= 0)
+            node = np.empty(2 * len(rows), dtype=np.int32)
+            _first_nodes(arc_head, self.edge[rows], node)
+            # The array stands with them so that its id stays its own.
+            found = kept[id(arc_head)] = (rows, node, arc_head)
+        return found[0], found[1]
 
     def setting_out(self, arc_head: NDArray[np.int32], nodes: int) -> tuple[NDArray[np.int32], ...] | None:
         """Who sets out by which node, for `_search`: (the first slot of each node, the next slot). None on
@@ -282,17 +319,22 @@ def _pop(costs: Any, items: Any, size: int) -> int:
     """Drop the least entry (read it at index 0 first)."""
     size -= 1
     cost, item = costs[size], items[size]
-    i = 0
-    while True:
-        child = 2 * i + 1
-        if child >= size:
-            break
-        if child + 1 < size and costs[child + 1] < costs[child]:
-            child += 1
-        if costs[child] >= cost:
-            break
+    i, child = 0, 1
+    # Down to the end by way of the lesser child, without asking whether the last entry belongs before: it
+    # came from the end, and seldom has far to go back.
+    while child + 1 < size:
+        child += int(costs[child + 1] < costs[child])
+        costs[i], items[i] = costs[child], items[child]
+        i, child = child, 2 * child + 1
+    if child < size:
         costs[i], items[i] = costs[child], items[child]
         i = child
+    while i > 0:
+        parent = (i - 1) >> 1
+        if costs[parent] <= cost:
+            break
+        costs[i], items[i] = costs[parent], items[parent]
+        i = parent
     costs[i], items[i] = cost, item
     return size
 
@@ -309,22 +351,45 @@ def _set_out(arc_head: Any, unit_edge: Any, unit_at: Any, link: Any) -> None:
 
 
 @_compiled
+def _bounded(least_ms: Any, least_unit: Any, k: int, unit: int, ms: float) -> Any:
+    """Take a unit's new time in among the k least, in rising order; returns the last, inf where it is not
+    kept."""
+    last = len(least_ms) - 1
+    if last + 1 < k or ms >= least_ms[last]:
+        return np.inf if last + 1 < k else least_ms[last]
+    # It takes its own place where it was there already, else the last one's.
+    at = last
+    for i in range(last + 1):
+        if least_unit[i] == unit:
+            at = i
+    while at > 0 and least_ms[at - 1] > ms:
+        least_ms[at], least_unit[at] = least_ms[at - 1], least_unit[at - 1]
+        at -= 1
+    least_ms[at], least_unit[at] = ms, unit
+    return least_ms[last]
+
+
+@_compiled
 def _search(
-    in_first: Any, in_tail: Any, in_arc: Any, in_bars: Any, bar: int, ms: Any, arc_head: Any, copy_next: Any,
+    in_first: Any, in_tail: Any, in_arc: Any, in_ms: Any, ms: Any, arc_head: Any, copy_next: Any,
     edge_tail: Any, edge_head: Any, edge_m: Any,
     scene_edge: int, scene_fraction: float, unit_edge: Any, unit_fraction: Any, unit_extra_ms: Any, k: int,
-    cost: Any, metres: Any, done: Any, onward: Any, unit_at: Any, touched: Any, heap_cost: Any,
-    heap_item: Any,
+    cost: Any, metres: Any, onward: Any, unit_at: Any, touched: Any, heap_cost: Any, heap_item: Any,
     goes_to: Any, link: Any, unit_ms: Any, unit_m: Any, unit_via: Any, unit_done: Any, path: Any,
 ) -> int:  # fmt: skip
     """Settle the k nearest units; returns the length of `path`, filled for unit 0 when the array is not
     empty.
 
     `onward[node]` is the arc to take there, and `goes_to[node]` the node it leads to; the arcs that lead
-    straight to the incident are stored as -2 - arc. `bar` is the profile's bit of `in_bars`.
+    straight to the incident are stored as -2 - arc. `in_ms` is `ms` by entry, IMPASSABLE where it may not be
+    taken.
     """
     nodes = len(cost)
     size, touches, wanted = 0, 0, 0
+    # The k least of the units' times so far: what is farther than the last of them leads to none of the k.
+    least_ms = np.full(min(k, BOUNDED_MAX), np.inf)
+    least_unit = np.full(len(least_ms), -1)
+    bound = np.inf
     for i in range(len(unit_edge)):
         unit_ms[i], unit_m[i], unit_via[i], unit_done[i] = np.inf, np.inf, -1, 0
         wanted += unit_edge[i] >= 0
@@ -341,6 +406,7 @@ def _search(
                 unit_ms[i] = abs(ahead) * ms[arc] + unit_extra_ms[i]
                 unit_m[i], unit_via[i] = abs(ahead) * edge_m[scene_edge], -2 - arc
                 size = _push(heap_cost, heap_item, size, unit_ms[i], nodes + i)
+                bound = _bounded(least_ms, least_unit, k, i, unit_ms[i])
         slot = link[slot]
     wanted = min(wanted, k)
     for direction in range(2):
@@ -353,13 +419,12 @@ def _search(
         while node >= 0:
             for j in range(in_first[node], in_first[node + 1]):
                 tail = in_tail[j]
-                if in_arc[j] != arc or in_bars[j] & bar or share * ms[arc] >= cost[tail]:
+                if in_arc[j] != arc or in_ms[j] == IMPASSABLE or share * ms[arc] >= cost[tail]:
                     continue
                 if cost[tail] == np.inf:
                     touched[touches] = tail
                     touches += 1
-                cost[tail], metres[tail] = share * ms[arc], share * edge_m[scene_edge]
-                onward[tail] = -2 - arc
+                cost[tail], onward[tail] = share * ms[arc], -2 - arc
                 size = _push(heap_cost, heap_item, size, cost[tail], tail)
             node = copy_next[node]
 
@@ -372,9 +437,13 @@ def _search(
                 unit_done[item - nodes] = 1
                 settled += 1
             continue
-        if done[item]:
+        if least > cost[item]:
             continue
-        done[item] = 1
+        arc = onward[item]
+        if arc >= 0:
+            metres[item] = metres[goes_to[item]] + edge_m[arc >> 1]
+        else:
+            metres[item] = edge_m[scene_edge] * (1.0 - scene_fraction if arc & 1 else scene_fraction)
         slot = unit_at[item]
         while slot >= 0:
             i = slot >> 1
@@ -383,22 +452,21 @@ def _search(
             if unit_done[i] == 0 and ms[arc] != IMPASSABLE:
                 share = unit_fraction[i] if slot & 1 else 1.0 - unit_fraction[i]
                 total = least + share * ms[arc] + unit_extra_ms[i]
-                if total < unit_ms[i]:
+                if total < unit_ms[i] and total <= bound:
                     unit_ms[i], unit_m[i], unit_via[i] = total, metres[item] + share * edge_m[edge], arc
                     size = _push(heap_cost, heap_item, size, total, nodes + i)
+                    bound = _bounded(least_ms, least_unit, k, i, total)
             slot = link[slot]
         for j in range(in_first[item], in_first[item + 1]):
-            arc = in_arc[j]
-            if ms[arc] == IMPASSABLE or in_bars[j] & bar:
+            if in_ms[j] == IMPASSABLE:
                 continue
             tail = in_tail[j]
-            total = least + ms[arc]
-            if total < cost[tail]:
+            total = least + in_ms[j]
+            if total < cost[tail] and total <= bound:
                 if cost[tail] == np.inf:
                     touched[touches] = tail
                     touches += 1
-                cost[tail], metres[tail] = total, metres[item] + edge_m[arc >> 1]
-                onward[tail], goes_to[tail] = arc, item
+                cost[tail], onward[tail], goes_to[tail] = total, in_arc[j], item
                 size = _push(heap_cost, heap_item, size, total, tail)
 
     steps = 0
@@ -414,7 +482,7 @@ def _search(
 
     # Leave the workspace as it was found, touching only what this search touched.
     for j in range(touches):
-        cost[touched[j]], done[touched[j]] = np.inf, 0
+        cost[touched[j]] = np.inf
     for i in range(len(unit_edge)):
         if unit_done[i] == 0:
             unit_ms[i], unit_m[i] = np.inf, np.inf
@@ -605,6 +673,34 @@ def _along_one_street(
                     arc = 2 * edge[i] + direction
                     if ms[arc] != IMPASSABLE and (ahead >= 0.0 if direction == 0 else ahead <= 0.0):
                         out_ms[i, j] = min(out_ms[i, j], abs(ahead) * ms[arc] + extra_ms[i])
+
+
+@_compiled
+def _first_nodes(arc_head: Any, edge: Any, node: Any) -> None:
+    """The nodes that those on each edge first come to, both ways."""
+    for i in range(len(edge)):
+        node[2 * i], node[2 * i + 1] = arc_head[2 * edge[i]], arc_head[2 * edge[i] + 1]
+
+
+@_compiled
+def _by_first_nodes(
+    edge: Any, fraction: Any, extra_ms: Any, ms: Any, node_ms: Any, to_edge: int, to_fraction: float,
+    walk_ms: float, limit_ms: float, out_s: Any,
+) -> None:  # fmt: skip
+    """Seconds to a place by the better of the two first nodes, or along the street where it is the same."""
+    for i in range(len(edge)):
+        best = np.inf
+        ahead = to_fraction - fraction[i]
+        for direction in range(2):
+            arc = 2 * edge[i] + direction
+            if ms[arc] == IMPASSABLE:
+                continue
+            share = fraction[i] if direction else 1.0 - fraction[i]
+            best = min(best, share * ms[arc] + extra_ms[i] + node_ms[2 * i + direction])
+            if edge[i] == to_edge and (ahead >= 0.0 if direction == 0 else ahead <= 0.0):
+                best = min(best, abs(ahead) * ms[arc] + extra_ms[i])
+        best += walk_ms
+        out_s[i] = best / 1000 if best <= limit_ms else np.inf
 
 
 class _Workspace:
@@ -847,6 +943,7 @@ class RoadGraph:
         self._networks = {name: _Network(arrays, driving or Driving()) for name, arrays in networks.items()}
         self._changed: Mapping[str, Milliseconds] = {}
         self._asides: dict[tuple[str, bool], NDArray[np.uint16]] = {}
+        self._entries_ms: dict[str, Milliseconds] = {}
         self.names = names
         self.version: Hashable = "city"
 
@@ -886,7 +983,7 @@ class RoadGraph:
             own = np.ascontiguousarray(given).view()
             own.flags.writeable = False
             changed[profile] = own
-        view._changed, view._asides, view.version = changed, {}, version
+        view._changed, view._asides, view._entries_ms, view.version = changed, {}, {}, version
         return view
 
     def warm_up(self) -> None:
@@ -984,17 +1081,25 @@ class RoadGraph:
         units = self.snap(unit_lon, unit_lat, profile) if snaps is None else snaps
         n = len(units.lon)
         scene = self.snap(lon, lat, profile, arriving=True)
+        is_place = is_position(float(lon), float(lat))
+        everybody = is_place and bool(scene.edge[0] >= 0) and units.all_on_road
+        if everybody:
+            on_road, off_road = units.on_road, None
+        else:
+            is_known = units.is_known & is_place
+            on_road = units.on_road & (is_place and bool(scene.edge[0] >= 0))
+            off_road = is_known & ~on_road
         how = np.full(n, NO_POSITION, dtype=np.uint8)
-        is_known = units.is_known & is_position(float(lon), float(lat))
-        off_road = is_known & ((units.edge < 0) | (scene.edge[0] < 0))
-        on_road = is_known & ~off_road
-        if on_road.any():
+        if everybody or on_road.any():
             k_max = n if k is None else k
-            _, drive_ms, driven_m = self._run(scene, units, profile, k_max, path=False)
-            # Whoever is not on a road was not searched for, and has no figure.
-            drive_s, distance_m = drive_ms / 1000 + self._scene_access_s(scene), driven_m
+            _, drive_ms, distance_m = self._run(scene, units, profile, k_max, path=False)
             settled = np.isfinite(drive_ms)
-            how[on_road] = UNREACHABLE if np.count_nonzero(settled) < k_max else NOT_SEARCHED
+            # Whoever is not on a road was not searched for, and has no figure.
+            drive_s = drive_ms / 1000
+            drive_s += self._scene_access_s(scene)
+            how[slice(None) if everybody else on_road] = (
+                UNREACHABLE if np.count_nonzero(settled) < k_max else NOT_SEARCHED
+            )
             how[settled] = ROAD
             if walk_within_m > 0:
                 # Who already stands there does not go out to the street and back in.
@@ -1007,12 +1112,13 @@ class RoadGraph:
                 how[quicker] = ROAD
         else:
             drive_s, distance_m = np.full(n, np.inf), np.full(n, np.inf)
-        how[off_road] = OFF_ROAD
-        if (straight or profile == "air") and off_road.any():
-            crow_m = haversine_m(lon, lat, units.lon[off_road], units.lat[off_road])
-            distance_m[off_road] = crow_m * (1.0 if profile == "air" else STRAIGHT_DETOUR)
-            drive_s[off_road] = distance_m[off_road] / (_straight_kmh(profile) / 3.6)
-            how[off_road] = STRAIGHT
+        if off_road is not None and off_road.any():
+            how[off_road] = OFF_ROAD
+            if straight or profile == "air":
+                crow_m = haversine_m(lon, lat, units.lon[off_road], units.lat[off_road])
+                distance_m[off_road] = crow_m * (1.0 if profile == "air" else STRAIGHT_DETOUR)
+                drive_s[off_road] = distance_m[off_road] / (_straight_kmh(profile) / 3.6)
+                how[off_road] = STRAIGHT
         return Travel(drive_s, distance_m, how == ROAD, how)
 
     def route(self, lon: float, lat: float, to_lon: float, to_lat: float, profile: str) -> Route:
@@ -1043,10 +1149,12 @@ class RoadGraph:
             return found_ms.astype(np.float32)
         ms, bar = self._ms(profile), _BAR[profile]
         limit_ms = np.inf if limit_s is None else limit_s * 1000
+        hierarchy = network.hierarchy()
+        if len(to.edge) == 1 and hierarchy is not None:
+            return self._times_to(from_, to, profile, network, hierarchy, limit_ms)
         first_steps, last_steps = self._first_steps(from_, profile)[0], self._last_steps(to, profile)[0]
         outward = len(from_.edge) <= len(to.edge)
         few, many = (first_steps, last_steps) if outward else (last_steps, first_steps)
-        hierarchy = network.hierarchy()
         if hierarchy is not None:
             metric = hierarchy.borrow(ms, bar, *self._under(profile))
             try:
@@ -1063,6 +1171,33 @@ class RoadGraph:
         # A place without a road is infinitely far from it.
         found_ms[~(found_ms <= limit_ms)] = np.inf
         return (found_ms / 1000).astype(np.float32)
+
+    def _times_to(
+        self, from_: Snaps, to: Snaps, profile: str, network: _Network, hierarchy: Hierarchy, limit_ms: float
+    ) -> NDArray[np.float32]:
+        """`times` to one place, float32[n, 1]."""
+        found_s = np.full((len(from_.edge), 1), np.inf, dtype=np.float32)
+        rows, nodes = from_.first_nodes(network.arrays["arc_head"])
+        if to.edge[0] < 0 or not len(rows):
+            return found_s
+        ms, bar = self._ms(profile), _BAR[profile]
+        goal = self._last_steps(to, profile)[0]
+        metric = hierarchy.borrow(ms, bar, *self._under(profile))
+        try:
+            node_ms = hierarchy.toward(metric, goal, nodes)
+        finally:
+            hierarchy.give_back(metric, bar)
+        extra_ms = from_.access_ms(_unit_mps(profile))
+        walk_ms = float(to.away_m[0]) / SCENE_ACCESS_MPS * 1000
+        everybody = len(rows) == len(from_.edge)
+        at = from_ if everybody else _some(from_, rows)
+        out_s = np.empty(len(rows), dtype=np.float32)
+        _by_first_nodes(
+            at.edge, at.fraction, extra_ms if everybody else extra_ms[rows], ms, node_ms, int(to.edge[0]),
+            float(to.fraction[0]), walk_ms, limit_ms, out_s,
+        )  # fmt: skip
+        found_s[rows, 0] = out_s
+        return found_s
 
     def soonest(
         self, from_: Snaps, to: Snaps, profile: str, k: int, *,
@@ -1351,6 +1486,15 @@ class RoadGraph:
         """The times under those of this view, and the arcs that may differ (None: not known)."""
         return (None if self.beneath is None else self.beneath._ms(profile)), None
 
+    def _in_ms(self, profile: str) -> Milliseconds:
+        """Milliseconds by entry, uint32[I]; `IMPASSABLE` where the mode may not take it."""
+        if (known := self._entries_ms.get(profile)) is None:
+            a, ms = self.arrays(profile), self._ms(profile)
+            barred = (a["in_bars"] & _BAR[profile]) != 0
+            known = np.where(barred, np.uint32(IMPASSABLE), ms[a["in_arc"]])
+            known = self._entries_ms.setdefault(profile, known)
+        return known
+
     def _run(
         self, scene: Snaps, units: Snaps, profile: str, k: int, *, path: bool
     ) -> tuple[NDArray[np.int32], FloatArray, FloatArray]:
@@ -1358,7 +1502,7 @@ class RoadGraph:
         network = self._network(profile)
         assert network is not None, "a snapped position has a network"
         a, n = network.arrays, len(units.lon)
-        extra_ms = units.away_m / _unit_mps(profile) * 1000
+        extra_ms = units.access_ms(_unit_mps(profile))
         unit_ms, unit_m = np.empty(n), np.empty(n)
         arcs = np.empty(len(a["in_first"]) + 1 if path else 0, dtype=np.int32)
         workspace = network.borrow(n)
@@ -1370,11 +1514,10 @@ class RoadGraph:
             unit_at, link, _ = kept
         try:
             steps = _search(
-                a["in_first"], a["in_tail"], a["in_arc"], a["in_bars"], _BAR[profile], self._ms(profile),
+                a["in_first"], a["in_tail"], a["in_arc"], self._in_ms(profile), self._ms(profile),
                 a["arc_head"], a["copy_next"], a["edge_tail"], a["edge_head"], a["edge_m"],
                 int(scene.edge[0]), float(scene.fraction[0]), units.edge, units.fraction, extra_ms, k,
-                workspace.cost, workspace.metres, workspace.done, workspace.onward, unit_at,
-                workspace.touched,
+                workspace.cost, workspace.metres, workspace.onward, unit_at, workspace.touched,
                 workspace.heap_cost, workspace.heap_item, workspace.goes_to, link,
                 unit_ms, unit_m, np.empty(n, dtype=np.int32), np.empty(n, dtype=np.uint8), arcs,
             )  # fmt: skip

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from app.fleet import Columns, Fleet
+from app.tracks import Fix
+from dispatch.optimise import Candidates
+from gis.roads import IMPASSABLE
 from tests.app.control_room import RAILWAY_STATION, Room
 
 LON, LAT = RAILWAY_STATION
@@ -15,6 +18,14 @@ def same(one: Columns, other: Columns) -> None:
         if name in ("workload", "by_mode"):
             continue
         left, right = getattr(one, name), getattr(other, name)
+        if name == "candidates":
+            for column in Candidates.__dataclass_fields__:
+                ours, theirs = getattr(left, column), getattr(right, column)
+                is_number = getattr(ours, "dtype", None) == np.float64
+                assert np.array_equal(ours, theirs, equal_nan=is_number), column
+            for mark in ("rolling", "divert", "soon", "never", "blocked", "crew"):
+                assert np.array_equal(getattr(left.roster, mark), getattr(right.roster, mark)), mark
+            continue
         equal = np.array_equal(left, right, equal_nan=True) if name == "ready_us" or name == "base" else None
         assert equal if equal is not None else np.array_equal(np.array(left), np.array(right)), name
 
@@ -69,6 +80,47 @@ def test_only_who_moved_is_put_on_the_roads_again(own_room: Room) -> None:
     assert after.edge.tolist() == ways.snap(lon, lat, "car").edge.tolist()
     # then what was handed out before stays as it was
     assert before.lon.tolist() == [LON, LON + 0.01]
+
+
+def test_what_is_kept_of_places_holds_until_somebody_moves_or_the_roads_are_others(own_room: Room) -> None:
+    # given two patrols at their places, asked about twice
+    room, core = own_room, own_room.core
+    a, b = room.unit(at=RAILWAY_STATION), room.unit(at=(LON + 0.01, LAT))
+    ways = core.living_map.ways()
+    assert ways is not None
+    columns = core.fleet.now()
+    rows = np.array([columns.ids.index(unit) for unit in (a, b)])
+    lon, lat = np.array([LON, LON + 0.01]), np.array([LAT, LAT])
+    scene = ways.snap(LON + 0.004, LAT, "car", arriving=True)
+    before = core.fleet.places(columns, ways, "car", rows, lon, lat)
+    was_s = ways.times(before, scene, "car")
+    # then it is one and the same answer, and what was worked out stands with it
+    assert core.fleet.places(columns, ways, "car", rows, lon.copy(), lat.copy()) is before
+    # when one drives on, it is another, with other times
+    moved = core.fleet.places(columns, ways, "car", rows, lon + np.array([0.005, 0.0]), lat)
+    assert moved is not before
+    is_s = ways.times(moved, scene, "car")
+    assert is_s[0] != was_s[0]
+    assert is_s[1] == was_s[1]
+    # and with it closed a street away, the same places are found anew
+    ms = ways.ms("car").copy()
+    ms[2 * moved.edge[0] : 2 * moved.edge[0] + 2] = IMPASSABLE
+    other = ways.with_ms({"car": ms}, version="closed")
+    elsewhere = core.fleet.places(columns, other, "car", rows, lon + np.array([0.005, 0.0]), lat)
+    assert elsewhere.edge[0] == other.snap(lon[:1] + 0.005, lat[:1], "car").edge[0] != moved.edge[0]
+
+
+def test_fixes_are_the_same_until_somebody_moves(own_room: Room) -> None:
+    room, core = own_room, own_room.core
+    unit = room.unit(at=RAILWAY_STATION)
+    before = core.tracks.arrays()
+    assert core.tracks.arrays() is before
+    room.clock.advance(5)
+    now_us = core.world.clock.now_us()
+    assert core.tracks.accept([Fix(unit, LON + 0.01, LAT, now_us)], "avl", now_us).refused == []
+    after = core.tracks.arrays()
+    assert after.lon[core.tracks.index(unit)] == LON + 0.01
+    assert before.lon[core.tracks.index(unit)] != LON + 0.01
 
 
 def test_a_crew_that_was_out_has_worked(own_room: Room) -> None:

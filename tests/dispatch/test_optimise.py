@@ -493,6 +493,28 @@ def test_columns_that_do_not_fit_together_are_refused_by_name() -> None:
         Candidates(**(columns | {"drive_s": np.array([1.0, 2.0])}))
 
 
+def test_units_that_only_moved_keep_what_is_known_of_them() -> None:
+    # given units of which one is busy and two are of one crew
+    rows = [
+        unit("B2", ["doctor"], 50.0, crew_id="x"), unit("A1", ["doctor"], 90.0, crew_id="x"),
+        unit("C3", ["doctor"], 10.0, sendable="never", status="on_scene"),
+    ]  # fmt: skip
+    before = candidates(*rows)
+    assert recommend(before, {"doctor": 1}).chosen[0].unit == "B2"
+    # when they drive on, and one comes to the incident
+    drive_s, already = np.array([80.0, 20.0, 5.0]), np.array([False, False, True])
+    after = before.renewed(drive_s=drive_s, already=already)
+    # then the plan is as if they had been told of anew, and those before are as they were
+    told = [row | {"drive_s": s, "already": on} for row, s, on in zip(rows, drive_s, already, strict=True)]
+    for needs in ({"doctor": 1}, {"doctor": 2}):
+        assert recommend(after, needs) == recommend(candidates(*told), needs)
+    assert before.drive_s.tolist() == [50.0, 90.0, 10.0]
+    # and neither words nor figures of other units are taken
+    for wrong in ({"drive_s": np.zeros(2)}, {"status": np.zeros(3)}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            before.renewed(**wrong)
+
+
 # ---- stories: what a choice leaves uncovered
 
 

@@ -2,6 +2,7 @@
 
 import heapq
 import threading
+import unittest.mock
 
 import numpy as np
 import pytest
@@ -125,6 +126,36 @@ def test_what_is_laid_over_the_roads_comes_off_again_without_a_trace(graph, data
             assert np.array_equal(held.weight, anew[of].weight)
         if data.draw(st.booleans()):
             hierarchy.give_back(lent.pop(data.draw(st.integers(0, len(lent) - 1)))[0], 1)
+
+
+@given(graphs(), st.sampled_from([1, 2]), st.integers(1, 4))
+@settings(max_examples=150, deadline=None, print_blob=True)
+def test_what_is_kept_of_nodes_holds_until_the_roads_are_others(graph, bar, at_once):
+    """Also where more nodes are asked about than are learnt at once, or than there is room for."""
+    nodes, tails, heads, bars, times, order = graph
+    hierarchy = Hierarchy(
+        np.array(order, dtype=np.uint32), np.array(tails, dtype=np.int32), np.array(heads, dtype=np.int32),
+        np.arange(len(tails), dtype=np.int32), np.array(bars, dtype=np.uint8),
+    )  # fmt: skip
+    here = np.arange(nodes, dtype=np.int32)
+    with (
+        unittest.mock.patch("gis.cch.LABELLED_AT_ONCE", at_once),
+        unittest.mock.patch("gis.cch.LABELS_MAX", max(at_once, nodes - 2)),
+    ):
+        for ms in times:
+            truth = np.array([plainly(nodes, tails, heads, bars, bar, ms, start) for start in range(nodes)])
+            metric = hierarchy.borrow(np.array(ms, dtype=np.uint32), bar)
+            for turn in range(3):
+                for goal in range(nodes):
+                    # when one asks for the way to a place of two nodes, from some nodes and then from all
+                    other = (goal + turn) % nodes
+                    two = np.array([0, 2], dtype=np.int32), np.array([goal, other], dtype=np.int32)
+                    some = here[goal:] if turn == 0 else here
+                    found = hierarchy.toward(metric, (*two, np.array([0.25, 1.5])), some)
+                    # then the times are those of the plain search on the roads of now
+                    by_either = np.minimum(truth[:, goal] + 0.25, truth[:, other] + 1.5)[some]
+                    assert np.array_equal(found, np.where(by_either < INF, by_either, np.inf))
+            hierarchy.give_back(metric, bar)
 
 
 @given(graphs(), st.integers(0, 2**32 - 1))
