@@ -94,6 +94,8 @@ PERMISSIONS: Mapping[str, Mapping[Role, Scope]] = MappingProxyType(
         "proposal.read": _grants(_DISTRICT, f"{_ROOM} {_WATCHERS}", system=_CITY),
         "proposal.make": _grants(_CITY, "system"),
         "proposal.decide": _grants(_DISTRICT, _ROOM, system=_CITY),
+        # the line itself; what it means needs its own permission
+        "command.line": _grants(_CITY, _ROOM),
         # units; a control room sees its neighbours' units, and commands its own
         "unit.read": _grants(_CITY, f"{_ROOM} {_WATCHERS} system", field=_OWN, gateway=_DISTRICT),
         "unit.register": _grants(_DISTRICT, "admin supervisor"),

@@ -266,6 +266,10 @@ class Transaction:
         """What this cause already led to, at any node, in this transaction too."""
         return self._done.get(cause)
 
+    def met(self, cause: str) -> bool:
+        """Whether a request was answered before, in this transaction or on disk."""
+        return cause in self._done or cause in self._log._causes_done(self.connection, [cause])
+
     def remember(self, cause: str, request_hash: str) -> int:
         """Note the answer to a request that changed nothing, lest it act when it is sent again later; the
         position at which it was answered."""
@@ -893,8 +897,12 @@ class Log:
 
     def met(self, cause: str) -> bool:
         """Whether a request was answered before, as far as is on disk."""
+        return self.answered(cause) is not None
+
+    def answered(self, cause: str) -> Done | None:
+        """How a request was answered before, as far as is on disk."""
         with self.engine.connect() as connection:
-            return cause in self._causes_done(connection, [cause])
+            return self._causes_done(connection, [cause]).get(cause)
 
     def _data_version(self, connection: Connection | None) -> int:
         if connection is None or not self.embedded:

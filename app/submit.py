@@ -92,13 +92,16 @@ class Door:
         self.station = station
         self.district = district
 
-    def submit(self, command: c.Command, actor: Actor, asked: Any = None) -> Answer:
+    def submit(
+        self, command: c.Command, actor: Actor, asked: Any = None, line: tuple[str, str] | None = None
+    ) -> Answer:
         """Raises Refused when a rule forbids it and StorageError when it could not be kept; in both
         cases nothing has changed. `asked` is the place as the sender gave it, where the command holds what
-        was found for it: the same request stays the same when the map changes."""
+        was found for it: the same request stays the same when the map changes. `line` is the id and the hash
+        of the command line that it comes from, remembered with it: what its words mean may change."""
         outcome = "failed"
         try:
-            answer = self._submit(command, actor, asked)
+            answer = self._submit(command, actor, asked, line)
             outcome = "replayed" if answer.replayed else "done"
             return answer
         except Refused:
@@ -107,7 +110,7 @@ class Door:
         finally:
             metrics.COMMANDS.labels(type(command).__name__, outcome).inc()
 
-    def _submit(self, command: c.Command, actor: Actor, asked: Any = None) -> Answer:
+    def _submit(self, command: c.Command, actor: Actor, asked: Any, line: tuple[str, str] | None) -> Answer:
         """`submit`, without its being counted."""
         for name in _named(command):
             # Even to look for it would break the transaction for everybody in it.
@@ -134,9 +137,10 @@ class Door:
                 return Answer(earlier.position, 0, True)
             ctx = Context(self._clock.now_us(), actor, self.station, self.district, self.pack)
             facts = decide(state, command, ctx)
-            if not facts and command.id.startswith(KEYED):
-                return Answer(tx.remember(command.id, request_hash), 0, False)
             if not facts:
+                _remember(tx, line)
+                if command.id.startswith(KEYED):
+                    return Answer(tx.remember(command.id, request_hash), 0, False)
                 return Answer(tx.position, 0, False)
             try:
                 position = tx.append(
@@ -150,9 +154,15 @@ class Door:
                 )
             except (TypeError, ValueError) as error:
                 raise _unkeepable(error) from error
+            _remember(tx, line)
             return Answer(position, len(facts), False)
 
         return offload(lambda: self._log.transact(work, cause=command.id))
+
+
+def _remember(tx: Transaction, line: tuple[str, str] | None) -> None:
+    if line is not None and not tx.met(line[0]):
+        tx.remember(*line)
 
 
 def _named(command: c.Command) -> list[str]:
@@ -244,18 +254,19 @@ def _epochs(state: State) -> Callable[[e.Event], int]:
 def hash_of(command: c.Command, actor: Actor, asked: Any = None) -> str:
     """SHA-256 of who asks for what, the id aside: tells a retry from another request. `asked` stands for
     the place in it."""
-    body = {f.name: _plain(getattr(command, f.name), asked) for f in fields(command) if f.name != "id"}
+    body = {f.name: plain(getattr(command, f.name), asked) for f in fields(command) if f.name != "id"}
     parts = [type(command).__name__, actor.label, body]
     return hashlib.sha256(e.canonical(parts).encode()).hexdigest()
 
 
-def _plain(value: Any, asked: Any = None) -> Any:
+def plain(value: Any, asked: Any = None) -> Any:
+    """A part of a command as JSON has it; `asked` in the place of a place."""
     if isinstance(value, c.Place) and asked is not None:
-        return _plain(asked)
+        return plain(asked)
     if isinstance(value, (str, int, float, bool)) or value is None:
         return value
     if is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name), asked) for f in fields(value)}
+        return {f.name: plain(getattr(value, f.name), asked) for f in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): _plain(item, asked) for key, item in value.items()}
-    return [_plain(item, asked) for item in value]
+        return {str(key): plain(item, asked) for key, item in value.items()}
+    return [plain(item, asked) for item in value]

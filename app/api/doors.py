@@ -405,6 +405,11 @@ REFUSED_STATUS = {"invalid": 422, "missing": 404, "conflict": 409, "forbidden": 
 
 
 def refused(error: Refused) -> Response:
+    return problem(REFUSED_STATUS.get(error.kind, 422), **refusal(error))
+
+
+def refusal(error: Refused) -> dict[str, Any]:
+    """A refusal as the outside sees it: its code, its words and the facts behind it."""
     extra: dict[str, Any] = {}
     for name, value in error.extra.items():
         if name.endswith("_us"):
@@ -418,7 +423,7 @@ def refused(error: Refused) -> Response:
             extra[name] = value
     if error.field is not None:
         extra["errors"] = [{"field": error.field, "message": error.detail}]
-    return problem(REFUSED_STATUS.get(error.kind, 422), error.code, error.detail, **extra)
+    return {"code": error.code, "detail": error.detail, **extra}
 
 
 def invalid(error: ValidationError) -> Response:

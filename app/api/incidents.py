@@ -266,7 +266,7 @@ def locate(location: Location | None, address: str | AddressParts | None) -> c.P
             "location", "no-city", "No city is imported, so an address cannot be found; give a location."
         )
     found = offload(lambda: city.addresses.search(_question(parts) or label, CANDIDATES_MAX))
-    best = _one_spot(found)
+    best = one_spot(found)
     if best is None:
         # A guess may be offered to a person who looks at it; it may not send anybody anywhere.
         candidates = [{"label": p.label, "kind": p.kind, "lon": p.lon, "lat": p.lat} for p in found]
@@ -281,7 +281,7 @@ def locate(location: Location | None, address: str | AddressParts | None) -> c.P
     return c.Place(best.lon, best.lat, label, {**best.parts, **parts})
 
 
-def _one_spot(found: list[Place]) -> Place | None:
+def one_spot(found: list[Place]) -> Place | None:
     """The best hit, if all that fit exactly are one spot, and not a street or a whole neighbourhood."""
     exact = [place for place in found if place.match == "exact"]
     if not exact or any(place.kind == "street" or place.note == "area" for place in exact):

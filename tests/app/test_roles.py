@@ -57,6 +57,8 @@ EXPECTED = {
     "GET /incidents/{incident_id}/recommendation": "  401 200 200 200 404 404 403 403",
     "POST /incidents/{incident_id}/what-if": "        401 200 200 200 404 404 403 403",
     "GET /incidents/{incident_id}/ways": "            401 200 200 200 404 404 403 403",
+    "POST /commands": "                               401 200 200 200 403 403 403 403",
+    "POST /commands/parse": "                         401 200 200 200 403 403 403 403",
     "POST /assignments/plan": "                       401 200 200 200 403 403 403 403",
     "GET /incidents/{incident_id}/timeline": "        401 200 200 200 404 404 200 200",
     "POST /incidents/{incident_id}/acknowledge": "    401 200 200 200 404 404 403 403",
@@ -232,6 +234,11 @@ class Scene:
                 incident, body = self.incident(), {"units": [room.unit()]}
             case "POST /incidents/{incident_id}/what-if":
                 incident, body = self.incident(), {"units": [room.unit()]}
+            case "POST /commands":
+                number = room.ana.get(f"/incidents/{self.incident()}").json["number"]
+                body = {"id": room.uuid(), "text": f"D {number} {room.unit()}"}
+            case "POST /commands/parse":
+                body = {"text": f"D 1 {room.unit()}"}
             case "POST /assignments/plan":
                 body = {"incidents": [self.incident()]}
             case "DELETE /incidents/{incident_id}/assignments/{unit_id}":

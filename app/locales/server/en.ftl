@@ -213,3 +213,181 @@ zone-w = west
 zone-nw = north-west
 zone-outer = outer { $place }
 zone-by-street = { $place } ({ $street })
+
+# --- the command line: what was understood
+command-report = New call: { $type }, { $place } · { $priority }{ $text ->
+    [none] { "" }
+   *[other] { " " }· “{ $text }”
+}
+command-assign = { $how ->
+    [send] Send { $send }
+    [ask] Ask for { $ask }
+   *[both] Send { $send }, ask for { $ask }
+} → { $number } { $what }{ $where ->
+    [none] { "" }
+   *[other] , { $where }
+}{ $text ->
+    [none] { "" }
+   *[other] { " " }· reason: { $text }
+}
+command-status = { $units } → { $status }{ $hospital ->
+    [none] { "" }
+   *[other] : { $hospital }
+}{ $minutes ->
+    [0] { "" }
+   *[other] , ready in { $minutes } min
+}{ $text ->
+    [none] { "" }
+   *[other] { " " }· “{ $text }”
+}
+command-note = Note on { $number } { $what }: “{ $text }”
+command-recall = Recall { $units } from { $numbers }{ $text ->
+    [none] { "" }
+   *[other] { " " }· reason: { $text }
+}
+command-acknowledge = Acknowledge { $number } { $what }{ $where ->
+    [none] { "" }
+   *[other] , { $where }
+}
+command-acknowledge-all = Acknowledge { $numbers }
+command-close = Close { $number } { $what }: “{ $text }”
+command-reopen = Reopen { $number } { $what }: “{ $text }”
+command-level = { $number } { $what }: alarm level { $before } → { $level }
+command-priority = { $number } { $what }: priority { $priority }
+command-find-incident = Show { $number } { $what }{ $where ->
+    [none] { "" }
+   *[other] , { $where }
+}
+command-find-unit = Show { $unit }
+command-find-place = Show { $place } on the map
+command-why = { $unit ->
+    [none] Why these units for { $number } { $what }
+   *[other] Why or why not { $unit } for { $number } { $what }
+}
+command-move = { $how ->
+    [ask] Ask that { $units } stand by at { $place }
+   *[send] { $units } stands by at { $place }
+}
+command-move-end = { $units } goes to its post no more
+command-closures = Show the closures
+command-closure = Report { $kind }: { $place }, radius { $radius } m{ $percent ->
+    [0] { "" }
+   *[other] , { $percent } % of the speed
+}{ $minutes ->
+    [0] { "" }
+   *[other] , for { $minutes } min
+}{ $text ->
+    [none] { "" }
+   *[other] { " " }· “{ $text }”
+}
+command-kind-closure = closed road
+command-kind-hazard = hazard zone
+command-kind-slow = slow traffic
+command-kind-flood = flood
+command-danger = { $on ->
+    [yes] { $units }: CREW IN DANGER
+   *[no] { $units }: safe
+}
+command-answer = { $answer ->
+    [accepted] { $name } accepted for { $units } → { $number } { $what }
+   *[refused] { $name } refused for { $units } → { $number } { $what }
+}{ $text ->
+    [none] { "" }
+   *[other] { " " }· “{ $text }”
+}
+command-help = Show keys and commands
+command-notice-type = { $n ->
+    [one] may also be: { $others }
+   *[other] may also be: { $others }
+}
+command-notice-number = { $number } was taken for the incident’s number
+command-notice-forced = { $units }: out of the usual order
+command-why-not-considered = { $unit } was not considered: { $status }
+command-why-nobody = No unit is recommended now
+
+# --- the command line: what is wrong or missing. $word: the marked word; $meant: what is like it
+command-fault-empty = type a command
+command-fault-unknown-verb = “{ $word }” is no command{ $meant ->
+    [none] { "" }
+   *[other] ; perhaps { $meant }
+}
+command-fault-unknown-incident = there is no incident “{ $word }”{ $meant ->
+    [none] { "" }
+   *[other] ; perhaps { $meant }
+}
+command-fault-unknown-unit = there is no unit “{ $word }”{ $meant ->
+    [none] { "" }
+   *[other] ; perhaps { $meant }
+}
+command-fault-which-of-units = “{ $word }” may be { $meant }
+command-fault-unit-twice = “{ $word }” is named twice
+command-fault-too-many-units = at most { $most } units in one line
+command-fault-unknown-type = “{ $word }” is no type of incident{ $meant ->
+    [none] { "" }
+   *[other] ; perhaps { $meant }
+}
+command-fault-unknown-status = “{ $word }” is no status{ $meant ->
+    [none] { "" }
+   *[other] ; perhaps { $meant }
+}
+command-fault-unknown-level = “{ $word }” is no alarm level; there are { $levels }
+command-fault-unknown-priority = “{ $word }” is no priority; there are { $meant }
+command-fault-unit-on-nothing = “{ $word }” is on no incident
+command-fault-not-asked = “{ $word }” was not asked for
+command-fault-too-much = “{ $word }” is too much
+command-fault-incident-first = the incident’s number first, instead of “{ $word }”
+command-fault-place-not-found = “{ $word }” is not found{ $meant ->
+    [none] { "" }
+   *[other] ; perhaps { $meant }
+}
+command-fault-place-not-exact = “{ $word }” is no single spot; say more
+command-fault-place-no-city = no city is imported: addresses cannot be found
+command-fault-found-nothing = nothing is called “{ $word }”{ $meant ->
+    [none] { "" }
+   *[other] ; perhaps { $meant }
+}
+command-fault-lights-none = no lights are connected to this centre: nothing is sent
+command-fault-which-incident = which incident? its number, or choose it in the list
+command-fault-which-units = which units?
+command-fault-which-status = which status?
+command-fault-which-type = what has happened?
+command-fault-which-place = where?
+command-fault-which-hospital = to which hospital?
+command-fault-which-reason = for what reason?
+command-fault-which-text = what to note?
+command-fault-which-outcome = with what outcome?
+command-fault-which-level = to which level?
+command-fault-which-priority = which priority?
+command-fault-which-post = where to stand by?
+command-fault-which-speed = at what share of the speed? such as 30%
+command-fault-who-answered = who answered?
+command-fault-find-what = find what? a unit, a number or an address
+
+# --- the command line: how it is written
+command-usage-report = new call: N fire Lunga 5 P1 NOTE text
+command-usage-assign = send: D 12 A3 A7
+command-usage-status = status: S A3 OS
+command-usage-note = note: NOTE 12 text
+command-usage-recall = recall: RECALL A7
+command-usage-acknowledge = acknowledge: ACK 12
+command-usage-answer-yes = the agency accepts: YES A12 name
+command-usage-answer-no = the agency refuses: NO A12 name REASON text
+command-usage-find = show: FIND A3, 12 or an address
+command-usage-why = why: WHY 12, WHY 12 A3
+command-usage-close = close: CLOSE 12 outcome
+command-usage-reopen = reopen: REOPEN 12 reason
+command-usage-level = alarm: LEVEL 12 2, LEVEL 12 +
+command-usage-priority = priority: PRIORITY 12 P1
+command-usage-move = stand by: MOVE A3 station or address, MOVE A3 STOP
+command-usage-closure = closure: CLOSURE flood Lunga 5 50m 2h NOTE text
+command-usage-danger = crew in danger: DANGER A3
+command-usage-safe = crew safe: SAFE A3
+command-usage-lights = lights (none are connected)
+command-usage-help = keys and commands
+
+# --- parts of an address that no map knows
+address-block = block { $value }
+address-staircase = staircase { $value }
+address-floor = floor { $value }
+address-apartment = flat { $value }
+address-intercom = intercom { $value }

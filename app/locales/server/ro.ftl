@@ -222,3 +222,181 @@ zone-w = vest
 zone-nw = nord-vest
 zone-outer = marginea de { $place }
 zone-by-street = { $place } ({ $street })
+
+# --- linia de comandă: ce s-a înțeles
+command-report = Apel nou: { $type }, { $place } · { $priority }{ $text ->
+    [none] { "" }
+   *[other] { " " }· „{ $text }”
+}
+command-assign = { $how ->
+    [send] Trimite { $send }
+    [ask] Solicită { $ask }
+   *[both] Trimite { $send }, solicită { $ask }
+} → { $number } { $what }{ $where ->
+    [none] { "" }
+   *[other] , { $where }
+}{ $text ->
+    [none] { "" }
+   *[other] { " " }· motiv: { $text }
+}
+command-status = { $units } → { $status }{ $hospital ->
+    [none] { "" }
+   *[other] : { $hospital }
+}{ $minutes ->
+    [0] { "" }
+   *[other] , liber în { $minutes } min
+}{ $text ->
+    [none] { "" }
+   *[other] { " " }· „{ $text }”
+}
+command-note = Notă la { $number } { $what }: „{ $text }”
+command-recall = Recheamă { $units } de la { $numbers }{ $text ->
+    [none] { "" }
+   *[other] { " " }· motiv: { $text }
+}
+command-acknowledge = Confirmă { $number } { $what }{ $where ->
+    [none] { "" }
+   *[other] , { $where }
+}
+command-acknowledge-all = Confirmă { $numbers }
+command-close = Închide { $number } { $what }: „{ $text }”
+command-reopen = Redeschide { $number } { $what }: „{ $text }”
+command-level = { $number } { $what }: nivelul de alarmă { $before } → { $level }
+command-priority = { $number } { $what }: prioritatea { $priority }
+command-find-incident = Arată { $number } { $what }{ $where ->
+    [none] { "" }
+   *[other] , { $where }
+}
+command-find-unit = Arată { $unit }
+command-find-place = Arată { $place } pe hartă
+command-why = { $unit ->
+    [none] De ce aceste echipaje la { $number } { $what }
+   *[other] De ce sau de ce nu { $unit } la { $number } { $what }
+}
+command-move = { $how ->
+    [ask] Solicită ca { $units } să aștepte la { $place }
+   *[send] { $units } așteaptă la { $place }
+}
+command-move-end = { $units } nu mai merge la punctul de așteptare
+command-closures = Arată restricțiile
+command-closure = Raportează { $kind }: { $place }, rază { $radius } m{ $percent ->
+    [0] { "" }
+   *[other] , { $percent } % din viteză
+}{ $minutes ->
+    [0] { "" }
+   *[other] , pentru { $minutes } min
+}{ $text ->
+    [none] { "" }
+   *[other] { " " }· „{ $text }”
+}
+command-kind-closure = drum închis
+command-kind-hazard = zonă periculoasă
+command-kind-slow = trafic îngreunat
+command-kind-flood = inundație
+command-danger = { $on ->
+    [yes] { $units }: ECHIPAJ ÎN PERICOL
+   *[no] { $units }: în siguranță
+}
+command-answer = { $answer ->
+    [accepted] { $name } a acceptat pentru { $units } → { $number } { $what }
+   *[refused] { $name } a refuzat pentru { $units } → { $number } { $what }
+}{ $text ->
+    [none] { "" }
+   *[other] { " " }· „{ $text }”
+}
+command-help = Arată tastele și comenzile
+command-notice-type = { $n ->
+    [one] mai poate fi: { $others }
+   *[other] mai pot fi: { $others }
+}
+command-notice-number = { $number } a fost luat drept numărul incidentului
+command-notice-forced = { $units }: în afara ordinii obișnuite
+command-why-not-considered = { $unit } nu a fost luat în seamă: { $status }
+command-why-nobody = Niciun echipaj nu este recomandat acum
+
+# --- linia de comandă: ce nu e bine sau lipsește. $word: cuvântul marcat; $meant: cu ce seamănă
+command-fault-empty = scrieți o comandă
+command-fault-unknown-verb = „{ $word }” nu este o comandă{ $meant ->
+    [none] { "" }
+   *[other] ; poate { $meant }
+}
+command-fault-unknown-incident = nu există incidentul „{ $word }”{ $meant ->
+    [none] { "" }
+   *[other] ; poate { $meant }
+}
+command-fault-unknown-unit = nu există echipajul „{ $word }”{ $meant ->
+    [none] { "" }
+   *[other] ; poate { $meant }
+}
+command-fault-which-of-units = „{ $word }” poate fi { $meant }
+command-fault-unit-twice = „{ $word }” este numit de două ori
+command-fault-too-many-units = cel mult { $most } de echipaje într-o linie
+command-fault-unknown-type = „{ $word }” nu este un tip de incident{ $meant ->
+    [none] { "" }
+   *[other] ; poate { $meant }
+}
+command-fault-unknown-status = „{ $word }” nu este un status{ $meant ->
+    [none] { "" }
+   *[other] ; poate { $meant }
+}
+command-fault-unknown-level = „{ $word }” nu este un nivel de alarmă; există { $levels }
+command-fault-unknown-priority = „{ $word }” nu este o prioritate; există { $meant }
+command-fault-unit-on-nothing = „{ $word }” nu este la niciun incident
+command-fault-not-asked = „{ $word }” nu este solicitat
+command-fault-too-much = „{ $word }” este în plus
+command-fault-incident-first = întâi numărul incidentului, în loc de „{ $word }”
+command-fault-place-not-found = nu se găsește „{ $word }”{ $meant ->
+    [none] { "" }
+   *[other] ; poate { $meant }
+}
+command-fault-place-not-exact = „{ $word }” nu este un singur loc; spuneți mai mult
+command-fault-place-no-city = nu este importat niciun oraș: adresele nu pot fi căutate
+command-fault-found-nothing = nimic nu se numește „{ $word }”{ $meant ->
+    [none] { "" }
+   *[other] ; poate { $meant }
+}
+command-fault-lights-none = nicio lumină nu este legată la acest centru: nu se trimite nimic
+command-fault-which-incident = care incident? numărul, sau alegeți-l în listă
+command-fault-which-units = care echipaje?
+command-fault-which-status = ce status?
+command-fault-which-type = ce s-a întâmplat?
+command-fault-which-place = unde?
+command-fault-which-hospital = la care spital?
+command-fault-which-reason = din ce motiv?
+command-fault-which-text = ce notați?
+command-fault-which-outcome = cu ce rezultat?
+command-fault-which-level = la ce nivel?
+command-fault-which-priority = ce prioritate?
+command-fault-which-post = unde să aștepte?
+command-fault-which-speed = cât la sută din viteză? de exemplu 30%
+command-fault-who-answered = cine a răspuns?
+command-fault-find-what = ce căutați? echipaj, număr sau adresă
+
+# --- linia de comandă: cum se scrie
+command-usage-report = apel nou: N incendiu Lungă 5 P1 NOTA text
+command-usage-assign = trimite: T 12 A3 A7
+command-usage-status = status: S A3 OS
+command-usage-note = notă: NOTA 12 text
+command-usage-recall = recheamă: RECHEAMA A7
+command-usage-acknowledge = confirmă: VAZUT 12
+command-usage-answer-yes = agenția acceptă: DA A12 numele
+command-usage-answer-no = agenția refuză: NU A12 numele MOTIV text
+command-usage-find = arată: CAUTA A3, 12 sau o adresă
+command-usage-why = de ce: DECE 12, DECE 12 A3
+command-usage-close = închide: INCHIDE 12 rezultat
+command-usage-reopen = redeschide: REDESCHIDE 12 motiv
+command-usage-level = alarmă: NIVEL 12 2, NIVEL 12 +
+command-usage-priority = prioritate: PRIORITATE 12 P1
+command-usage-move = așteptare: MUTA A3 stație sau adresă, MUTA A3 STOP
+command-usage-closure = restricție: RESTRICTIE inundat Lungă 5 50m 2h NOTA text
+command-usage-danger = echipaj în pericol: PERICOL A3
+command-usage-safe = echipaj în siguranță: SIGUR A3
+command-usage-lights = lumini (niciuna nu este legată)
+command-usage-help = taste și comenzi
+
+# --- părți ale unei adrese pe care nicio hartă nu le știe
+address-block = bl. { $value }
+address-staircase = sc. { $value }
+address-floor = et. { $value }
+address-apartment = ap. { $value }
+address-intercom = interfon { $value }
