@@ -435,41 +435,8 @@ keys-acknowledge = acknowledge
 keys-stage = stage units
 keys-send = send
 keys-help = keys and marks
-help-title = Keys and marks
-help-close = Close
-help-keys = Keys
-help-marks = Unit statuses
-help-new-call = new call
-help-next = next unacknowledged incident
-help-acknowledge = acknowledge the selected incident
-help-arrows = up and down in the queue, recommendations, units
-help-enter = in the queue: to the recommendation; in the recommendation: send; on a unit: set the status
-help-stage = stage or unstage a recommended unit (in the queue and the recommendation)
-help-add = add a unit to the selected incident
-help-find = find an incident by number
-help-what-if = in the recommendation: what the choice leaves uncovered, on the map
-help-costs = in the recommendation: costs of each unit
-help-closures = closures: list, draw
-help-coverage = coverage on the map
-help-proposals = to the proposals
-help-decide = on a proposal: accept, decline
-help-closure-marks = Closures
-help-closure-hollow = hollow, dashed: only reported, leads nobody around
-help-submit = open the incident from the form
-help-status = on a unit: available, en route, on scene, transporting, out of service
-help-escape = hide the form or the menu; the draft is kept
-help-help = this page
-help-shapes = Square: fire and rescue. Circle: ambulance. Triangle: police and public order. Diamond: city services.
-help-fill = Filled: the city's own. Double outline: another agency's, to be requested. Hollow with a dashed outline: fix older than 2 minutes.
 
 # --- closures on the map, coverage, proposals
-closures-title = { $n ->
-    [0] No closures
-    [one] { $n } closure
-   *[other] { $n } closures
-  }
-closures-none = Nothing is closed, flooded or dangerous as far as is known.
-closures-close = Close
 closure-new = Draw a closure
 closure-new-on = Go on drawing
 closure-new-title = New closure
@@ -559,7 +526,6 @@ closure-ordered-only = It was ordered: only a supervisor changes or withdraws it
 closure-withdraw = Withdraw
 closure-changed-etas = Arrivals it changed
 closure-no-etas = Of no crew on its way.
-eta-changed = { $before } became { $after }
 eta-changed-because = arrival { $before } → { $after }: { $why }
 eta-no-way = no way
 part-coming = Loading…
@@ -569,22 +535,10 @@ map-closures = { $n ->
    *[other] Closures: { $n }
   }
 map-coverage = Coverage
-coverage-close = Close the coverage
-coverage-of = By whom, within
-coverage-missed = { $pct } % of calls would be reached too late
-coverage-after = Without { $units }: { $before } → { $after } % of calls reached too late
 coverage-nobody = Nobody is left who would be there in time.
 coverage-nobody-after = Without { $units } nobody is left who would be there in time.
 coverage-nobody-calls = Where the calls come from:
 coverage-nobody-shade = the darker, the more calls
-coverage-gap = nobody in time
-coverage-new-gap = nobody in time after this choice
-coverage-one = one crew in time
-coverage-some = two or more
-isochrones-from = In 4, 8 and 12 minutes from
-isochrones-unit = { $unit }, where it is
-isochrones-no-unit = choose a unit on the board
-isochrones-none = nowhere
 map-closures-one = a closure
 
 recommendation-closures = Changed ways here:
@@ -607,6 +561,57 @@ what-if-more = and { $n } more
 what-if-nothing = No zone loses its cover by it.
 what-if-map = on the map
 
+### The words below are loaded after the start: only for what is opened later, and for refusals.
+
+# --- console
+help-title = Keys and marks
+help-close = Close
+help-keys = Keys
+help-marks = Unit statuses
+help-new-call = new call
+help-next = next unacknowledged incident
+help-acknowledge = acknowledge the selected incident
+help-arrows = up and down in the queue, recommendations, units
+help-enter = in the queue: to the recommendation; in the recommendation: send; on a unit: set the status
+help-stage = stage or unstage a recommended unit (in the queue and the recommendation)
+help-add = add a unit to the selected incident
+help-find = find an incident by number
+help-what-if = in the recommendation: what the choice leaves uncovered, on the map
+help-costs = in the recommendation: costs of each unit
+help-closures = closures: list, draw
+help-coverage = coverage on the map
+help-proposals = to the proposals
+help-decide = on a proposal: accept, decline
+help-closure-marks = Closures
+help-closure-hollow = hollow, dashed: only reported, leads nobody around
+help-submit = open the incident from the form
+help-status = on a unit: available, en route, on scene, transporting, out of service
+help-escape = hide the form or the menu; the draft is kept
+help-help = this page
+help-shapes = Square: fire and rescue. Circle: ambulance. Triangle: police and public order. Diamond: city services.
+help-fill = Filled: the city's own. Double outline: another agency's, to be requested. Hollow with a dashed outline: fix older than 2 minutes.
+
+# --- closures on the map, coverage, proposals
+closures-title = { $n ->
+    [0] No closures
+    [one] { $n } closure
+   *[other] { $n } closures
+  }
+closures-none = Nothing is closed, flooded or dangerous as far as is known.
+closures-close = Close
+eta-changed = { $before } became { $after }
+coverage-close = Close the coverage
+coverage-of = By whom, within
+coverage-missed = { $pct } % of calls would be reached too late
+coverage-after = Without { $units }: { $before } → { $after } % of calls reached too late
+coverage-gap = nobody in time
+coverage-new-gap = nobody in time after this choice
+coverage-one = one crew in time
+coverage-some = two or more
+isochrones-from = In 4, 8 and 12 minutes from
+isochrones-unit = { $unit }, where it is
+isochrones-no-unit = choose a unit on the board
+isochrones-none = nowhere
 proposals-title = Proposals
 proposal-kind-reassign = Other crew
 proposal-kind-move_up = Stand by
@@ -738,7 +743,6 @@ problem-unit-taken = { $unit } was sent to incident { $incident_number } by { $b
 problem-unknown-proposal = There is no such proposal.
 problem-unknown-proposal-kind = There is no such kind of proposal.
 problem-unknown-trigger = Nothing of that kind leads to a proposal.
-
 ways-title = Ways drawn on the map
 way-line = { $kind ->
     [crew] { $unit } on its way
@@ -753,3 +757,16 @@ way-none = { $unit }, no way drawn: { $why ->
     [unreachable] no road leads there now
    *[no-place] the call has no place
   }
+
+# --- the command line
+line-label = Command line
+line-hint = Command: D 12 A3 A7 · ? for all (Ctrl K)
+line-offered = What may follow (Tab)
+line-offer = Send { $unit } → { $number } { $type }
+line-offer-ask = Ask for { $unit } → { $number } { $type }
+line-drop = Send { $unit } → { $number } { $type }
+line-no-link = No link: nothing was sent. The text stays.
+line-changed = It means something else by now: read again, then Enter.
+line-partly = Only part of it was done.
+help-line = the command line (Ctrl Space too): Tab completes, ↑ what was sent before
+help-drag = drag a unit onto an incident; or choose one, then the other, then the offer in the line

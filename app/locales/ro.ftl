@@ -441,42 +441,8 @@ keys-acknowledge = preia
 keys-stage = alege echipaje
 keys-send = trimite
 keys-help = taste și semne
-help-title = Taste și semne
-help-close = Închide
-help-keys = Taste
-help-marks = Stările echipajelor
-help-new-call = apel nou
-help-next = următorul incident nepreluat
-help-acknowledge = preia incidentul ales
-help-arrows = sus și jos în coadă, recomandări, echipaje
-help-enter = în coadă: la recomandări; în recomandări: trimite; la echipaje: schimbă starea
-help-stage = pregătește sau scoate echipajul recomandat (în coadă și în recomandări)
-help-add = adaugă un echipaj la incidentul ales
-help-find = caută un incident după număr
-help-what-if = în recomandare: ce lasă descoperit alegerea, pe hartă
-help-costs = în recomandare: costurile fiecărei unități
-help-closures = închideri: listă, desenare
-help-coverage = acoperirea pe hartă
-help-proposals = la propuneri
-help-decide = pe o propunere: acceptă, refuză
-help-closure-marks = Închideri
-help-closure-hollow = gol, punctat: doar raportat, nu ocolește nimeni
-help-submit = deschide incidentul din formular
-help-status = pe un echipaj: disponibil, plecat la caz, ajuns la caz, spre spital, indisponibil
-help-escape = ascunde formularul sau meniul; schița se păstrează
-help-help = această pagină
-help-shapes = Pătrat: pompieri și descarcerare. Cerc: ambulanță. Triunghi: poliție și ordine publică. Romb: serviciile orașului.
-help-fill = Plin: al orașului. Contur dublu: al altei instituții, se cere. Gol, cu contur întrerupt: poziție mai veche de 2 minute.
 
 # --- închideri pe hartă, acoperire, propuneri
-closures-title = { $n ->
-    [0] Nicio închidere
-    [one] { $n } închidere
-    [few] { $n } închideri
-   *[other] { $n } de închideri
-  }
-closures-none = Din câte se știe, nimic nu este închis, inundat sau periculos.
-closures-close = Închide
 closure-new = Desenează o închidere
 closure-new-on = Continuă desenul
 closure-new-title = Închidere nouă
@@ -567,7 +533,6 @@ closure-ordered-only = A fost ordonată: doar șeful de tură o modifică sau o 
 closure-withdraw = Retrage
 closure-changed-etas = Sosiri pe care le-a schimbat
 closure-no-etas = Ale niciunui echipaj aflat pe drum.
-eta-changed = { $before } a devenit { $after }
 eta-changed-because = sosire { $before } → { $after }: { $why }
 eta-no-way = niciun drum
 part-coming = Se încarcă…
@@ -577,22 +542,10 @@ map-closures = { $n ->
    *[other] Închideri: { $n }
   }
 map-coverage = Acoperire
-coverage-close = Închide acoperirea
-coverage-of = De cine, în cât timp
-coverage-missed = La { $pct } % din apeluri s-ar ajunge prea târziu
-coverage-after = Fără { $units }: { $before } → { $after } % din apeluri, prea târziu
 coverage-nobody = Nu mai rămâne nimeni care să ajungă la timp.
 coverage-nobody-after = Fără { $units } nu mai rămâne nimeni care să ajungă la timp.
 coverage-nobody-calls = De unde vin apelurile:
 coverage-nobody-shade = mai închis: mai multe apeluri
-coverage-gap = nimeni la timp
-coverage-new-gap = nimeni la timp după această alegere
-coverage-one = un singur echipaj la timp
-coverage-some = două sau mai multe
-isochrones-from = În 4, 8 și 12 minute de la
-isochrones-unit = { $unit }, de unde este
-isochrones-no-unit = alegeți o unitate de pe listă
-isochrones-none = de nicăieri
 map-closures-one = o închidere
 
 recommendation-closures = Schimbă drumuri aici:
@@ -615,6 +568,58 @@ what-if-more = și încă { $n }
 what-if-nothing = Nicio zonă nu își pierde acoperirea.
 what-if-map = pe hartă
 
+### Cuvintele de mai jos se încarcă după pornire: numai pentru ce se deschide mai târziu, și pentru refuzuri.
+
+# --- console
+help-title = Taste și semne
+help-close = Închide
+help-keys = Taste
+help-marks = Stările echipajelor
+help-new-call = apel nou
+help-next = următorul incident nepreluat
+help-acknowledge = preia incidentul ales
+help-arrows = sus și jos în coadă, recomandări, echipaje
+help-enter = în coadă: la recomandări; în recomandări: trimite; la echipaje: schimbă starea
+help-stage = pregătește sau scoate echipajul recomandat (în coadă și în recomandări)
+help-add = adaugă un echipaj la incidentul ales
+help-find = caută un incident după număr
+help-what-if = în recomandare: ce lasă descoperit alegerea, pe hartă
+help-costs = în recomandare: costurile fiecărei unități
+help-closures = închideri: listă, desenare
+help-coverage = acoperirea pe hartă
+help-proposals = la propuneri
+help-decide = pe o propunere: acceptă, refuză
+help-closure-marks = Închideri
+help-closure-hollow = gol, punctat: doar raportat, nu ocolește nimeni
+help-submit = deschide incidentul din formular
+help-status = pe un echipaj: disponibil, plecat la caz, ajuns la caz, spre spital, indisponibil
+help-escape = ascunde formularul sau meniul; schița se păstrează
+help-help = această pagină
+help-shapes = Pătrat: pompieri și descarcerare. Cerc: ambulanță. Triunghi: poliție și ordine publică. Romb: serviciile orașului.
+help-fill = Plin: al orașului. Contur dublu: al altei instituții, se cere. Gol, cu contur întrerupt: poziție mai veche de 2 minute.
+
+# --- închideri pe hartă, acoperire, propuneri
+closures-title = { $n ->
+    [0] Nicio închidere
+    [one] { $n } închidere
+    [few] { $n } închideri
+   *[other] { $n } de închideri
+  }
+closures-none = Din câte se știe, nimic nu este închis, inundat sau periculos.
+closures-close = Închide
+eta-changed = { $before } a devenit { $after }
+coverage-close = Închide acoperirea
+coverage-of = De cine, în cât timp
+coverage-missed = La { $pct } % din apeluri s-ar ajunge prea târziu
+coverage-after = Fără { $units }: { $before } → { $after } % din apeluri, prea târziu
+coverage-gap = nimeni la timp
+coverage-new-gap = nimeni la timp după această alegere
+coverage-one = un singur echipaj la timp
+coverage-some = două sau mai multe
+isochrones-from = În 4, 8 și 12 minute de la
+isochrones-unit = { $unit }, de unde este
+isochrones-no-unit = alegeți o unitate de pe listă
+isochrones-none = de nicăieri
 proposals-title = Propuneri
 proposal-kind-reassign = Alt echipaj
 proposal-kind-move_up = În așteptare
@@ -746,7 +751,6 @@ problem-unit-taken = { $unit } a fost trimisă la incidentul { $incident_number 
 problem-unknown-proposal = Nu există o asemenea propunere.
 problem-unknown-proposal-kind = Nu există un asemenea fel de propunere.
 problem-unknown-trigger = Nimic de acest fel nu duce la o propunere.
-
 ways-title = Drumuri desenate pe hartă
 way-line = { $kind ->
     [crew] { $unit } în drum
@@ -761,3 +765,16 @@ way-none = { $unit }, niciun drum desenat: { $why ->
     [unreachable] niciun drum nu duce acolo acum
    *[no-place] apelul nu are loc
   }
+
+# --- linia de comandă
+line-label = Linia de comandă
+line-hint = Comandă: T 12 A3 A7 · ? pentru toate (Ctrl K)
+line-offered = Ce poate urma (Tab)
+line-offer = Trimite { $unit } → { $number } { $type }
+line-offer-ask = Solicită { $unit } → { $number } { $type }
+line-drop = Trimite { $unit } → { $number } { $type }
+line-no-link = Fără legătură: nu s-a trimis nimic. Textul rămâne.
+line-changed = Între timp înseamnă altceva: citiți din nou, apoi Enter.
+line-partly = Numai o parte s-a făcut.
+help-line = linia de comandă (și Ctrl Spațiu): Tab completează, ↑ ce s-a trimis înainte
+help-drag = trageți un echipaj pe un incident; sau alegeți-le pe rând, apoi oferta din linie

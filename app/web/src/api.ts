@@ -81,7 +81,8 @@ export function whenSignedOut(run: () => void): void {
   onSignedOut = run;
 }
 
-async function call<T>(method: string, path: string, body?: unknown, key?: string): Promise<T> {
+/** One call of the API. Throws Problem where it is refused and NoLink where nobody answers. */
+export async function call<T>(method: string, path: string, body?: unknown, key?: string): Promise<T> {
   const headers: Record<string, string> = { Accept: 'application/json', 'Accept-Language': words.lang };
   if (method !== 'GET') {
     headers['X-CSRF-Token'] = csrf;

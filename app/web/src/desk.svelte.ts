@@ -41,6 +41,8 @@ class Desk {
   capability = $state.raw(localStorage.getItem('straja.coverage') ?? '');
   /** The map once it can be drawn on, for the parts that come later and draw on it. */
   map = $state.raw<MapLibre | null>(null);
+  /** Takes hold of a unit under the pointer, to be carried onto an incident; null while nobody may. */
+  grab: ((unit: string, event: MouseEvent) => void) | null = null;
   /** Where the call being taken is pinned, and who wants to hear of a click on the map meanwhile. */
   pin = $state.raw<{ lon: number; lat: number } | null>(null);
   onMapPoint = $state.raw<((lon: number, lat: number) => void) | null>(null);

@@ -1,16 +1,24 @@
+import { words } from './words.svelte';
+
 /**
  * The parts of the console that not every hour needs. They are no part of what a console starts with, and are
  * taken in when it rests, so that a link that breaks later takes nothing away.
  */
 export const parts = {
-  closures: () => import('./ClosurePanel.svelte'),
-  coverage: () => import('./Coverage.svelte'),
-  ways: () => import('./Ways.svelte'),
-  proposals: () => import('./Proposals.svelte'),
-  contradiction: () => import('./Contradiction.svelte'),
-  edit: () => import('./EditForm.svelte'),
-  help: () => import('./Help.svelte'),
+  closures: withWords(() => import('./ClosurePanel.svelte')),
+  coverage: withWords(() => import('./Coverage.svelte')),
+  ways: withWords(() => import('./Ways.svelte')),
+  proposals: withWords(() => import('./Proposals.svelte')),
+  contradiction: withWords(() => import('./Contradiction.svelte')),
+  edit: withWords(() => import('./EditForm.svelte')),
+  help: withWords(() => import('./Help.svelte')),
+  command: withWords(() => import('./CommandLine.svelte')),
 };
+
+/** A part together with the words that only later parts say. */
+function withWords<Part>(part: () => Promise<Part>): () => Promise<Part> {
+  return async () => (await Promise.all([part(), words.later()]))[0];
+}
 
 /** Takes all of them in; one that does not come is asked for again when it is wanted. */
 export async function takeIn(): Promise<void> {

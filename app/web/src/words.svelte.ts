@@ -4,20 +4,33 @@ import type { IncidentType, Named } from './types';
 export type Language = 'ro' | 'en';
 const REMEMBERED = 'straja.language';
 
-/** A catalogue is a file of its own: a console starts with the words of one language and takes the other when it rests. */
-const SOURCES: Record<Language, () => Promise<{ default: string }>> = {
-  ro: () => import('../../locales/ro.ftl?raw'),
-  en: () => import('../../locales/en.ftl?raw'),
+type Source = () => Promise<{ default: string }>;
+/** A console starts with half the words of one language: the other half belongs to parts that come later. */
+const SOURCES: Record<Language, { start: Source; later: Source }> = {
+  ro: { start: () => import('../../locales/ro.ftl?start'), later: () => import('../../locales/ro.ftl?later') },
+  en: { start: () => import('../../locales/en.ftl?start'), later: () => import('../../locales/en.ftl?later') },
 };
 const bundles: Partial<Record<Language, FluentBundle>> = {};
+const whole = new Set<Language>();
+let all = false;
+
+function add(to: FluentBundle, source: string): void {
+  for (const fault of to.addResource(new FluentResource(source))) console.error(fault);
+}
 
 async function load(lang: Language): Promise<void> {
-  if (bundles[lang]) return;
-  const { default: source } = await SOURCES[lang]();
-  // Isolation marks would end up in titles and labels that are compared and copied; all text here runs left to right.
-  const made = new FluentBundle(lang, { useIsolating: false });
-  for (const fault of made.addResource(new FluentResource(source))) console.error(fault);
-  bundles[lang] = made;
+  if (!bundles[lang]) {
+    const { default: source } = await SOURCES[lang].start();
+    // Isolation marks would end up in titles and labels that are compared and copied; all text here runs left to right.
+    const made = new FluentBundle(lang, { useIsolating: false });
+    add(made, source);
+    bundles[lang] ??= made;
+  }
+  if (all && !whole.has(lang)) {
+    const { default: source } = await SOURCES[lang].later();
+    if (!whole.has(lang)) add(bundles[lang]!, source);
+    whole.add(lang);
+  }
 }
 
 function firstLanguage(): Language {
@@ -38,6 +51,11 @@ class Words {
 
   /** The words of the language to start with. Nothing can be said before. */
   ready = (): Promise<void> => load(this.lang);
+  /** The rest of this language's words, which every part but those of the start needs. */
+  later = (): Promise<void> => {
+    all = true;
+    return load(this.lang);
+  };
   /** The other language's words, so that changing to it needs no server. */
   others = (): Promise<unknown> => Promise.all((['ro', 'en'] as const).map(load));
 }
