@@ -96,6 +96,14 @@ PERMISSIONS: Mapping[str, Mapping[Role, Scope]] = MappingProxyType(
         "proposal.decide": _grants(_DISTRICT, _ROOM, system=_CITY),
         # the line itself; what it means needs its own permission
         "command.line": _grants(_CITY, _ROOM),
+        # who rings, and what is done about it
+        "incident.link": _grants(_DISTRICT, _ROOM, system=_CITY),
+        "call.read": _grants(_DISTRICT, _ROOM),
+        "call.report": _grants(_DISTRICT, f"{_ROOM} gateway", system=_CITY),
+        "call.handle": _grants(_DISTRICT, _ROOM, system=_CITY),
+        # what is known about a place before anybody calls
+        "premise.read": _grants(_DISTRICT, _ROOM),
+        "premise.edit": _grants(_DISTRICT, _ROOM),
         # units; a control room sees its neighbours' units, and commands its own
         "unit.read": _grants(_CITY, f"{_ROOM} {_WATCHERS} system", field=_OWN, gateway=_DISTRICT),
         "unit.register": _grants(_DISTRICT, "admin supervisor"),

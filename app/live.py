@@ -31,6 +31,7 @@ from app.detours import streets_of
 from app.native import is_cooperative
 from app.picture import crew_mates
 from app.rows import Rows, rfc3339
+from dispatch.call import Call
 from dispatch.closure import Closure
 from dispatch.commands import Actor
 from dispatch.incident import Incident
@@ -86,6 +87,7 @@ class Subjects:
     units: list[Unit]
     closures: list[Closure]
     proposals: list[Proposal]
+    calls: list[Call]
 
 
 class Bell:
@@ -252,6 +254,7 @@ class Live:
             list(state.units()),
             [x for x in state.closures() if not x.has_ended(now_us)],
             [x for x in state.proposals() if x.open],
+            [x for x in state.calls() if x.needs is not None],
         )
         rows = self._built(scope, everything)
         self._snapshots[scope.key] = (self._at, now_s, rows)
@@ -296,6 +299,7 @@ class Live:
         units: dict[str, Unit] = {}
         closures: list[Closure] = []
         proposals: list[Proposal] = []
+        calls: list[Call] = []
         for subject in subjects:
             kind, _, subject_id = subject.partition(":")
             if kind == "incident":
@@ -319,7 +323,11 @@ class Live:
                 proposal = state.proposal(subject_id)
                 if proposal is not None and proposal.made:
                     proposals.append(proposal)
-        return Subjects(list(incidents.values()), list(units.values()), closures, proposals)
+            elif kind == "call":
+                call = state.call(subject_id)
+                if call is not None and call.received:
+                    calls.append(call)
+        return Subjects(list(incidents.values()), list(units.values()), closures, proposals, calls)
 
     def _built(self, scope: Scope, named: Subjects) -> dict[str, Any]:
         """Rows for one scope, and the ids of what it may see no more: the incidents that its unit has left.
@@ -358,6 +366,9 @@ class Live:
             "proposals": _whole(
                 [p for p in named.proposals if may(actor, "proposal.read", district=p.district)],
                 lambda p: self._rows.proposal(p, personal=may(actor, "personal.read", district=p.district)),
+            ),
+            "calls": _whole(
+                [x for x in named.calls if may(actor, "call.read", district=x.district)], self._rows.call
             ),
             "gone": {"incidents": gone},
         }

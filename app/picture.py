@@ -20,14 +20,16 @@ from app.native import original
 from app.ports import Clock
 from app.tables import event, incident_index
 from dispatch import events as e
+from dispatch.call import Call
 from dispatch.closure import Closure
 from dispatch.incident import Incident
+from dispatch.premise import Premise
 from dispatch.proposal import Proposal
 from dispatch.state import Entity, MemorySlots, State, apply, fold
 from dispatch.unit import Unit
 
 KEEP_CLOSED_US = 24 * 3600 * 1_000_000
-"""How long a closed incident, and a proposal that was answered, stays in memory."""
+"""How long a closed incident, a proposal that was answered, and a call stays in memory."""
 EVICT_EVERY_S = 60.0
 """How often, at the most, the long closed ones are looked for."""
 CHANGES_MAX = 20_000
@@ -62,7 +64,8 @@ class Picture:
     def load(self, connection: Connection) -> None:
         """Fold all units and stations, and the incidents and closures that go on or did until lately."""
         gathered: dict[str, list[e.Recorded]] = {}
-        for lower, upper in (("station:", "station;"), ("unit:", "unit;"), ("closure:", "closure;")):
+        kinds = ("station", "unit", "closure", "premise")
+        for lower, upper in ((f"{kind}:", f"{kind};") for kind in kinds):
             for subject, rec in stream_facts(connection, lower, upper):
                 gathered.setdefault(subject, []).append(rec)
         if connection.scalar(select(incident_index.c.id).limit(1)) is None:
@@ -76,12 +79,15 @@ class Picture:
         ).all()
         for incident_id in wanted:
             gathered[f"incident:{incident_id}"] = subject_facts(connection, f"incident:{incident_id}")
-        for subject, rec in stream_facts(connection, "proposal:", "proposal;", since_us=recent):
-            gathered.setdefault(subject, []).append(rec)
+        for lower, upper in (("proposal:", "proposal;"), ("call:", "call;")):
+            for subject, rec in stream_facts(connection, lower, upper, since_us=recent):
+                gathered.setdefault(subject, []).append(rec)
         for subject, facts in gathered.items():
             entity = fold(subject, facts)
-            # A proposal of which only the end is that young comes back by subject, should anybody ask.
-            if not _is_over(entity, recent) and not (isinstance(entity, Proposal) and not entity.made):
+            # What of which only the end is that young comes back by subject, should anybody ask.
+            halved = isinstance(entity, Proposal) and not entity.made
+            halved = halved or (isinstance(entity, Call) and not entity.received)
+            if not _is_over(entity, recent) and not halved:
                 self._set(subject, entity, max(f.key for f in facts))
         self._pending.clear()
 
@@ -205,8 +211,8 @@ class Picture:
             return self.position, found
 
     def evict(self) -> int:
-        """Let go of incidents, closures and proposals over for more than a day; they come back by subject.
-        Returns how many."""
+        """Let go of incidents, closures, proposals and calls over for more than a day; they come back by
+        subject. Returns how many."""
         recent = self._clock.now_us() - KEEP_CLOSED_US
         with self._lock:
             gone = [subject for subject, entity in self._published.items() if _is_over(entity, recent)]
@@ -282,6 +288,12 @@ def _is_over(entity: Entity | None, recent_us: int) -> bool:
     if isinstance(entity, Closure):
         ends = [us for us in (entity.withdrawn_us, entity.ends_us) if us is not None]
         return entity.reported and min(ends, default=recent_us) < recent_us
+    if isinstance(entity, Premise):
+        ends = [us for us in (entity.withdrawn_us, entity.until_us) if us is not None]
+        return entity.noted and min(ends, default=recent_us) < recent_us
+    if isinstance(entity, Call):
+        # A call back a day later helps nobody.
+        return entity.received and entity.received_us < recent_us
     if isinstance(entity, Proposal):
         return entity.made and not entity.open and (entity.decided_us or 0) < recent_us
     return False
@@ -295,8 +307,15 @@ def _index_row(incident: Incident) -> dict[str, object]:
         "state": "open" if incident.open else "closed",
         "recorded_at": incident.recorded_us,
         "closed_at": incident.closed_us,
+        "cell": cell_of(*incident.coarse) if incident.coarse else None,
         "numbers": folded(" ".join(numbers)),
     }
+
+
+def cell_of(lon: float, lat: float) -> int:
+    """The cell of 0.001° in which a rounded place lies, as one number; its neighbour to the east is one more,
+    to the north a million more."""
+    return (round(lat * 1000) + 90_000) * 1_000_000 + round(lon * 1000) + 180_000
 
 
 def folded(text: str) -> str:

@@ -15,6 +15,7 @@ from app.picture import Picture
 from app.tracks import Tracks
 from app.vault import Vault
 from app.words import LANGUAGES, Words, words_in
+from dispatch.call import Call
 from dispatch.closure import Closure
 from dispatch.commands import who
 from dispatch.events import Sealed, Secret
@@ -183,6 +184,24 @@ class Rows:
                 {"at": rfc3339(n.at_us), "by": who(n.by), "text": clear(n.text)} for n in x.notes[-NOTES_MAX:]
             ],
             "notes_total": len(x.notes),
+            "links": [
+                {
+                    "incident": link.other,
+                    "number": other.number if (other := self._picture.now.incident(link.other)) else None,
+                    "kind": link.kind,
+                    "of": link.of or None,
+                    "at": rfc3339(link.at_us),
+                    "by": who(link.by),
+                }
+                for link in x.links
+            ],
+            "duplicate_of": x.duplicate_of,
+            "calls": list(x.calls),
+            "protocol": {
+                "answers": dict(x.answers),
+                "priority": x.protocol[0],
+                "because": list(x.protocol[1]),
+            },
             "facts": {
                 name: {
                     "source": f.source,
@@ -295,6 +314,52 @@ class Rows:
             "withdrawn_by": who(x.withdrawn_by) or None,
             "withdrawn_reason": _said(x.withdrawn_reason, opened),
             "conflicts": [_conflict(k) for k in x.conflicts],
+            "upgrade_needed": x.parked,
+            "district": x.district,
+            "station": x.station,
+            "rev": x.position,
+        }
+
+    def calls(self, calls: Iterable[Call]) -> list[dict[str, Any]]:
+        """Rows of several calls, for those who may know who rings."""
+        listed = list(calls)
+        secrets = (s for x in listed for s in (x.number, x.recording, x.place, x.note))
+        opened = self._vault.open(s for s in secrets if isinstance(s, Sealed))
+        return [self._call(x, opened) for x in listed]
+
+    def call(self, call: Call) -> dict[str, Any]:
+        return self.calls([call])[0]
+
+    def _call(self, x: Call, opened: dict[str, Any]) -> dict[str, Any]:
+        def clear(secret: Secret) -> Any:
+            return opened.get(secret.id) if isinstance(secret, Sealed) else None
+
+        place = clear(x.place)
+        point = (place["lon"], place["lat"]) if place else x.coarse
+        return {
+            "id": x.id,
+            "state": x.state,
+            "needs": x.needs,
+            "line": x.line or None,
+            "number": clear(x.number),
+            "recording": clear(x.recording),
+            "location": None if point is None else {"lon": point[0], "lat": point[1], "radius_m": x.radius_m},
+            "source": x.source,
+            "received_at": rfc3339(x.received_us),
+            "answered_at": rfc3339(x.answered_us),
+            "answered_by": who(x.answered_by) or None,
+            "abandoned_at": rfc3339(x.abandoned_us),
+            "ended_at": rfc3339(x.ended_us),
+            "incidents": list(x.incidents),
+            "tries": x.tries,
+            "tried_at": rfc3339(x.tried_us),
+            "tried_by": who(x.tried_by) or None,
+            "reached_at": rfc3339(x.reached_us),
+            "closed_at": rfc3339(x.closed_us),
+            "closed_by": who(x.closed_by) or None,
+            "why": x.why or None,
+            "note": clear(x.note),
+            "personal_data": "erased" if x.sealed and x.sealed <= x.erased else "kept",
             "upgrade_needed": x.parked,
             "district": x.district,
             "station": x.station,

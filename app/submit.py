@@ -40,6 +40,19 @@ ACTIONS: Mapping[type[c.Command], str] = {
     c.RecordOffer: "incident.recommendation",
     c.ErasePersonalData: "personal.erase",
     c.ResolveConflict: "conflict.resolve",
+    c.LinkIncidents: "incident.link",
+    c.UnlinkIncidents: "incident.link",
+    c.AnswerProtocol: "incident.edit",
+    c.ReportCall: "call.report",
+    c.AnswerCall: "call.handle",
+    c.LinkCall: "call.handle",
+    c.UnlinkCall: "call.handle",
+    c.CallBack: "call.handle",
+    c.CloseCall: "call.handle",
+    c.EraseCall: "personal.erase",
+    c.NotePremise: "premise.edit",
+    c.WithdrawPremise: "premise.edit",
+    c.ErasePremise: "personal.erase",
     c.AssignUnits: "incident.assign",
     c.RecallUnit: "incident.recall",
     c.AnswerRequest: "incident.answer_request",
@@ -167,7 +180,7 @@ def _remember(tx: Transaction, line: tuple[str, str] | None) -> None:
 
 def _named(command: c.Command) -> list[str]:
     """Every id that the command gives: its own, and those of what it is about."""
-    about = ("incident", "unit", "subject", "closure", "proposal")
+    about = ("incident", "other", "unit", "subject", "closure", "proposal", "call", "premise")
     found = [command.id, *(getattr(command, name, "") or "" for name in about)]
     if isinstance(command, c.AssignUnits):
         found += command.units
@@ -205,10 +218,21 @@ def authorise(state: State, command: c.Command, actor: Actor, district: str) -> 
     proposal = state.proposal(command.proposal) if isinstance(command, DECIDES) else None
     if proposal is not None and proposal.made:
         where = proposal.district
+    call_id = getattr(command, "call", None)
+    call = state.call(call_id) if call_id is not None else None
+    if call is not None and call.received and not isinstance(command, c.ReportIncident):
+        where = call.district
+    premise = state.premise(getattr(command, "premise", ""))
+    if premise is not None and premise.noted:
+        where = premise.district
     reaches = [where]
     if isinstance(command, c.RegisterUnit):
         # A unit that moves to another district is taken from one and given to the other.
         reaches.append(command.district)
+    elif isinstance(command, (c.LinkIncidents, c.UnlinkIncidents, c.LinkCall, c.UnlinkCall)):
+        # What ties two together changes both.
+        tied = (state.incident(getattr(command, "other", command.incident)), incident)
+        reaches += [x.district for x in tied if x is not None and x.reported]
     elif isinstance(command, c.AcceptProposal) and proposal is not None:
         # Whoever may not order units to an incident, or away from it, may not accept that either.
         touched = [state.incident(one) for one in proposal.incidents]
@@ -254,7 +278,11 @@ def _epochs(state: State) -> Callable[[e.Event], int]:
 def hash_of(command: c.Command, actor: Actor, asked: Any = None) -> str:
     """SHA-256 of who asks for what, the id aside: tells a retry from another request. `asked` stands for
     the place in it."""
-    body = {f.name: plain(getattr(command, f.name), asked) for f in fields(command) if f.name != "id"}
+    body = {
+        f.name: plain(value, asked)
+        for f in fields(command)
+        if f.name != "id" and not ((value := getattr(command, f.name)) is None and "later" in f.metadata)
+    }
     parts = [type(command).__name__, actor.label, body]
     return hashlib.sha256(e.canonical(parts).encode()).hexdigest()
 

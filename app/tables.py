@@ -165,8 +165,10 @@ incident_index = Table(
     Column("recorded_at", BigInteger, nullable=False),
     Column("closed_at", BigInteger),
     Column("numbers", Text, nullable=False),
+    Column("cell", BigInteger),
     Index("incident_index_recorded", "recorded_at"),
     Index("incident_index_open", "closed_at"),
+    Index("incident_index_cell", "cell", "recorded_at"),
     sqlite_with_rowid=False,
 )
 

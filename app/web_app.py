@@ -22,6 +22,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import backup, demo, jobs, metrics, migrations, trace, up
 from app.api import (  # noqa: F401 - they register handlers
+    calls,
     closures,
     commands,
     coverage,
@@ -33,6 +34,7 @@ from app.api import (  # noqa: F401 - they register handlers
     phones,
     place,
     plans,
+    premises,
     proposals,
     session,
     units,

@@ -82,6 +82,11 @@ class Place:
     parts: Mapping[str, str] = field(default_factory=dict)
 
 
+LATER = {"later": True}
+"""Marks a field that a command got after it was first shipped: where nothing is said in it, the request is
+the same as one that was sent before the field was there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     id: str
@@ -94,7 +99,8 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportIncident(Command):
-    """Open an incident. `incident` is the UUID its first reporter made; `priority` None takes the type's."""
+    """Open an incident. `incident` is the UUID its first reporter made; `priority` None takes what follows
+    from `answers` to the questions of the pack, or the type's. `call` is the call that it was told by."""
 
     incident: str
     type: str
@@ -104,6 +110,8 @@ class ReportIncident(Command):
     description: str = ""
     caller: Mapping[str, str] | None = None
     case_numbers: tuple[tuple[str, str], ...] = ()
+    answers: Mapping[str, str] | None = field(default=None, metadata=LATER)
+    call: str | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +198,132 @@ class ResolveConflict(Command):
     subject: str
     conflict: str
     resolution: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkIncidents(Command):
+    """`kind` "duplicate": `incident` is the same event as `other`, where the work is done; "related": they
+    have to do with each other."""
+
+    incident: str
+    other: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnlinkIncidents(Command):
+    """Take the link between the two away again, whichever way it was made."""
+
+    incident: str
+    other: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerProtocol(Command):
+    """What the caller said to the questions of the pack, by code; a question not named keeps its answer. The
+    priority follows, unless `priority` says another one."""
+
+    incident: str
+    answers: Mapping[str, str]
+    priority: str | None = None
+
+
+# ---- calls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportCall(Command):
+    """What the telephone system says of a call, at first and whenever it knows more. `call` is the UUID it
+    made; `state` is ringing, answered (by `agent`), abandoned or ended; `place` (lon, lat) in degrees with
+    `radius_m`. What is not given stays as it was."""
+
+    call: str
+    state: str
+    number: str = ""
+    line: str = ""
+    recording: str = ""
+    place: tuple[float, float] | None = None
+    radius_m: float | None = None
+    agent: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerCall(Command):
+    """The asker speaks with the caller; the first one who says so has the call."""
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkCall(Command):
+    """The call is about the incident."""
+
+    call: str
+    incident: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnlinkCall(Command):
+    """It is not about that incident after all."""
+
+    call: str
+    incident: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallBack(Command):
+    """The asker rang the number of the call, and reached the caller or not."""
+
+    call: str
+    reached: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseCall(Command):
+    """Nothing is to be done about it; `why` is one of `dispatch.call.WHYS`."""
+
+    call: str
+    why: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EraseCall(Command):
+    """Destroy the personal data of a call for good."""
+
+    call: str
+    reason: str
+
+
+# ---- what is known about a place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotePremise(Command):
+    """Something to know within `radius_m` of `place`; `kind` is one of `dispatch.premise.KINDS`."""
+
+    premise: str
+    kind: str
+    place: Place
+    radius_m: float
+    text: str
+    until_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawPremise(Command):
+    """It holds no more."""
+
+    premise: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasePremise(Command):
+    """Destroy what it says for good."""
+
+    premise: str
+    reason: str
 
 
 # ---- sending units

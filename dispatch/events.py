@@ -80,6 +80,16 @@ class _IncidentEvent(Event):
         return (f"incident:{self.incident}",)
 
 
+class _PairEvent(Event):
+    __slots__ = ()
+    incident: str
+    other: str
+
+    def subjects(self) -> tuple[str, ...]:
+        own = f"incident:{self.incident}"
+        return (own,) if self.other == self.incident else (own, f"incident:{self.other}")
+
+
 class _UnitEvent(Event):
     __slots__ = ()
     unit: str
@@ -209,6 +219,186 @@ class ConflictResolved(Event):
 
     def subjects(self) -> tuple[str, ...]:
         return (self.subject,)
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentsLinked(_PairEvent):
+    """`kind` "duplicate": `incident` is the same event as `other`, where the work is done; "related": they
+    have to do with each other. Both stay what they are."""
+
+    incident: str
+    other: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentsUnlinked(_PairEvent):
+    """They have nothing to do with each other after all."""
+
+    incident: str
+    other: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolAnswered(_IncidentEvent):
+    """What the caller said to the questions of the pack: question -> answer, by code. `priority` follows from
+    the answers to the questions `because`; None where none of them says any."""
+
+    incident: str
+    answers: Mapping[str, str]
+    priority: str | None
+    because: tuple[str, ...]
+
+
+# ---- calls
+
+
+class _CallEvent(Event):
+    __slots__ = ()
+    call: str
+
+    def subjects(self) -> tuple[str, ...]:
+        return (f"call:{self.call}",)
+
+
+@dataclass(frozen=True, slots=True)
+class CallReceived(_CallEvent):
+    """Somebody calls, on `line`. `place` seals {lon, lat} of where the network says that the telephone is,
+    `radius_m` how far off that may be, `coarse` is the place rounded to about 100 m; `number` and `recording`
+    (where to find it) are sealed."""
+
+    call: str
+    station: str
+    district: str
+    line: str
+    number: Secret
+    recording: Secret
+    coarse: tuple[float, float] | None
+    radius_m: float | None
+    place: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class CallChanged(_CallEvent):
+    """The telephone system knows more: only the fields in `changes`, named as in `CallReceived`."""
+
+    call: str
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered(_CallEvent):
+    """`by` speaks with the caller ("role:name", or a name as the telephone system knows it); empty where
+    that is not known."""
+
+    call: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallAbandoned(_CallEvent):
+    """The caller hung up before anybody answered."""
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded(_CallEvent):
+    """They spoke, and that is over."""
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallLinked(Event):
+    """The call is about the incident."""
+
+    call: str
+    incident: str
+
+    def subjects(self) -> tuple[str, ...]:
+        return (f"call:{self.call}", f"incident:{self.incident}")
+
+
+@dataclass(frozen=True, slots=True)
+class CallUnlinked(Event):
+    """It is not about that incident after all."""
+
+    call: str
+    incident: str
+
+    def subjects(self) -> tuple[str, ...]:
+        return (f"call:{self.call}", f"incident:{self.incident}")
+
+
+@dataclass(frozen=True, slots=True)
+class CalledBack(_CallEvent):
+    """Somebody rang the number of the call, and `reached` the caller or not."""
+
+    call: str
+    reached: bool
+    note: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class CallClosed(_CallEvent):
+    """Nothing is to be done about it; `why` is one of `dispatch.call.WHYS`."""
+
+    call: str
+    why: str
+    note: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class CallErased(_CallEvent):
+    """The sealed values `ids` are destroyed, here and wherever this fact comes."""
+
+    call: str
+    ids: tuple[str, ...]
+    reason: str
+
+
+# ---- what is known about a place
+
+
+class _PremiseEvent(Event):
+    __slots__ = ()
+    premise: str
+
+    def subjects(self) -> tuple[str, ...]:
+        return (f"premise:{self.premise}",)
+
+
+@dataclass(frozen=True, slots=True)
+class PremiseNoted(_PremiseEvent):
+    """Something to know within `radius_m` of a place: `kind` is one of `dispatch.premise.KINDS`; `place`
+    seals {lon, lat, label}, `coarse` is it rounded to about 100 m; `until_us` None: until it is withdrawn."""
+
+    premise: str
+    station: str
+    district: str
+    kind: str
+    coarse: tuple[float, float]
+    place: Secret
+    radius_m: float
+    text: Secret
+    until_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PremiseWithdrawn(_PremiseEvent):
+    """It holds no more."""
+
+    premise: str
+
+
+@dataclass(frozen=True, slots=True)
+class PremiseErased(_PremiseEvent):
+    """The sealed values `ids` are destroyed, here and wherever this fact comes."""
+
+    premise: str
+    ids: tuple[str, ...]
+    reason: str
 
 
 # ---- sending units
@@ -567,10 +757,26 @@ TYPES: dict[str, type[Event]] = {
         ProposalAccepted,
         ProposalDeclined,
         ProposalExpired,
+        IncidentsLinked,
+        IncidentsUnlinked,
+        ProtocolAnswered,
+        CallReceived,
+        CallChanged,
+        CallAnswered,
+        CallAbandoned,
+        CallEnded,
+        CallLinked,
+        CallUnlinked,
+        CalledBack,
+        CallClosed,
+        CallErased,
+        PremiseNoted,
+        PremiseWithdrawn,
+        PremiseErased,
     )
 }
 
-ERASING = (PersonalDataErased, ClosureErased)
+ERASING = (PersonalDataErased, ClosureErased, CallErased, PremiseErased)
 """Facts whose `ids` are of sealed values to be destroyed."""
 
 UPCASTS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}

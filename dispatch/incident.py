@@ -105,6 +105,21 @@ class Note:
     text: e.Secret
 
 
+LINKS = ("duplicate", "related")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What ties an incident to another. `kind` "duplicate": `of` is the one of the two where the work is
+    done; "related": `of` is empty."""
+
+    other: str
+    kind: str
+    of: str
+    at_us: int
+    by: str
+
+
 @dataclass(frozen=True, slots=True)
 class Incident:
     id: str
@@ -136,6 +151,13 @@ class Incident:
     assignments: tuple[Assignment, ...] = ()
     requests: tuple[Request, ...] = ()
     notes: tuple[Note, ...] = ()
+    links: tuple[Link, ...] = ()
+    calls: tuple[str, ...] = ()
+    """The calls that are about it, as they came."""
+    answers: Mapping[str, str] = field(default_factory=dict)
+    """What the caller said to the questions of the pack."""
+    protocol: tuple[str | None, tuple[str, ...]] = (None, ())
+    """The priority that follows from that, and from which questions."""
     facts: Mapping[str, Fact] = field(default_factory=dict)
     offered: tuple[str, ...] | None = None
     conflicts: tuple[Conflict, ...] = ()
@@ -149,6 +171,16 @@ class Incident:
 
     def active(self) -> tuple[Assignment, ...]:
         return tuple(a for a in self.assignments if a.ended_us is None)
+
+    @property
+    def duplicate_of(self) -> str | None:
+        """The incident where the work is done, if this one is the same event; of several the first."""
+        return next((x.of for x in self.links if x.kind == "duplicate" and x.of != self.id), None)
+
+    @property
+    def duplicates(self) -> tuple[str, ...]:
+        """Those that are the same event as this one, where the work is done."""
+        return tuple(x.other for x in self.links if x.kind == "duplicate" and x.of == self.id)
 
 
 # ---- apply: never raises, for any subset of facts in any order
@@ -336,6 +368,35 @@ def _status(was: Incident, rec: e.Recorded, f: e.UnitStatusReported) -> Incident
     )
 
 
+def _together(was: Incident, rec: e.Recorded, f: e.IncidentsLinked) -> Incident:
+    other = f.other if f.incident == was.id else f.incident
+    of = f.other if f.kind == "duplicate" else ""
+    new = Link(other, f.kind, of, rec.observed_us, rec.actor)
+    return replace(was, links=(*(x for x in was.links if x.other != other), new))
+
+
+def _apart(was: Incident, rec: e.Recorded, f: e.IncidentsUnlinked) -> Incident:
+    other = f.other if f.incident == was.id else f.incident
+    return replace(was, links=tuple(x for x in was.links if x.other != other))
+
+
+def _told(was: Incident, rec: e.Recorded, f: e.ProtocolAnswered) -> Incident:
+    return replace(
+        was,
+        answers={**was.answers, **f.answers},
+        protocol=(f.priority, f.because),
+        facts=_known(was, rec, "protocol"),
+    )
+
+
+def _called(was: Incident, rec: e.Recorded, f: e.CallLinked) -> Incident:
+    return was if f.call in was.calls else replace(was, calls=(*was.calls, f.call))
+
+
+def _uncalled(was: Incident, rec: e.Recorded, f: e.CallUnlinked) -> Incident:
+    return replace(was, calls=tuple(x for x in was.calls if x != f.call))
+
+
 def _eta_changed(was: Incident, rec: e.Recorded, f: e.EtaChanged) -> Incident:
     change = EtaChange(rec.observed_us, f.before_s, f.after_s, f.because)
     return replace(
@@ -394,6 +455,11 @@ _APPLY: dict[type[Any], Callable[[Incident, e.Recorded, Any], Incident]] = {
     e.RequestAnswered: _answered,
     e.RequestLapsed: _lapsed,
     e.EtaChanged: _eta_changed,
+    e.IncidentsLinked: _together,
+    e.IncidentsUnlinked: _apart,
+    e.ProtocolAnswered: _told,
+    e.CallLinked: _called,
+    e.CallUnlinked: _uncalled,
 }
 
 LEAVING = frozenset({"available", "returning", "recovering", "off_duty", "out_of_service"})
@@ -509,6 +575,17 @@ def report(state: State, cmd: c.ReportIncident, ctx: Context) -> tuple[e.Event, 
         )
     kind = _type(cmd.type, ctx)
     coarse, place = _place(cmd.place)
+    told: tuple[e.Event, ...] = ()
+    priority = cmd.priority or kind.priority
+    if cmd.answers:
+        protocol = _protocol(cmd.incident, kind, cmd.answers, cmd.answers, ctx)
+        priority = cmd.priority or protocol.priority or kind.priority
+        told += (protocol,)
+    if cmd.call is not None:
+        call = state.call(cmd.call)
+        if call is None or not call.received:
+            raise Refused("unknown-call", f"There is no call {cmd.call}.", field="call")
+        told += (e.CallLinked(cmd.call, cmd.incident),)
     return (
         e.IncidentReported(
             incident=cmd.incident,
@@ -516,7 +593,7 @@ def report(state: State, cmd: c.ReportIncident, ctx: Context) -> tuple[e.Event, 
             district=ctx.district,
             number=state.station(ctx.station).last_number + 1,
             kind=cmd.type,
-            priority=_priority(cmd.priority or kind.priority, ctx),
+            priority=_priority(priority, ctx),
             medical_code=_medical_code(cmd.medical_code or kind.medical_code, ctx),
             coarse=coarse,
             place=place,
@@ -526,7 +603,99 @@ def report(state: State, cmd: c.ReportIncident, ctx: Context) -> tuple[e.Event, 
             staging=bool(kind.stage),
             talkgroup=None,
         ),
+        *told,
     )
+
+
+def _protocol(
+    incident: str, kind: Any, said: Mapping[str, str], known: Mapping[str, str], ctx: Context
+) -> e.ProtocolAnswered:
+    """What was `said`, and the priority that follows from all that is `known`."""
+    for question, answer in said.items():
+        asked = ctx.pack.questions.get(question)
+        if asked is None or question not in kind.protocol:
+            raise Refused(
+                "unknown-question",
+                f"{question!r} is not asked about {kind.code}.",
+                field=f"answers.{question}",
+            )
+        if answer not in asked.answers:
+            raise Refused(
+                "unknown-answer",
+                f"{answer!r} is no answer to {question!r}; use {', '.join(asked.answers)}.",
+                field=f"answers.{question}",
+            )
+    priority, because = ctx.pack.triage(kind.code, known)
+    return e.ProtocolAnswered(incident, dict(said), priority, because)
+
+
+def answer_protocol(state: State, cmd: c.AnswerProtocol, ctx: Context) -> tuple[e.Event, ...]:
+    incident = must_be_open(state, cmd.incident, ctx)
+    kind = _type(incident.type, ctx)
+    new = {name: answer for name, answer in cmd.answers.items() if incident.answers.get(name) != answer}
+    fact = _protocol(cmd.incident, kind, new, {**incident.answers, **new}, ctx)
+    priority = _priority(cmd.priority or fact.priority or incident.priority, ctx)
+    facts: tuple[e.Event, ...] = (fact,) if new else ()
+    if priority != incident.priority and (new or cmd.priority):
+        facts += (e.IncidentChanged(cmd.incident, {"priority": priority}),)
+    return facts
+
+
+def link(state: State, cmd: c.LinkIncidents, ctx: Context) -> tuple[e.Event, ...]:
+    incident = must_exist(state, cmd.incident, ctx)
+    if cmd.kind not in LINKS:
+        raise Refused("unknown-kind", f"{cmd.kind!r} is none of {', '.join(LINKS)}.", field="kind")
+    if cmd.other == cmd.incident:
+        raise Refused("same-incident", "An incident cannot be linked to itself.", field="other")
+    other = _other(state, cmd.other, ctx)
+    was = next((x for x in incident.links if x.other == cmd.other), None)
+    of = cmd.other if cmd.kind == "duplicate" else ""
+    if was is not None and (was.kind, was.of) == (cmd.kind, of):
+        return ()
+    if cmd.kind == "duplicate":
+        main = incident.duplicate_of
+        if main is not None and main != cmd.other:
+            known = state.incident(main)
+            number = known.number if known is not None else main
+            raise Refused(
+                "duplicate-already",
+                f"Incident {incident.number} is a duplicate of {number} already; take that link away first.",
+                kind="conflict",
+                incident_number=number,
+            )
+        # The very same link the other way round takes the place of the first.
+        if other.duplicate_of != incident.id and incident.id in _mains(state, other):
+            raise Refused(
+                "duplicate-circle",
+                f"Incident {other.number} is a duplicate of {incident.number}, not the other way round.",
+                kind="conflict",
+                incident_number=other.number,
+            )
+    return (e.IncidentsLinked(cmd.incident, cmd.other, cmd.kind),)
+
+
+def _other(state: State, incident_id: str, ctx: Context) -> Incident:
+    try:
+        return must_exist(state, incident_id, ctx)
+    except Refused as fault:
+        raise Refused(fault.code, fault.detail, kind="invalid", field="other") from None
+
+
+def _mains(state: State, incident: Incident) -> list[str]:
+    """The incident that this one is a duplicate of, the one that that is a duplicate of, and so on. Stations
+    that could not hear each other may have made a circle of it."""
+    found: list[str] = []
+    step: Incident | None = incident
+    while step is not None and step.duplicate_of is not None and step.duplicate_of not in found:
+        found.append(step.duplicate_of)
+        step = state.incident(step.duplicate_of)
+    return found
+
+
+def unlink(state: State, cmd: c.UnlinkIncidents, ctx: Context) -> tuple[e.Event, ...]:
+    incident = must_exist(state, cmd.incident, ctx)
+    linked = any(x.other == cmd.other for x in incident.links)
+    return (e.IncidentsUnlinked(cmd.incident, cmd.other),) if linked else ()
 
 
 def change(state: State, cmd: c.ChangeIncident, ctx: Context) -> tuple[e.Event, ...]:
@@ -633,8 +802,13 @@ def erase(state: State, cmd: c.ErasePersonalData, ctx: Context) -> tuple[e.Event
             kind="conflict",
         )
     left = tuple(sorted(incident.sealed - incident.erased))
-    return (
-        (e.PersonalDataErased(cmd.incident, left, text_of(cmd.reason, "reason", required=True)),)
-        if left
-        else ()
-    )
+    reason = text_of(cmd.reason, "reason", required=True)
+    facts: tuple[e.Event, ...] = (e.PersonalDataErased(cmd.incident, left, reason),) if left else ()
+    for call_id in incident.calls:
+        call = state.call(call_id)
+        if call is None or not (rest := tuple(sorted(call.sealed - call.erased))):
+            continue
+        others = (state.incident(x) for x in call.incidents if x != cmd.incident)
+        if not any(x is not None and x.open for x in others):
+            facts += (e.CallErased(call_id, rest, reason),)
+    return facts

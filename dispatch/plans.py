@@ -243,6 +243,24 @@ class UnitType:
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer to a question; ``priority`` is what it asks for, None where it says nothing about it."""
+
+    code: str
+    names: Names
+    priority: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to ask a caller, with the answers to choose from, by code."""
+
+    code: str
+    names: Names
+    answers: Mapping[str, Reply]
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentType:
     """``units``: the usual first sending; ``needs``: capability -> units that must have it, one unit may
     cover several; ``needs_at``: priority -> needs that replace ``needs`` at that priority; ``levels``: alarm
@@ -268,6 +286,8 @@ class IncidentType:
     closes_road: bool
     tell_public: bool
     may_raise: str | None
+    protocol: tuple[str, ...]
+    """Codes of the questions to ask the caller, in order."""
     ask: tuple[str, ...]
     phone_guidance: str | None
     procedure: str | None
@@ -293,6 +313,7 @@ class Pack:
     response_targets: tuple[ResponseTarget, ...]
     driving: Driving
     unit_types: Mapping[str, UnitType]
+    questions: Mapping[str, Question]
     incident_types: Mapping[str, IncidentType]
     optimiser: Optimiser
     standby: Standby
@@ -321,6 +342,30 @@ class Pack:
                     for capability in sorted(self.unit_types[unit_type].gives):
                         needed[capability] = needed.get(capability, 0) + count
         return needed
+
+    def triage(self, type: str, answers: Mapping[str, str]) -> tuple[str | None, tuple[str, ...]]:
+        """The priority that follows from the answers to the type's questions, and from which questions; None
+        where none of them says any. The most urgent answer counts. Below the type's own priority it goes only
+        when every question that could still raise it has been answered."""
+        kind = self.incident_types[type]
+        asked = [self.questions[code] for code in kind.protocol if code in self.questions]
+        said = {
+            one.code: reply.priority
+            for one in asked
+            if (reply := one.answers.get(answers.get(one.code, ""))) is not None
+        }
+        named = {code: priority for code, priority in said.items() if priority is not None}
+        if not named:
+            return None, ()
+        urgent = min(named.values())
+        open_still = [
+            one
+            for one in asked
+            if one.code not in said and any(x.priority and x.priority < urgent for x in one.answers.values())
+        ]
+        if urgent > kind.priority and open_still:
+            return None, ()
+        return urgent, tuple(code for code, priority in named.items() if priority == urgent)
 
     def sendable(self, status: str) -> str:
         """How a unit in this status may be sent; never in one that a newer program wrote."""
@@ -353,6 +398,7 @@ class Pack:
             "alarm_levels": self.alarm_levels,
             "overlays": self.overlays,
             "unit_types": self.unit_types,
+            "questions": self.questions,
             "incident_types": self.incident_types,
         }
         return {
@@ -662,6 +708,7 @@ class _Reader:
             "unit_types",
             lambda code, entry: self.unit_type(code, entry, agencies, capabilities, type_codes),
         )
+        questions = self.section(top, "questions", self.question, False)
         incident_types = self.incident_types(
             top,
             lambda code, entry: self.incident_type(
@@ -674,6 +721,7 @@ class _Reader:
                 alarm_levels,
                 partners,
                 overlays,
+                questions,
             ),
         )
         optimiser = self.optimiser(top)
@@ -683,7 +731,7 @@ class _Reader:
         return Pack(
             name, names, str(version), self.languages, agencies, partners, capabilities, priorities,
             medical_codes, statuses, flags, alarm_levels, overlays, targets, driving, unit_types,
-            incident_types, optimiser, standby, rules,
+            questions, incident_types, optimiser, standby, rules,
         )  # fmt: skip
 
     def read_languages(self, top: _Entry) -> None:
@@ -921,6 +969,21 @@ class _Reader:
             core=entry.yes("core"),
         )
 
+    def question(self, code: str, entry: _Entry) -> Question:
+        path = f"{entry.path}.answers"
+        table = self.mapping(path, entry.get("answers", _REQUIRED) or {})
+        if len(table) < 2:
+            self.fault(path, "needs at least two answers to choose from")
+        answers: dict[str, Reply] = {}
+        seen: dict[str, str] = {}
+        for one, raw in table.items():
+            if self.good_code(f"{path}.{one}", one, seen):
+                reply = _Entry(self, f"{path}.{one}", self.mapping(f"{path}.{one}", raw))
+                priority = reply.optional_one_of("priority", PRIORITIES, "priority")
+                answers[one] = Reply(one, reply.names(self.languages), priority)
+                reply.done()
+        return Question(code, entry.names(self.languages), MappingProxyType(answers))
+
     def incident_types(
         self, top: _Entry, read: Callable[[str, _Entry], IncidentType]
     ) -> Mapping[str, IncidentType]:
@@ -945,6 +1008,7 @@ class _Reader:
         alarm_levels: Collection[int],
         partners: Collection[str],
         overlays: Collection[str],
+        questions: Collection[str],
     ) -> IncidentType:
         units = entry.counts("units", unit_types, "unit type")
         needs = entry.counts("needs", capabilities, "capability")
@@ -1002,6 +1066,7 @@ class _Reader:
             closes_road=entry.yes("closes_road"),
             tell_public=entry.yes("tell_public"),
             may_raise=entry.optional_one_of("may_raise", overlays, "overlay"),
+            protocol=entry.texts("protocol", questions, "question"),
             ask=entry.texts("ask", None, "question"),
             phone_guidance=entry.optional_text("phone_guidance"),
             procedure=entry.optional_text("procedure"),

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from dispatch import closure, incident, proposal, unit
+from dispatch import call, closure, incident, premise, proposal, unit
 from dispatch import commands as c
 from dispatch import events as e
+from dispatch.call import Call
 from dispatch.closure import Closure
 from dispatch.commands import Context, Refused
 from dispatch.incident import Incident
+from dispatch.premise import Premise
 from dispatch.proposal import Proposal
 from dispatch.unit import Unit
 
@@ -29,7 +31,7 @@ class Station:
     position: int = 0
 
 
-Entity = Incident | Unit | Station | Closure | Proposal
+Entity = Incident | Unit | Station | Closure | Proposal | Call | Premise
 
 
 def _apply_station(was: Station | None, rec: e.Recorded, subject_id: str) -> Station:
@@ -51,6 +53,10 @@ def apply(subject: str, was: Any, rec: e.Recorded) -> Entity | None:
         return closure.apply(was, rec, subject_id)
     if kind == "proposal":
         return proposal.apply(was, rec, subject_id)
+    if kind == "call":
+        return call.apply(was, rec, subject_id)
+    if kind == "premise":
+        return premise.apply(was, rec, subject_id)
     if kind == "station":
         return _apply_station(was, rec, subject_id)
     return None
@@ -118,6 +124,22 @@ class State:
         """Those in memory: the open ones and those of the last day."""
         return (x for x in self._slots.of_kind("proposal") if isinstance(x, Proposal) and x.made)
 
+    def call(self, call_id: str) -> Call | None:
+        found = self._slots.get(f"call:{call_id}")
+        return found if isinstance(found, Call) else None
+
+    def calls(self) -> Iterator[Call]:
+        """Those in memory: the ones of the last day."""
+        return (x for x in self._slots.of_kind("call") if isinstance(x, Call) and x.received)
+
+    def premise(self, premise_id: str) -> Premise | None:
+        found = self._slots.get(f"premise:{premise_id}")
+        return found if isinstance(found, Premise) else None
+
+    def premises(self) -> Iterator[Premise]:
+        """All that hold, and those that were withdrawn lately."""
+        return (x for x in self._slots.of_kind("premise") if isinstance(x, Premise) and x.noted)
+
     def crew(self, crew_id: str) -> list[Unit]:
         return [x for x in self.units() if x.crew_id == crew_id]
 
@@ -170,6 +192,19 @@ DECIDE: dict[type[c.Command], Callable[[State, Any, Context], tuple[e.Event, ...
     c.RecordOffer: incident.offer,
     c.ErasePersonalData: incident.erase,
     c.ResolveConflict: _resolve,
+    c.LinkIncidents: incident.link,
+    c.UnlinkIncidents: incident.unlink,
+    c.AnswerProtocol: incident.answer_protocol,
+    c.ReportCall: call.report,
+    c.AnswerCall: call.answer,
+    c.LinkCall: call.link,
+    c.UnlinkCall: call.unlink,
+    c.CallBack: call.back,
+    c.CloseCall: call.close,
+    c.EraseCall: call.erase,
+    c.NotePremise: premise.note,
+    c.WithdrawPremise: premise.withdraw,
+    c.ErasePremise: premise.erase,
     c.AssignUnits: unit.assign,
     c.RecallUnit: unit.recall,
     c.AnswerRequest: unit.answer,

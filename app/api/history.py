@@ -62,6 +62,12 @@ def _may_see(who_asks: Actor, envelope: Envelope) -> bool:
     proposals = [state.proposal(ident) for kind, ident in about if kind == "proposal"]
     if proposals:
         return all(x is not None and may(who_asks, "proposal.read", district=x.district) for x in proposals)
+    calls = [state.call(ident) for kind, ident in about if kind == "call"]
+    if calls:
+        return all(x is not None and may(who_asks, "call.read", district=x.district) for x in calls)
+    premises = [state.premise(ident) for kind, ident in about if kind == "premise"]
+    if premises:
+        return all(x is not None and may(who_asks, "premise.read", district=x.district) for x in premises)
     if any(kind == "closure" for kind, _ in about):
         return may(who_asks, "closure.read")
     units = [state.unit(ident) for kind, ident in about if kind == "unit"]

@@ -140,6 +140,12 @@ class NewIncident(Strict):
         default=None, pattern=r"^[a-z0-9_-]{1,32}$", description="Where the call came from, such as 112."
     )
     observed_at: str | None = Field(default=None, description="RFC 3339: when it happened.")
+    answers: dict[Annotated[str, Field(max_length=32)], Annotated[str, Field(max_length=32)]] = Field(
+        default_factory=dict,
+        max_length=50,
+        description="What the caller said to the questions of the pack, by code.",
+    )
+    call: str | None = Field(default=None, max_length=64, description="The call that it was told by.")
 
     @field_validator("id")
     @classmethod
@@ -423,10 +429,10 @@ def get_timeline(path: IncidentPath) -> Response:
     facts.sort(key=lambda rec: rec.key)
     sealed = [value for rec in facts if rec.event is not None for value in e.sealed_in(rec.event)]
     opened = core().vault.open(sealed) if sees_personal(actor(), incident) else {}
-    return jsonify([_line(rec, opened, words()) for rec in facts])
+    return jsonify([_line(rec, opened, words(), incident.id) for rec in facts])
 
 
-def _line(rec: e.Recorded, opened: dict[str, Any], say: Words) -> dict[str, Any]:
+def _line(rec: e.Recorded, opened: dict[str, Any], say: Words, incident_id: str) -> dict[str, Any]:
     data: dict[str, Any] = {}
     if rec.event is not None:
         for part in fields(rec.event):
@@ -448,7 +454,11 @@ def _line(rec: e.Recorded, opened: dict[str, Any], say: Words) -> dict[str, Any]
         "rule": data.get("rule") or "none",
         "authority": data.get("authority") or "",
         "why": "",
+        "said": _told_words(data.get("answers"), say),
+        "priority": data.get("priority") or "none",
     }
+    if rec.type in ("IncidentsLinked", "IncidentsUnlinked"):
+        args |= _link_words(data, incident_id)
     if rec.type == "ProposalExpired":
         args["unit"] = data["about"].get("unit", "")
         key = f"why-{data['why']}"
@@ -481,6 +491,26 @@ def _eta_words(data: dict[str, Any], say: Words) -> dict[str, str]:
     before_s, after_s = data.get("before_s"), data.get("after_s")
     kind = "cut-off" if after_s is None else "again" if before_s is None else "other"
     return {"eta": kind, "before": say.time(before_s or 0), "after": say.time(after_s or 0)}
+
+
+def _link_words(data: dict[str, Any], incident_id: str) -> dict[str, str]:
+    """The other incident, as seen from this one."""
+    is_first = data["incident"] == incident_id
+    other = core().picture.now.incident(data["other"] if is_first else data["incident"])
+    kind = data.get("kind", "")
+    number = other.number if other is not None and sees(actor(), other) else ""
+    return {"number": number, "link": "main" if kind == "duplicate" and not is_first else kind}
+
+
+def _told_words(answers: Any, say: Words) -> str:
+    """Questions and answers in words; those that the pack has no more by their codes."""
+    said = []
+    for code, answer in (answers or {}).items() if isinstance(answers, dict) else ():
+        question = pack().questions.get(code)
+        reply = question.answers.get(answer) if question else None
+        asked = question.names[say.language] if question else code
+        said.append(f"{asked} {reply.names[say.language] if reply else answer}")
+    return "; ".join(said)
 
 
 def _field_words(changes: Any, say: Words) -> str:
@@ -525,6 +555,8 @@ def post_incident(body: NewIncident) -> tuple[Response, int]:
         description=body.description,
         caller=_caller(body.caller),
         case_numbers=tuple((case.agency, case.number) for case in body.case_numbers),
+        answers=body.answers or None,
+        call=body.call,
     )
     cursor = send(command, asked)
     return jsonify({**fresh_incident(body.id), "id": body.id, "log_position": cursor}), 201

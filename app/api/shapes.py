@@ -107,6 +107,25 @@ class ConflictShape(Shape):
     resolution: str | None
 
 
+class LinkShape(Shape):
+    """`of`: of a duplicate the one of the two where the work is done."""
+
+    incident: str
+    number: str | None
+    kind: Literal["duplicate", "related"]
+    of: str | None
+    at: Time
+    by: str
+
+
+class ProtocolShape(Shape):
+    """Answers by question, and the priority that follows from the questions `because`."""
+
+    answers: dict[str, str]
+    priority: str | None
+    because: list[str]
+
+
 class IncidentShape(Shape):
     model_config = ConfigDict(extra="forbid", title="Incident")
 
@@ -138,6 +157,10 @@ class IncidentShape(Shape):
     requests: list[RequestShape]
     notes: list[NoteShape]
     notes_total: int
+    links: list[LinkShape]
+    duplicate_of: str | None
+    calls: list[str]
+    protocol: ProtocolShape
     facts: dict[str, FactShape]
     times: dict[str, Time]
     conflicts: list[ConflictShape]

@@ -97,7 +97,6 @@ call-pinned = The place is set:
 call-unpinned = The place is not set yet: choose a line or click the map.
 call-or-map = Type, or click the map.
 call-near = { $distance } from { $label }
-call-maybe-same = The same one? { $number } at { $distance }
 call-type = Type
 call-type-hint = code or words: F01, fire, crash
 call-type-none = No type has these words.
@@ -770,3 +769,78 @@ line-changed = It means something else by now: read again, then Enter.
 line-partly = Only part of it was done.
 help-line = the command line (Ctrl Space too): Tab completes, ↑ what was sent before
 help-drag = drag a unit onto an incident; or choose one, then the other, then the offer in the line
+
+# Calls: who rings, what is not recorded yet, whom to call back
+calls-title = Calls
+calls-count = { $ring } ringing, { $record } to record, { $back } to call back
+calls-rings-say = A call: { $line } { $number }
+calls-rings = rings { $age }
+calls-needs-answer = Rings
+calls-needs-record = Not recorded
+calls-needs-call_back = Call back
+calls-no-number = number withheld
+calls-answered-by = { $by } spoke with the caller
+calls-tries = { $n ->
+    [one] called back once, in vain: { $by }, { $at }
+   *[other] called back { $n } times, last by { $by }, { $at }
+}
+calls-take = Take
+calls-record = Record
+calls-reached = Reached
+calls-not-reached = No answer
+calls-about = About { $number }
+calls-close = No incident
+calls-why-no_emergency = No emergency
+calls-why-passed_on = Passed on
+calls-why-wrong_number = Wrong number
+calls-why-silent = Silent
+calls-why-prank = Hoax
+calls-why-test = Test
+calls-why-not_reached = Not reached
+calls-why-other = Another reason, then Enter:
+calls-circle = by the network within { $radius }
+calls-use-circle = Use that place
+calls-other = Not this call
+calls-taken = { $by } speaks with this caller. What you wrote stays here, as a report of its own.
+calls-closed = closed
+calls-probable = Probably the same one: { $reasons }
+calls-possible = Perhaps: { $reasons }
+calls-same = The same
+calls-related = Related
+calls-look = Look at it
+calls-will-same = Will be a duplicate of { $number }.
+calls-will-relate = Will be related to { $number }.
+calls-because = { $priority }, because: { $said }
+calls-by-hand = Set by hand. The answers say { $priority }: { $said }
+calls-dial = call
+calls-never-back = do not call back!
+help-calls = Calls: who rings, what is not recorded yet, whom to call back
+calls-in-form = being written down here
+
+# What is known about a place
+known-title = What is known about this place
+known-kind = Kind of note
+known-kind-danger = Danger
+known-kind-access = Access
+known-kind-contact = Contact
+known-kind-other = Note
+known-by = { $by }, { $age } ago
+known-drop = holds no more
+known-inside = the place lies in it
+known-earlier = What happened here
+known-open = open, { $age } ago
+known-ago = { $age } ago
+known-more = And more; search by number finds them.
+known-nothing-near = Nothing of the layers within 400 m.
+known-write = Note something about this place
+known-text = dog, gas bottles, gate code, who has the key
+known-save = Keep
+
+problem-call-taken = { $by } speaks with this caller.
+problem-call-closed = This call is closed already.
+problem-no-number = The number was withheld; nobody can be called back.
+problem-unknown-call = This call is not known here any more.
+problem-duplicate-already = It is a duplicate of { $incident_number } already; take that link away first.
+problem-duplicate-circle = { $incident_number } is itself a duplicate of this one.
+problem-premise-exists = This note is there already.
+problem-unknown-premise = This note is not there any more.

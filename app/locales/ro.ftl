@@ -100,7 +100,6 @@ call-pinned = Locul este fixat:
 call-unpinned = Locul nu este fixat încă: alegeți un rând sau apăsați pe hartă.
 call-or-map = Scrieți sau apăsați pe hartă.
 call-near = la { $distance } de { $label }
-call-maybe-same = Poate același? { $number } la { $distance }
 call-type = Tipul
 call-type-hint = cod sau cuvinte: F01, incendiu, accident
 call-type-none = Niciun tip cu aceste cuvinte.
@@ -778,3 +777,79 @@ line-changed = Între timp înseamnă altceva: citiți din nou, apoi Enter.
 line-partly = Numai o parte s-a făcut.
 help-line = linia de comandă (și Ctrl Spațiu): Tab completează, ↑ ce s-a trimis înainte
 help-drag = trageți un echipaj pe un incident; sau alegeți-le pe rând, apoi oferta din linie
+
+# Apeluri: cine sună, ce nu este încă înregistrat, pe cine sunăm înapoi
+calls-title = Apeluri
+calls-count = { $ring } în curs, { $record } de înregistrat, { $back } de sunat
+calls-rings-say = Un apel: { $line } { $number }
+calls-rings = sună de { $age }
+calls-needs-answer = Sună
+calls-needs-record = Neînregistrat
+calls-needs-call_back = De sunat înapoi
+calls-no-number = număr ascuns
+calls-answered-by = { $by } a vorbit cu apelantul
+calls-tries = { $n ->
+    [one] sunat înapoi o dată, fără răspuns: { $by }, { $at }
+    [few] sunat înapoi de { $n } ori, ultima dată { $by }, { $at }
+   *[other] sunat înapoi de { $n } de ori, ultima dată { $by }, { $at }
+}
+calls-take = Preia
+calls-record = Înregistrează
+calls-reached = A răspuns
+calls-not-reached = Nu răspunde
+calls-about = Despre { $number }
+calls-close = Fără incident
+calls-why-no_emergency = Nu e urgență
+calls-why-passed_on = Transmis mai departe
+calls-why-wrong_number = Număr greșit
+calls-why-silent = Tăcere
+calls-why-prank = Farsă
+calls-why-test = Probă
+calls-why-not_reached = Nu răspunde
+calls-why-other = Alt motiv, apoi Enter:
+calls-circle = după rețea, în raza de { $radius }
+calls-use-circle = Folosește acest loc
+calls-other = Nu acest apel
+calls-taken = { $by } vorbește cu acest apelant. Ce ați scris rămâne aici, ca sesizare separată.
+calls-closed = închis
+calls-probable = Probabil același: { $reasons }
+calls-possible = Poate: { $reasons }
+calls-same = Același
+calls-related = Legat
+calls-look = Vezi-l
+calls-will-same = Va fi duplicat al { $number }.
+calls-will-relate = Va fi legat de { $number }.
+calls-because = { $priority }, pentru că: { $said }
+calls-by-hand = Pusă de mână. Răspunsurile spun { $priority }: { $said }
+calls-dial = sună
+calls-never-back = nu sunați înapoi!
+help-calls = Apelurile: cine sună, ce nu este încă înregistrat, pe cine sunăm înapoi
+calls-in-form = se scrie chiar aici
+
+# Ce se știe despre un loc
+known-title = Ce se știe despre acest loc
+known-kind = Felul notei
+known-kind-danger = Pericol
+known-kind-access = Acces
+known-kind-contact = Contact
+known-kind-other = Notă
+known-by = { $by }, acum { $age }
+known-drop = nu mai e valabil
+known-inside = locul este în ea
+known-earlier = Ce s-a întâmplat aici
+known-open = deschis, acum { $age }
+known-ago = acum { $age }
+known-more = Și altele; se găsesc după număr.
+known-nothing-near = Nimic din straturi pe 400 m.
+known-write = Notează ceva despre acest loc
+known-text = câine, butelii, codul porții, cine are cheia
+known-save = Păstrează
+
+problem-call-taken = { $by } vorbește cu acest apelant.
+problem-call-closed = Acest apel este deja închis.
+problem-no-number = Numărul a fost ascuns; nu se poate suna înapoi.
+problem-unknown-call = Acest apel nu mai este cunoscut aici.
+problem-duplicate-already = Este deja duplicat al { $incident_number }; ștergeți întâi acea legătură.
+problem-duplicate-circle = { $incident_number } este el însuși duplicatul acestuia.
+problem-premise-exists = Această notă există deja.
+problem-unknown-premise = Această notă nu mai există.

@@ -34,6 +34,7 @@ class Board:
         self.units: dict[str, dict[str, Any]] = {}
         self.closures: dict[str, dict[str, Any]] = {}
         self.proposals: dict[str, dict[str, Any]] = {}
+        self.calls: dict[str, dict[str, Any]] = {}
         self.heard: list[Any] = []
         self.modes: list[str] = []
         self.applied: list[tuple[str, str]] = []
@@ -44,6 +45,7 @@ class Board:
         self.modes.append(hello["mode"])
         if hello["mode"] == "snapshot":
             self.incidents, self.units, self.closures, self.proposals = {}, {}, {}, {}
+            self.calls = {}
         self.merge(hello)
         self.cursor = hello["cursor"]
 
@@ -56,6 +58,8 @@ class Board:
             self.closures[row["id"]] = row
         for row in rows["proposals"]:
             self.proposals[row["id"]] = row
+        for row in rows["calls"]:
+            self.calls[row["id"]] = row
         for gone in rows["gone"]["incidents"]:
             self.incidents.pop(gone, None)
 
@@ -73,6 +77,7 @@ class Board:
         return {
             "incidents": {key: row for key, row in self.incidents.items() if row["state"] == "open"},
             "proposals": {key: row for key, row in self.proposals.items() if row["state"] == "open"},
+            "calls": {key: row for key, row in self.calls.items() if row["needs"] is not None},
             "closures": {
                 key: row for key, row in self.closures.items() if row["state"] not in ("withdrawn", "expired")
             },

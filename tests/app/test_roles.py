@@ -69,6 +69,24 @@ EXPECTED = {
     "POST /incidents/{incident_id}/alarm-level": "    401 200 200 200 404 404 403 403",
     "POST /incidents/{incident_id}/erase": "          401 200 403 403 404 404 403 403",
     "POST /incidents/{incident_id}/resolve": "        401 200 200 200 404 404 403 403",
+    "GET /incidents/similar": "                       401 200 200 200 403 403 403 403",
+    "POST /incidents/{incident_id}/links": "          401 200 200 200 404 404 403 403",
+    "DELETE /incidents/{incident_id}/links/{other_id}": " 401 200 200 200 404 404 403 403",
+    "POST /incidents/{incident_id}/protocol": "       401 200 200 200 404 404 403 403",
+    "GET /premises": "                                401 200 200 200 403 403 403 403",
+    "GET /premises/notes": "                          401 200 200 200 403 403 403 403",
+    "POST /premises/notes": "                         401 201 201 201 403 403 403 403",
+    "DELETE /premises/notes/{premise_id}": "          401 200 200 200 403 403 403 403",
+    "POST /premises/notes/{premise_id}/erase": "      401 200 403 403 403 403 403 403",
+    "GET /calls": "                                   401 200 200 200 403 403 403 403",
+    "POST /calls": "                                  401 201 201 201 403 201 403 403",
+    "GET /calls/{call_id}": "                         401 200 200 200 403 403 403 403",
+    "POST /calls/{call_id}/answer": "                 401 200 200 200 403 403 403 403",
+    "POST /calls/{call_id}/incidents": "              401 200 200 200 403 403 403 403",
+    "DELETE /calls/{call_id}/incidents/{incident_id}": "401 200 200 200 403 403 403 403",
+    "POST /calls/{call_id}/back": "                   401 200 200 200 403 403 403 403",
+    "POST /calls/{call_id}/close": "                  401 200 200 200 403 403 403 403",
+    "POST /calls/{call_id}/erase": "                  401 200 403 403 403 403 403 403",
     "POST /incidents/{incident_id}/assignments": "    401 200 200 200 404 404 403 403",
     "DELETE /incidents/{incident_id}/assignments/{unit_id}": "   401 200 200 200 404 404 403 403",
     "POST /incidents/{incident_id}/requests/{unit_id}/answer": " 401 200 200 200 403 200 403 403",
@@ -149,6 +167,18 @@ class Scene:
         assert answer.status_code == 201, answer.text
         return str(answer.json["id"])
 
+    def ringing(self) -> str:
+        body = {"id": self.room.uuid(), "number": PHONE, "line": "112"}
+        answer = self.room.desk("gateway").post("/calls", body)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json["id"])
+
+    def premise(self) -> str:
+        body = {"id": self.room.uuid(), "kind": "access", "text": "cod 1234", "location": POST["location"]}
+        answer = self.room.ana.post("/premises/notes", body)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json["id"])
+
     def request(self) -> tuple[str, str]:
         """An incident, and an ambulance that was asked for it."""
         incident, unit = self.incident(), self.room.unit("B2", crew=2)
@@ -176,8 +206,38 @@ class Scene:
         room = self.room
         method, path = route.split(" ")
         body: Any = None
-        incident, unit, proposal, closure = "", "", "", ""
+        incident, unit, proposal, closure, other, ringing, premise = "", "", "", "", "", "", ""
         match route:
+            case "GET /incidents/similar":
+                path += f"?lon={RAILWAY_STATION[0]}&lat={RAILWAY_STATION[1]}"
+            case "POST /incidents/{incident_id}/links":
+                incident, body = self.incident(), {"other": self.incident(), "kind": "related"}
+            case "DELETE /incidents/{incident_id}/links/{other_id}":
+                incident, other = self.incident(), self.incident()
+                linked = {"other": other, "kind": "duplicate"}
+                assert room.ana.post(f"/incidents/{incident}/links", linked).status_code == 200
+            case "POST /incidents/{incident_id}/protocol":
+                incident, body = self.incident(), {"answers": {"trapped": "y"}}
+            case "GET /premises":
+                path += f"?lon={RAILWAY_STATION[0]}&lat={RAILWAY_STATION[1]}"
+            case "POST /premises/notes":
+                at = POST["location"]
+                body = {"id": room.uuid(), "kind": "danger", "text": "câine rău", "location": at}
+            case "POST /premises/notes/{premise_id}/erase":
+                premise, body = self.premise(), {"reason": "cererea persoanei"}
+            case "POST /calls":
+                body = {"id": room.uuid(), "number": PHONE}
+            case "POST /calls/{call_id}/incidents":
+                ringing, body = self.ringing(), {"incident": self.incident()}
+            case "DELETE /calls/{call_id}/incidents/{incident_id}":
+                ringing, incident = self.ringing(), self.incident()
+                assert room.ana.post(f"/calls/{ringing}/incidents", {"incident": incident}).status_code == 200
+            case "POST /calls/{call_id}/back":
+                ringing, body = self.ringing(), {"reached": True}
+            case "POST /calls/{call_id}/close":
+                ringing, body = self.ringing(), {"why": "test"}
+            case "POST /calls/{call_id}/erase":
+                ringing, body = self.ringing(), {"reason": "cererea persoanei"}
             case "POST /closures":
                 body = {"id": room.uuid(), "kind": "closure", "geometry": BARRIER}
             case "PATCH /closures/{closure_id}":
@@ -263,6 +323,10 @@ class Scene:
             case "POST /positions":
                 at = {"lon": RAILWAY_STATION[0], "lat": RAILWAY_STATION[1], "observed_at": room.ago(0)}
                 body = [{"unit": room.unit(), **at}]
+            case _ if "{premise_id}" in path:
+                premise = self.premise()
+            case _ if "{call_id}" in path:
+                ringing = self.ringing()
             case _ if "{proposal_id}" in path:
                 proposal = self.proposal()
             case _ if "{incident_id}" in path:
@@ -273,6 +337,7 @@ class Scene:
                 closure = self.closure()
         before = room.core.log.position
         about = {"incident_id": incident, "unit_id": unit, "proposal_id": proposal, "closure_id": closure}
+        about |= {"other_id": other, "call_id": ringing, "premise_id": premise}
         answer = desk.call(method, path.format(layer="hydrants", **about), body)
         if answer.status_code >= 400:
             is_problem(answer, answer.status_code)
@@ -343,6 +408,7 @@ def test_a_stranger_is_turned_away_before_the_request_is_even_looked_at(embedded
         method, path = route.split(" ")
         if path != "/session":
             names = ("incident_id", "unit_id", "proposal_id", "closure_id", "layer")
+            names += ("other_id", "call_id", "premise_id")
             about = dict.fromkeys(names, "x" * 900)
             path = path.format(**about)
             is_problem(embedded_room.stranger.call(method, path, {"nonsense": 1}), 401, "sign-in")
@@ -370,6 +436,20 @@ OTHER_DISTRICT = {
     "POST /incidents/{incident_id}/assignments": 404,
     "DELETE /incidents/{incident_id}/assignments/{unit_id}": 404,
     "POST /incidents/{incident_id}/requests/{unit_id}/answer": 403,
+    "POST /incidents/{incident_id}/links": 404,
+    "DELETE /incidents/{incident_id}/links/{other_id}": 404,
+    "POST /incidents/{incident_id}/protocol": 404,
+    "POST /premises/notes": 403,
+    "DELETE /premises/notes/{premise_id}": 404,
+    "POST /premises/notes/{premise_id}/erase": 404,
+    "POST /calls": 403,
+    "GET /calls/{call_id}": 404,
+    "POST /calls/{call_id}/answer": 404,
+    "POST /calls/{call_id}/incidents": 404,
+    "DELETE /calls/{call_id}/incidents/{incident_id}": 404,
+    "POST /calls/{call_id}/back": 404,
+    "POST /calls/{call_id}/close": 404,
+    "POST /calls/{call_id}/erase": 404,
     "GET /units/{unit_id}": 200,
     "GET /units/{unit_id}/trail": 403,
     "POST /units/{unit_id}/move-up": 403,

@@ -55,6 +55,8 @@ SHAPES = st.fixed_dictionaries(
 )
 CONFLICTS = st.sampled_from(["A#1/1", "A#1/2", "B#1/1", "B#1/2"])
 
+CALLS = st.sampled_from(["c1", "c2"])
+
 FACTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
     e.IncidentReported: st.builds(
         e.IncidentReported,
@@ -99,6 +101,68 @@ FACTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
         | st.just("siren:1"),
         CONFLICTS,
         WORDS,
+    ),
+    e.IncidentsLinked: st.builds(
+        e.IncidentsLinked, INCIDENTS, INCIDENTS, st.sampled_from(["duplicate", "related", "later"])
+    ),
+    e.IncidentsUnlinked: st.builds(e.IncidentsUnlinked, INCIDENTS, INCIDENTS),
+    e.ProtocolAnswered: st.builds(
+        e.ProtocolAnswered,
+        INCIDENTS,
+        st.dictionaries(WORDS, WORDS, max_size=2),
+        st.none() | WORDS,
+        st.lists(WORDS, max_size=2).map(tuple),
+    ),
+    e.CallReceived: st.builds(
+        e.CallReceived,
+        call=CALLS,
+        station=STATIONS,
+        district=WORDS,
+        line=WORDS,
+        number=SECRETS,
+        recording=SECRETS,
+        coarse=st.none() | POINTS,
+        radius_m=st.none() | st.floats(0, 9999),
+        place=SECRETS,
+    ),
+    e.CallChanged: st.builds(
+        e.CallChanged,
+        CALLS,
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "line": WORDS,
+                "number": SECRETS,
+                "coarse": st.none() | POINTS,
+                "radius_m": st.none() | st.floats(0, 9999),
+                "place": SECRETS,
+                "from_a_later_version": WORDS,
+            },
+        ),
+    ),
+    e.CallAnswered: st.builds(e.CallAnswered, CALLS, WORDS),
+    e.CallAbandoned: st.builds(e.CallAbandoned, CALLS),
+    e.CallEnded: st.builds(e.CallEnded, CALLS),
+    e.CallLinked: st.builds(e.CallLinked, CALLS, INCIDENTS),
+    e.CallUnlinked: st.builds(e.CallUnlinked, CALLS, INCIDENTS),
+    e.CalledBack: st.builds(e.CalledBack, CALLS, st.booleans(), SECRETS),
+    e.CallClosed: st.builds(e.CallClosed, CALLS, WORDS, SECRETS),
+    e.CallErased: st.builds(e.CallErased, CALLS, st.lists(WORDS, max_size=2).map(tuple), WORDS),
+    e.PremiseNoted: st.builds(
+        e.PremiseNoted,
+        premise=st.sampled_from(["m1", "m2"]),
+        station=STATIONS,
+        district=WORDS,
+        kind=WORDS,
+        coarse=POINTS,
+        place=SECRETS,
+        radius_m=st.floats(5, 2000),
+        text=SECRETS,
+        until_us=st.none() | TIMES,
+    ),
+    e.PremiseWithdrawn: st.builds(e.PremiseWithdrawn, st.sampled_from(["m1", "m2"])),
+    e.PremiseErased: st.builds(
+        e.PremiseErased, st.sampled_from(["m1", "m2"]), st.lists(WORDS, max_size=2).map(tuple), WORDS
     ),
     e.UnitAssigned: st.builds(
         e.UnitAssigned,

@@ -75,6 +75,18 @@ event-IncidentChanged = Changed: { $fields }
 event-IncidentAcknowledged = Acknowledged
 event-NoteAdded = Note: { $text }
 event-CaseNumberLinked = Case { $number } of { $agency } linked
+event-IncidentsLinked = { $link ->
+    [duplicate] Duplicate of { $number }
+    [main] { $number } is a duplicate of this one
+   *[related] Related to { $number }
+}
+event-IncidentsUnlinked = No longer linked to { $number }
+event-ProtocolAnswered = The caller said: { $said }{ $priority ->
+    [none] {""}
+   *[other] {" "}→ { $priority }
+}
+event-CallLinked = Call linked
+event-CallUnlinked = Call no longer linked
 event-AlarmLevelSet = Alarm level { $level }
 event-IncidentClosed = Closed
 event-IncidentReopened = Opened again
@@ -391,3 +403,9 @@ address-staircase = staircase { $value }
 address-floor = floor { $value }
 address-apartment = flat { $value }
 address-intercom = intercom { $value }
+# Why an incident may be the same as the one that is being told of
+similar-same_place = same place
+similar-near = { $metres } m away
+similar-same_kind = same kind
+similar-akin = similar kind
+similar-same_number = same number called

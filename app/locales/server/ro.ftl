@@ -76,6 +76,18 @@ event-IncidentChanged = Modificat: { $fields }
 event-IncidentAcknowledged = Confirmat
 event-NoteAdded = Notă: { $text }
 event-CaseNumberLinked = Legat de cazul { $number } al { $agency }
+event-IncidentsLinked = { $link ->
+    [duplicate] Duplicat al { $number }
+    [main] { $number } este duplicatul acestuia
+   *[related] Legat de { $number }
+}
+event-IncidentsUnlinked = Nu mai este legat de { $number }
+event-ProtocolAnswered = Apelantul a spus: { $said }{ $priority ->
+    [none] {""}
+   *[other] {" "}→ { $priority }
+}
+event-CallLinked = Apel legat
+event-CallUnlinked = Apelul nu mai este legat
 event-AlarmLevelSet = Nivel de alarmă { $level }
 event-IncidentClosed = Închis
 event-IncidentReopened = Redeschis
@@ -400,3 +412,9 @@ address-staircase = sc. { $value }
 address-floor = et. { $value }
 address-apartment = ap. { $value }
 address-intercom = interfon { $value }
+# De ce un incident poate fi același cu cel despre care se vorbește
+similar-same_place = același loc
+similar-near = la { $metres } m
+similar-same_kind = același fel
+similar-akin = fel asemănător
+similar-same_number = a sunat același număr

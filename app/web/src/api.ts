@@ -129,7 +129,7 @@ function keep(session: Session): Session {
   return session;
 }
 
-const at = encodeURIComponent;
+export const at = encodeURIComponent;
 
 export const api = {
   session: async () => keep(await call<Session>('GET', '/session')),

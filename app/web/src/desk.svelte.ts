@@ -1,6 +1,9 @@
 import type { Map as MapLibre } from 'maplibre-gl';
 import type { Catalogue, City, Conflict, Incident, IncidentType, Priority, Status, Unit, UnitType, User } from './types';
 
+/** Where the report that is being written is kept, in this tab alone. */
+export const DRAFT = 'straja.draft';
+
 /** What is fixed for a session: who sits here, which city, and the pack's words by code. */
 class Desk {
   /** Nothing here is real: the server says so in its page, before anybody has signed in, and with the city. */
@@ -25,7 +28,14 @@ class Desk {
 
   /** The unit looked at on the board and the map. */
   unit = $state.raw<string | null>(null);
-  calling = $state(false);
+  /** A report that was begun is taken up again after the page was loaded anew. */
+  calling = $state(sessionStorage.getItem(DRAFT) !== null);
+  /** The call, by its id, that the form is to be about. */
+  ringing = $state.raw<string | null>(null);
+  /** The call that the form is about. */
+  about = $state.raw<string | null>(null);
+  /** What was typed before the form was there. */
+  early = '';
   /** What stands in the card's place instead of an incident. */
   panel = $state.raw<'closures' | null>(null);
   /** The closure looked at in that panel and on the map. */

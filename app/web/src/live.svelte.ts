@@ -1,5 +1,5 @@
 import { io, type Socket } from 'socket.io-client';
-import type { Changes, Closure, Hello, Incident, Proposal, Pulse, Rows, Trouble, Unit } from './types';
+import type { Call, Changes, Closure, Hello, Incident, Proposal, Pulse, Rows, Trouble, Unit } from './types';
 
 /** What the API adds to a row: where in the log the write stands. */
 interface Receipt {
@@ -128,6 +128,8 @@ class Live {
   units = $state.raw<ReadonlyMap<string, Unit>>(new Map());
   closures = $state.raw<ReadonlyMap<string, Closure>>(new Map());
   proposals = $state.raw<ReadonlyMap<string, Proposal>>(new Map());
+  /** Calls about which something is still to be done. */
+  calls = $state.raw<ReadonlyMap<string, Call>>(new Map());
   cursor = $state.raw<string | null>(null);
   /** Server time as best known, milliseconds; moves once a second. */
   now_ms = $state(Date.now());
@@ -208,6 +210,7 @@ class Live {
     this.units = new Map();
     this.closures = new Map();
     this.proposals = new Map();
+    this.calls = new Map();
     this.cursor = null;
     this.connected = false;
     this.greeting = false;
@@ -240,6 +243,10 @@ class Live {
 
   takeProposal({ log_position: _, ...proposal }: Proposal & Receipt): void {
     this.proposals = newer(this.proposals, [proposal]);
+  }
+
+  takeCalls(rows: Call[] = []): void {
+    this.calls = newer(this.calls, rows.filter((row) => row.needs), rows.filter((row) => !row.needs).map((row) => row.id));
   }
 
   /** Age of a unit's last fix in seconds, null when it never had one. */
@@ -367,11 +374,13 @@ class Live {
     for (const unit of rows.units) this.seed(unit);
     this.closures = newer(new Map(), rows.closures);
     this.proposals = newer(new Map(), rows.proposals);
+    this.calls = newer(new Map(), rows.calls);
   }
 
   private merge(rows: Rows): void {
     this.closures = newer(this.closures, rows.closures, rows.gone?.closures);
     this.proposals = newer(this.proposals, rows.proposals, rows.gone?.proposals);
+    if (rows.calls?.length) this.takeCalls(rows.calls);
     const gone = rows.gone?.incidents ?? [];
     if (rows.incidents.length || gone.length) {
       const next = new Map(this.incidents);

@@ -5,6 +5,8 @@ import { words } from './words.svelte';
  * taken in when it rests, so that a link that breaks later takes nothing away.
  */
 export const parts = {
+  call: withWords(() => import('./CallForm.svelte')),
+  calls: withWords(() => import('./Calls.svelte')),
   closures: withWords(() => import('./ClosurePanel.svelte')),
   coverage: withWords(() => import('./Coverage.svelte')),
   ways: withWords(() => import('./Ways.svelte')),

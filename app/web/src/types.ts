@@ -42,6 +42,14 @@ export interface IncidentType extends Coded {
   medical_code?: string | null;
   needs: Record<string, number>;
   stage?: boolean;
+  /** Codes of the questions to ask the caller, in order. */
+  protocol?: string[];
+  no_callback?: boolean;
+}
+
+/** What to ask a caller. */
+export interface Question extends Coded {
+  answers: Record<string, Coded & { priority: string | null }>;
 }
 
 export interface AlarmLevel extends Named {
@@ -59,6 +67,7 @@ export interface Catalogue {
   status_flags: Coded[];
   alarm_levels: AlarmLevel[];
   incident_types: IncidentType[];
+  questions?: Question[];
 }
 
 export interface City {
@@ -173,6 +182,11 @@ export interface Incident {
   /** The newest ones; `notes_total` counts all, which the timeline tells. */
   notes: { at: string; by: string; text: string }[];
   notes_total: number;
+  /** What it is tied to; `of`: of a duplicate the one of the two where the work is done. */
+  links?: { incident: string; number: string | null; kind: 'duplicate' | 'related'; of: string | null; at: string; by: string }[];
+  duplicate_of?: string | null;
+  calls?: string[];
+  protocol?: { answers: Record<string, string>; priority: string | null; because: string[] };
   facts: Record<string, Fact>;
   times: Record<string, string>;
   conflicts: Conflict[];
@@ -352,6 +366,29 @@ export interface NewIncident {
   caller?: { name?: string; phone?: string };
   observed_at: string;
   case_numbers?: { agency: string; number: string }[];
+  answers?: Record<string, string>;
+  call?: string;
+}
+
+/** Somebody who rings. `needs`: what somebody has still to do about it. */
+export interface Call {
+  id: string;
+  state: 'ringing' | 'answered' | 'ended' | 'abandoned' | 'called_back' | 'closed';
+  needs: 'answer' | 'record' | 'call_back' | null;
+  line: string | null;
+  number: string | null;
+  recording: string | null;
+  location: { lon: number; lat: number; radius_m: number | null } | null;
+  received_at: string;
+  answered_at: string | null;
+  answered_by: string | null;
+  abandoned_at: string | null;
+  ended_at: string | null;
+  incidents: string[];
+  tries: number;
+  tried_at: string | null;
+  tried_by: string | null;
+  rev: number;
 }
 
 export interface Rows {
@@ -359,6 +396,7 @@ export interface Rows {
   units: Unit[];
   closures?: Closure[];
   proposals?: Proposal[];
+  calls?: Call[];
   /** Ids of what this console was shown before and may see no more. */
   gone?: { incidents: string[]; closures?: string[]; proposals?: string[] };
   server_time: string;
