@@ -173,6 +173,9 @@ VERBS = (
     _verb("reopen", "REDESCHIDE", "REOPEN"),
     _verb("level", "NIVEL", "LEVEL"),
     _verb("priority", "PRIORITATE", "PRIORITY PRIO"),
+    _verb("merge", "UNESTE DUBLURA", "MERGE DUPLICATE"),
+    _verb("link", "LEAGA", "LINK"),
+    _verb("unlink", "DEZLEAGA", "UNLINK"),
     _verb("move", "MUTA", "MOVE"),
     _verb("closure", "RESTRICTIE BARAJ", "CLOSURE"),
     _verb("danger", "PERICOL", "DANGER"),
@@ -1008,6 +1011,52 @@ def _priority(x: _Line, tokens: list[_Token]) -> _Read:
     return (command,), None, Said("priority", {"priority": code}, incident)
 
 
+def _two(x: _Line, tokens: list[_Token]) -> tuple[Incident, Incident] | None:
+    """The two incidents that are named; with one word, the one on the screen is the first."""
+    if len(tokens) == 1 and x.view.here is not None:
+        found = [x.view.here, *_incidents(x, tokens)]
+    else:
+        found = _incidents(x, tokens[:2]) if tokens else []
+        for extra in tokens[2:]:
+            x.wrong("too-much", extra)
+    if x.faults:
+        return None
+    if len(found) == 2 and found[0].id != found[1].id:
+        return found[0], found[1]
+    if len(tokens) > 1 or (found and len(found) == 2):
+        x.wrong("same-incident", tokens[-1])
+    else:
+        x.want("incident")
+        x.missing("which-incidents")
+    return None
+
+
+def _linked(x: _Line, tokens: list[_Token], kind: str) -> _Read:
+    both = _two(x, tokens)
+    if both is None:
+        return None
+    one, other = both
+    command = c.LinkIncidents(id=x.key, source=x.source, incident=one.id, other=other.id, kind=kind)
+    return (command,), None, Said("link", {"how": kind, "one": one.number}, other)
+
+
+def _merge(x: _Line, tokens: list[_Token]) -> _Read:
+    return _linked(x, tokens, "duplicate")
+
+
+def _link(x: _Line, tokens: list[_Token]) -> _Read:
+    return _linked(x, tokens, "related")
+
+
+def _unlink(x: _Line, tokens: list[_Token]) -> _Read:
+    both = _two(x, tokens)
+    if both is None:
+        return None
+    one, other = both
+    command = c.UnlinkIncidents(id=x.key, source=x.source, incident=one.id, other=other.id)
+    return (command,), None, Said("link", {"how": "none", "one": one.number}, other)
+
+
 def _find(x: _Line, tokens: list[_Token]) -> _Read:
     x.want("unit")
     x.want("incident")
@@ -1258,6 +1307,9 @@ _READ: Mapping[str, Callable[[_Line, list[_Token]], _Read]] = {
     "reopen": _reopen,
     "level": _level,
     "priority": _priority,
+    "merge": _merge,
+    "link": _link,
+    "unlink": _unlink,
     "move": _move,
     "closure": _closure,
     "danger": _danger,

@@ -491,7 +491,7 @@ def _do(body: LineToDo, meaning: Meaning, line: tuple[str, str]) -> dict[str, An
         replayed,
         done,
         late,
-        {getattr(command, "incident", None) for command in meaning.commands},
+        {getattr(command, name, None) for command in meaning.commands for name in ("incident", "other")},
         {unit for command in meaning.commands for unit in _units(command)},
     )
 

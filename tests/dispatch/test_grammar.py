@@ -250,6 +250,24 @@ def test_standing_by_closures_and_danger(story: Story) -> None:
     assert one(read(story, "SAFE a-3")) == c.SetFlag(id="key", unit="A3", flag="emergency", on=False)
 
 
+def test_two_incidents_are_merged_linked_and_untied(story: Story) -> None:
+    merged = c.LinkIncidents(id="key", incident="I2", other="I1", kind="duplicate")
+    assert one(read(story, "MERGE 2 1")) == merged
+    assert one(read(story, "UNEȘTE 1", here=story.incident("I2"))) == merged
+    assert one(read(story, "LEAGĂ #2 #1")) == replace(merged, kind="related")
+    assert one(read(story, "unlink 2 1")) == c.UnlinkIncidents(id="key", incident="I2", other="I1")
+    facts = decide(story.state, merged, story._context(ANA))
+    assert [type(fact).__name__ for fact in facts] == ["IncidentsLinked"]
+    for line, code in (
+        ("MERGE", "which-incidents"),
+        ("MERGE 2", "which-incidents"),
+        ("MERGE 2 2", "same-incident"),
+        ("MERGE 2 9", "unknown-incident"),
+        ("MERGE 2 1 3", "too-much"),
+    ):
+        assert [fault.code for fault in read(story, line).faults] == [code], line
+
+
 def test_looking_changes_nothing(story: Story) -> None:
     for line, what in (
         ("FIND A3", ("unit", None, "A3")),

@@ -307,6 +307,14 @@ command-answer = { $answer ->
     [none] { "" }
    *[other] { " " }· “{ $text }”
 }
+command-link = { $how ->
+    [duplicate] { $one } is the same event as { $number } { $what }
+    [related] Link { $one } with { $number } { $what }
+   *[none] Unlink { $one } from { $number } { $what }
+}{ $where ->
+    [none] { "" }
+   *[other] , { $where }
+}
 command-help = Show keys and commands
 command-notice-type = { $n ->
     [one] may also be: { $others }
@@ -360,6 +368,8 @@ command-fault-found-nothing = nothing is called “{ $word }”{ $meant ->
 }
 command-fault-lights-none = no lights are connected to this centre: nothing is sent
 command-fault-which-incident = which incident? its number, or choose it in the list
+command-fault-which-incidents = which two incidents?
+command-fault-same-incident = “{ $word }” is the same incident
 command-fault-which-units = which units?
 command-fault-which-status = which status?
 command-fault-which-type = what has happened?
@@ -390,6 +400,9 @@ command-usage-close = close: CLOSE 12 outcome
 command-usage-reopen = reopen: REOPEN 12 reason
 command-usage-level = alarm: LEVEL 12 2, LEVEL 12 +
 command-usage-priority = priority: PRIORITY 12 P1
+command-usage-merge = the same event: MERGE 14 12
+command-usage-link = they have to do with each other: LINK 14 12
+command-usage-unlink = nothing to do with it: UNLINK 14 12
 command-usage-move = stand by: MOVE A3 station or address, MOVE A3 STOP
 command-usage-closure = closure: CLOSURE flood Lunga 5 50m 2h NOTE text
 command-usage-danger = crew in danger: DANGER A3

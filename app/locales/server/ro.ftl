@@ -316,6 +316,14 @@ command-answer = { $answer ->
     [none] { "" }
    *[other] { " " }· „{ $text }”
 }
+command-link = { $how ->
+    [duplicate] { $one } este același caz cu { $number } { $what }
+    [related] Leagă { $one } de { $number } { $what }
+   *[none] Dezleagă { $one } de { $number } { $what }
+}{ $where ->
+    [none] { "" }
+   *[other] , { $where }
+}
 command-help = Arată tastele și comenzile
 command-notice-type = { $n ->
     [one] mai poate fi: { $others }
@@ -369,6 +377,8 @@ command-fault-found-nothing = nimic nu se numește „{ $word }”{ $meant ->
 }
 command-fault-lights-none = nicio lumină nu este legată la acest centru: nu se trimite nimic
 command-fault-which-incident = care incident? numărul, sau alegeți-l în listă
+command-fault-which-incidents = care două incidente?
+command-fault-same-incident = „{ $word }” este același incident
 command-fault-which-units = care echipaje?
 command-fault-which-status = ce status?
 command-fault-which-type = ce s-a întâmplat?
@@ -399,6 +409,9 @@ command-usage-close = închide: INCHIDE 12 rezultat
 command-usage-reopen = redeschide: REDESCHIDE 12 motiv
 command-usage-level = alarmă: NIVEL 12 2, NIVEL 12 +
 command-usage-priority = prioritate: PRIORITATE 12 P1
+command-usage-merge = același caz: UNESTE 14 12
+command-usage-link = au legătură: LEAGA 14 12
+command-usage-unlink = fără legătură: DEZLEAGA 14 12
 command-usage-move = așteptare: MUTA A3 stație sau adresă, MUTA A3 STOP
 command-usage-closure = restricție: RESTRICTIE inundat Lungă 5 50m 2h NOTA text
 command-usage-danger = echipaj în pericol: PERICOL A3
