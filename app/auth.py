@@ -98,6 +98,12 @@ PERMISSIONS: Mapping[str, Mapping[Role, Scope]] = MappingProxyType(
         "command.line": _grants(_CITY, _ROOM),
         # who rings, and what is done about it
         "incident.link": _grants(_DISTRICT, _ROOM, system=_CITY),
+        # who sees it through, what is still to be done, whether the crews are well, who was told
+        "incident.own": _grants(_DISTRICT, _ROOM),
+        "incident.check": _grants(_DISTRICT, _ROOM, system=_CITY),
+        "incident.crew_check": _grants(_DISTRICT, _ROOM, field=_OWN, system=_CITY),
+        "incident.notify": _grants(_DISTRICT, _ROOM, system=_CITY),
+        "colleague.read": _grants(_CITY, _ROOM),
         "call.read": _grants(_DISTRICT, _ROOM),
         "call.report": _grants(_DISTRICT, f"{_ROOM} gateway", system=_CITY),
         "call.handle": _grants(_DISTRICT, _ROOM, system=_CITY),

@@ -7,7 +7,7 @@ looked up, times are RFC 3339 in UTC with milliseconds.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,12 +15,13 @@ from app.picture import Picture
 from app.tracks import Tracks
 from app.vault import Vault
 from app.words import LANGUAGES, Words, words_in
+from dispatch import care
 from dispatch.call import Call
 from dispatch.closure import Closure
 from dispatch.commands import who
 from dispatch.events import Sealed, Secret
 from dispatch.events import Words as SaidWords
-from dispatch.incident import Conflict, Incident
+from dispatch.incident import Assignment, Conflict, Incident
 from dispatch.plans import Pack
 from dispatch.proposal import Proposal, asks
 from dispatch.state import State
@@ -83,6 +84,8 @@ class Rows:
                     x.outcome,
                     *(note.text for note in x.notes[-NOTES_MAX:]),
                     *(request.reason for request in x.requests),
+                    *(a.check.note for a in x.active() if a.check is not None),
+                    *(said for n in x.notices for said in (n.person, *(w.note for w in n.words))),
                 )
             ]
             opened = self._vault.open(s for s in secrets if isinstance(s, Sealed))
@@ -114,6 +117,15 @@ class Rows:
                     filled[capability] += 1
         missing = {c: n - filled[c] for c, n in needs.items() if n > filled[c]}
         return {"needs": needs, "filled": filled, "missing": missing}
+
+    def _due(self, x: Incident) -> dict[str, Any]:
+        """When somebody has to see to it again, whether or not its card is open."""
+        crews = [care.ask_at_us(x, a, self._pack) for a in x.active()] if x.open else []
+        notices = [n.remind_us for n in x.notices] if x.open else []
+        return {
+            "crew_check_at": rfc3339(min((us for us in crews if us is not None), default=None)),
+            "notice_at": rfc3339(min((us for us in notices if us is not None), default=None)),
+        }
 
     def _incident(self, x: Incident, opened: dict[str, Any]) -> dict[str, Any]:
         def clear(secret: Secret) -> Any:
@@ -163,6 +175,7 @@ class Rows:
                         "after_s": a.eta_change.after_s,
                         "closures": list(a.eta_change.because),
                     },
+                    "check": _crew_check(x, a, self._pack, clear),
                 }
                 for a in x.active()
             ],
@@ -184,6 +197,35 @@ class Rows:
                 {"at": rfc3339(n.at_us), "by": who(n.by), "text": clear(n.text)} for n in x.notes[-NOTES_MAX:]
             ],
             "notes_total": len(x.notes),
+            "owner": None
+            if (owner := x.owner) is None
+            else {"name": owner[0], "since": rfc3339(owner[1]), "by": who(owner[2])},
+            "checklist": [
+                {
+                    "check": check.code,
+                    "state": mark.state if (mark := x.checks.get(check.code)) else "open",
+                    "at": rfc3339(mark.at_us) if mark else None,
+                    "by": who(mark.by) if mark else None,
+                }
+                for check in care.checklist(x, self._pack)
+            ],
+            "to_tell": list(care.to_tell(x, self._pack)),
+            "notices": [
+                {
+                    "id": n.id,
+                    "partner": n.partner,
+                    "person": clear(n.person),
+                    "via": n.via,
+                    "state": n.state,
+                    "remind_at": rfc3339(n.remind_us),
+                    "words": [
+                        {"at": rfc3339(w.at_us), "by": who(w.by), "state": w.state, "note": clear(w.note)}
+                        for w in n.words
+                    ],
+                }
+                for n in x.notices
+            ],
+            "due": self._due(x),
             "links": [
                 {
                     "incident": link.other,
@@ -476,6 +518,24 @@ def proposal_words(x: Proposal, moves: Sequence[Mapping[str, Any]], pack: Pack, 
         return say.say("proposal-take-over", args)
     said = say.say("proposal-divert", args)
     return f"{said} {say.say('proposal-instead' if instead else 'proposal-nobody-instead', args)}"
+
+
+def _crew_check(
+    x: Incident, a: Assignment, pack: Pack, clear: Callable[[Secret], Any]
+) -> dict[str, Any] | None:
+    every_s = care.asked_every_s(x, a, pack)
+    if every_s is None and a.check is None:
+        return None
+    return {
+        "every_s": every_s,
+        "due_at": rfc3339(care.ask_at_us(x, a, pack)),
+        "at": rfc3339(a.check.at_us) if a.check else None,
+        "by": who(a.check.by) if a.check else None,
+        "result": a.check.result if a.check else None,
+        "tries": a.check.tries if a.check else 0,
+        "well_at": rfc3339(a.check.well_us) if a.check else None,
+        "note": clear(a.check.note) if a.check else None,
+    }
 
 
 def _moving_up(unit: Unit) -> dict[str, Any] | None:

@@ -43,6 +43,11 @@ ACTIONS: Mapping[type[c.Command], str] = {
     c.LinkIncidents: "incident.link",
     c.UnlinkIncidents: "incident.link",
     c.AnswerProtocol: "incident.edit",
+    c.SetOwner: "incident.own",
+    c.MarkCheck: "incident.check",
+    c.CheckCrews: "incident.crew_check",
+    c.NotifyPerson: "incident.notify",
+    c.FollowNotice: "incident.notify",
     c.ReportCall: "call.report",
     c.AnswerCall: "call.handle",
     c.LinkCall: "call.handle",
@@ -180,9 +185,9 @@ def _remember(tx: Transaction, line: tuple[str, str] | None) -> None:
 
 def _named(command: c.Command) -> list[str]:
     """Every id that the command gives: its own, and those of what it is about."""
-    about = ("incident", "other", "unit", "subject", "closure", "proposal", "call", "premise")
+    about = ("incident", "other", "unit", "subject", "closure", "proposal", "call", "premise", "notice")
     found = [command.id, *(getattr(command, name, "") or "" for name in about)]
-    if isinstance(command, c.AssignUnits):
+    if isinstance(command, (c.AssignUnits, c.CheckCrews)):
         found += command.units
     return found
 
@@ -203,6 +208,9 @@ def authorise(state: State, command: c.Command, actor: Actor, district: str) -> 
     if isinstance(command, c.ResolveConflict):
         kind, _, subject_id = command.subject.partition(":")
         incident_id, unit_id = (subject_id, None) if kind == "incident" else (None, subject_id)
+    elif isinstance(command, c.CheckCrews):
+        # A crew speaks for itself alone.
+        unit_id = next((x for x in command.units if x != actor.unit), actor.unit)
     incident = state.incident(incident_id) if incident_id is not None else None
     unit = state.unit(unit_id) if unit_id is not None else None
     where = district

@@ -23,6 +23,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app import backup, demo, jobs, metrics, migrations, trace, up
 from app.api import (  # noqa: F401 - they register handlers
     calls,
+    care,
     closures,
     commands,
     coverage,

@@ -228,6 +228,66 @@ class AnswerProtocol(Command):
     priority: str | None = None
 
 
+# ---- what the room sees to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetOwner(Command):
+    """`owner` (a login; empty: nobody) sees the incident through. Whoever takes it from another names that
+    one in `was`, so that nobody's work is taken by an order given without looking."""
+
+    incident: str
+    owner: str
+    was: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkCheck(Command):
+    """An item of the type's checklist is one of `dispatch.care.CHECK_STATES`."""
+
+    incident: str
+    check: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckCrews(Command):
+    """The crews of `units` were asked whether all are well; `result` is one of `dispatch.care.RESULTS`."""
+
+    incident: str
+    units: tuple[str, ...]
+    result: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotifyPerson(Command):
+    """Somebody was told of the incident, or rung in vain. `notice` is the UUID that the asker made; `person`
+    has name, role and number, as far as known; `partner` is the pack's, if it is one. `state` is one of
+    `dispatch.care.NOTICE_STATES`. After `remind_s` seconds somebody is to try again: None takes what is usual
+    for that state, 0 is never."""
+
+    incident: str
+    notice: str
+    person: Mapping[str, str]
+    partner: str | None = None
+    via: str = "phone"
+    state: str = "answered"
+    note: str = ""
+    remind_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowNotice(Command):
+    """What came of telling somebody; fields as in `NotifyPerson`."""
+
+    incident: str
+    notice: str
+    state: str
+    note: str = ""
+    remind_s: int | None = None
+
+
 # ---- calls
 
 

@@ -250,6 +250,64 @@ class ProtocolAnswered(_IncidentEvent):
     because: tuple[str, ...]
 
 
+# ---- what the room sees to
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentOwned(_IncidentEvent):
+    """`owner` (a login) sees it through from now on, in place of `was`; empty is nobody."""
+
+    incident: str
+    owner: str
+    was: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckMarked(_IncidentEvent):
+    """An item of the checklist is `state`: "done", "not_needed", or "open" again."""
+
+    incident: str
+    check: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class CrewChecked(_IncidentEvent):
+    """The crew of `unit` was asked whether all are well: `result` is "well" or "no_answer"."""
+
+    incident: str
+    unit: str
+    result: str
+    note: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class PersonNotified(_IncidentEvent):
+    """Somebody was told, or rung in vain. `person` seals {name, role, number}; `partner` is whom the pack
+    says is to be told, if it was for one of those. `state` and `remind_us` as in `NoticeFollowed`."""
+
+    incident: str
+    notice: str
+    partner: str | None
+    person: Secret
+    via: str
+    state: str
+    note: Secret
+    remind_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeFollowed(_IncidentEvent):
+    """What came of it: `state` is "answered", "waiting" (word was left, an answer is owed) or "no_answer";
+    somebody is to try again at `remind_us`."""
+
+    incident: str
+    notice: str
+    state: str
+    note: Secret
+    remind_us: int | None
+
+
 # ---- calls
 
 
@@ -773,6 +831,11 @@ TYPES: dict[str, type[Event]] = {
         PremiseNoted,
         PremiseWithdrawn,
         PremiseErased,
+        IncidentOwned,
+        CheckMarked,
+        CrewChecked,
+        PersonNotified,
+        NoticeFollowed,
     )
 }
 

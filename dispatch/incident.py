@@ -62,6 +62,19 @@ class EtaChange:
 
 
 @dataclass(frozen=True, slots=True)
+class CrewCheck:
+    """When a crew was last asked whether all are well, and with what `result`. `well_us`: when it last said
+    so; `tries`: how often it was asked in vain since."""
+
+    at_us: int
+    by: str
+    result: str
+    note: e.Secret
+    well_us: int | None
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
     """One unit on the incident. `status` repeats the unit's own; `ended_us` is set when it left. `eta_change`
     is the newest one while it was on its way."""
@@ -75,6 +88,7 @@ class Assignment:
     ended_us: int | None = None
     ended_by: str = ""
     eta_change: EtaChange | None = None
+    check: CrewCheck | None = None
 
     def lasted(self, at_us: int) -> bool:
         """Whether the unit was on the incident at that time."""
@@ -103,6 +117,41 @@ class Note:
     at_us: int
     by: str
     text: e.Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where an item of the checklist stands."""
+
+    state: str
+    at_us: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One try to tell somebody, and what came of it."""
+
+    at_us: int
+    by: str
+    state: str
+    note: e.Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Somebody who was to be told. `words` are the tries, oldest first; `remind_us` is when to try again."""
+
+    id: str
+    partner: str | None
+    person: e.Secret
+    via: str
+    words: tuple[Word, ...]
+    remind_us: int | None
+
+    @property
+    def state(self) -> str:
+        return self.words[-1].state
 
 
 LINKS = ("duplicate", "related")
@@ -151,6 +200,10 @@ class Incident:
     assignments: tuple[Assignment, ...] = ()
     requests: tuple[Request, ...] = ()
     notes: tuple[Note, ...] = ()
+    taken: tuple[str, int, str] | None = None
+    """Who owns it by somebody's word ("" is nobody), since when, and by whose word."""
+    checks: Mapping[str, Mark] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()
     links: tuple[Link, ...] = ()
     calls: tuple[str, ...] = ()
     """The calls that are about it, as they came."""
@@ -171,6 +224,16 @@ class Incident:
 
     def active(self) -> tuple[Assignment, ...]:
         return tuple(a for a in self.assignments if a.ended_us is None)
+
+    @property
+    def owner(self) -> tuple[str, int, str] | None:
+        """Who sees it through (a login), since when, and by whose word: until somebody is named, whoever
+        acknowledged it."""
+        if self.taken is not None:
+            return self.taken if self.taken[0] else None
+        if self.acknowledged_us is None:
+            return None
+        return (c.who(self.acknowledged_by), self.acknowledged_us, self.acknowledged_by)
 
     @property
     def duplicate_of(self) -> str | None:
@@ -397,6 +460,43 @@ def _uncalled(was: Incident, rec: e.Recorded, f: e.CallUnlinked) -> Incident:
     return replace(was, calls=tuple(x for x in was.calls if x != f.call))
 
 
+def _owned(was: Incident, rec: e.Recorded, f: e.IncidentOwned) -> Incident:
+    return replace(was, taken=(f.owner, rec.observed_us, rec.actor))
+
+
+def _marked(was: Incident, rec: e.Recorded, f: e.CheckMarked) -> Incident:
+    return replace(was, checks={**was.checks, f.check: Mark(f.state, rec.observed_us, rec.actor)})
+
+
+def _checked(was: Incident, rec: e.Recorded, f: e.CrewChecked) -> Incident:
+    def after(a: Assignment) -> Assignment:
+        well = f.result == "well"
+        before = a.check
+        well_us = rec.observed_us if well else before.well_us if before else None
+        tries = 0 if well else 1 + (before.tries if before else 0)
+        return replace(a, check=CrewCheck(rec.observed_us, rec.actor, f.result, f.note, well_us, tries))
+
+    asked = (after(a) if a.unit == f.unit and a.ended_us is None else a for a in was.assignments)
+    return replace(was, assignments=tuple(asked))
+
+
+def _notified(was: Incident, rec: e.Recorded, f: e.PersonNotified) -> Incident:
+    word = Word(rec.observed_us, rec.actor, f.state, f.note)
+    new = Notice(f.notice, f.partner, f.person, f.via, (word,), f.remind_us)
+    return replace(was, notices=(*(x for x in was.notices if x.id != f.notice), new))
+
+
+def _followed(was: Incident, rec: e.Recorded, f: e.NoticeFollowed) -> Incident:
+    word = Word(rec.observed_us, rec.actor, f.state, f.note)
+    return replace(
+        was,
+        notices=tuple(
+            replace(x, words=(*x.words, word), remind_us=f.remind_us) if x.id == f.notice else x
+            for x in was.notices
+        ),
+    )
+
+
 def _eta_changed(was: Incident, rec: e.Recorded, f: e.EtaChanged) -> Incident:
     change = EtaChange(rec.observed_us, f.before_s, f.after_s, f.because)
     return replace(
@@ -460,6 +560,11 @@ _APPLY: dict[type[Any], Callable[[Incident, e.Recorded, Any], Incident]] = {
     e.ProtocolAnswered: _told,
     e.CallLinked: _called,
     e.CallUnlinked: _uncalled,
+    e.IncidentOwned: _owned,
+    e.CheckMarked: _marked,
+    e.CrewChecked: _checked,
+    e.PersonNotified: _notified,
+    e.NoticeFollowed: _followed,
 }
 
 LEAVING = frozenset({"available", "returning", "recovering", "off_duty", "out_of_service"})

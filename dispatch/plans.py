@@ -261,6 +261,17 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """Something to be done about an incident. ``from_level``: only from that alarm level on. ``within_s``: so
+    long after the report it is overdue; None: whenever."""
+
+    code: str
+    names: Names
+    from_level: int
+    within_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentType:
     """``units``: the usual first sending; ``needs``: capability -> units that must have it, one unit may
     cover several; ``needs_at``: priority -> needs that replace ``needs`` at that priority; ``levels``: alarm
@@ -288,6 +299,8 @@ class IncidentType:
     may_raise: str | None
     protocol: tuple[str, ...]
     """Codes of the questions to ask the caller, in order."""
+    checklist: tuple[str, ...]
+    """Codes of what is to be done about it, in order."""
     ask: tuple[str, ...]
     phone_guidance: str | None
     procedure: str | None
@@ -314,6 +327,7 @@ class Pack:
     driving: Driving
     unit_types: Mapping[str, UnitType]
     questions: Mapping[str, Question]
+    checks: Mapping[str, Check]
     incident_types: Mapping[str, IncidentType]
     optimiser: Optimiser
     standby: Standby
@@ -399,6 +413,7 @@ class Pack:
             "overlays": self.overlays,
             "unit_types": self.unit_types,
             "questions": self.questions,
+            "checks": self.checks,
             "incident_types": self.incident_types,
         }
         return {
@@ -709,6 +724,9 @@ class _Reader:
             lambda code, entry: self.unit_type(code, entry, agencies, capabilities, type_codes),
         )
         questions = self.section(top, "questions", self.question, False)
+        checks = self.section(
+            top, "checks", lambda code, entry: self.check(code, entry, alarm_levels), False
+        )
         incident_types = self.incident_types(
             top,
             lambda code, entry: self.incident_type(
@@ -722,6 +740,7 @@ class _Reader:
                 partners,
                 overlays,
                 questions,
+                checks,
             ),
         )
         optimiser = self.optimiser(top)
@@ -731,7 +750,7 @@ class _Reader:
         return Pack(
             name, names, str(version), self.languages, agencies, partners, capabilities, priorities,
             medical_codes, statuses, flags, alarm_levels, overlays, targets, driving, unit_types,
-            questions, incident_types, optimiser, standby, rules,
+            questions, checks, incident_types, optimiser, standby, rules,
         )  # fmt: skip
 
     def read_languages(self, top: _Entry) -> None:
@@ -984,6 +1003,12 @@ class _Reader:
                 reply.done()
         return Question(code, entry.names(self.languages), MappingProxyType(answers))
 
+    def check(self, code: str, entry: _Entry, alarm_levels: Collection[int]) -> Check:
+        level = entry.whole("from_level", 1, 99, 1)
+        if alarm_levels and level not in alarm_levels:
+            entry.fault("from_level", f"{level} is no alarm level of this pack")
+        return Check(code, entry.names(self.languages), level, entry.optional_whole("within_s", 1, 86400))
+
     def incident_types(
         self, top: _Entry, read: Callable[[str, _Entry], IncidentType]
     ) -> Mapping[str, IncidentType]:
@@ -1009,6 +1034,7 @@ class _Reader:
         partners: Collection[str],
         overlays: Collection[str],
         questions: Collection[str],
+        checks: Collection[str],
     ) -> IncidentType:
         units = entry.counts("units", unit_types, "unit type")
         needs = entry.counts("needs", capabilities, "capability")
@@ -1067,6 +1093,7 @@ class _Reader:
             tell_public=entry.yes("tell_public"),
             may_raise=entry.optional_one_of("may_raise", overlays, "overlay"),
             protocol=entry.texts("protocol", questions, "question"),
+            checklist=entry.texts("checklist", checks, "check"),
             ask=entry.texts("ask", None, "question"),
             phone_guidance=entry.optional_text("phone_guidance"),
             procedure=entry.optional_text("procedure"),

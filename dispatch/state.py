@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from dispatch import call, closure, incident, premise, proposal, unit
+from dispatch import call, care, closure, incident, premise, proposal, unit
 from dispatch import commands as c
 from dispatch import events as e
 from dispatch.call import Call
@@ -195,6 +195,11 @@ DECIDE: dict[type[c.Command], Callable[[State, Any, Context], tuple[e.Event, ...
     c.LinkIncidents: incident.link,
     c.UnlinkIncidents: incident.unlink,
     c.AnswerProtocol: incident.answer_protocol,
+    c.SetOwner: care.set_owner,
+    c.MarkCheck: care.mark,
+    c.CheckCrews: care.check_crews,
+    c.NotifyPerson: care.notify,
+    c.FollowNotice: care.follow,
     c.ReportCall: call.report,
     c.AnswerCall: call.answer,
     c.LinkCall: call.link,

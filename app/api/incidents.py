@@ -457,6 +457,8 @@ def _line(rec: e.Recorded, opened: dict[str, Any], say: Words, incident_id: str)
         "said": _told_words(data.get("answers"), say),
         "priority": data.get("priority") or "none",
     }
+    if rec.type in ("IncidentOwned", "CheckMarked", "CrewChecked", "PersonNotified", "NoticeFollowed"):
+        args |= _care_words(data, say)
     if rec.type in ("IncidentsLinked", "IncidentsUnlinked"):
         args |= _link_words(data, incident_id)
     if rec.type == "ProposalExpired":
@@ -491,6 +493,22 @@ def _eta_words(data: dict[str, Any], say: Words) -> dict[str, str]:
     before_s, after_s = data.get("before_s"), data.get("after_s")
     kind = "cut-off" if after_s is None else "again" if before_s is None else "other"
     return {"eta": kind, "before": say.time(before_s or 0), "after": say.time(after_s or 0)}
+
+
+def _care_words(data: dict[str, Any], say: Words) -> dict[str, str]:
+    """What the room saw to."""
+    check = pack().checks.get(data.get("check", ""))
+    partner = pack().partners.get(data.get("partner") or "")
+    person = data.get("person") or {}
+    named = [partner.names[say.language] if partner else "", person.get("role", ""), person.get("name", "")]
+    return {
+        "owner": data.get("owner") or "none",
+        "was": data.get("was") or "none",
+        "check": check.names[say.language] if check else data.get("check", ""),
+        "state": data.get("state") or data.get("result") or "",
+        "person": ", ".join(x for x in named if x) or "?",
+        "note": data.get("note") or "none",
+    }
 
 
 def _link_words(data: dict[str, Any], incident_id: str) -> dict[str, str]:

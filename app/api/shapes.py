@@ -63,6 +63,20 @@ class EtaChangeShape(Shape):
     closures: list[str]
 
 
+class CrewCheckShape(Shape):
+    """Whether all are well: asked every `every_s` seconds (null: not in this status), next at `due_at`; the
+    last asking, and how often it was in vain since they last said so."""
+
+    every_s: int | None
+    due_at: Time | None
+    at: Time | None
+    by: str | None
+    result: Literal["well", "no_answer"] | None
+    tries: int
+    well_at: Time | None
+    note: str | None
+
+
 class AssignmentShape(Shape):
     unit: str
     status: str
@@ -72,6 +86,7 @@ class AssignmentShape(Shape):
     accepted_by: str | None
     times: dict[str, Time]
     eta_change: EtaChangeShape | None
+    check: CrewCheckShape | None
 
 
 class RequestShape(Shape):
@@ -105,6 +120,46 @@ class ConflictShape(Shape):
     at: Time
     about: dict[str, Any]
     resolution: str | None
+
+
+class OwnerShape(Shape):
+    name: str
+    since: Time
+    by: str
+
+
+class CheckItemShape(Shape):
+    check: str
+    state: Literal["open", "done", "not_needed"]
+    at: Time | None
+    by: str | None
+
+
+class WordShape(Shape):
+    at: Time
+    by: str
+    state: Literal["answered", "waiting", "no_answer"]
+    note: str | None
+
+
+class NoticeShape(Shape):
+    """Somebody who was told, or is to be: every try in `words`, the next one at `remind_at`. `person` has
+    name, role and number, as far as known."""
+
+    id: str
+    partner: str | None
+    person: dict[str, str] | None
+    via: Literal["phone", "radio", "message", "in_person"]
+    state: Literal["answered", "waiting", "no_answer"]
+    remind_at: Time | None
+    words: list[WordShape]
+
+
+class DueShape(Shape):
+    """When the next crew is to be asked, and somebody is to be rung again."""
+
+    crew_check_at: Time | None
+    notice_at: Time | None
 
 
 class LinkShape(Shape):
@@ -157,6 +212,11 @@ class IncidentShape(Shape):
     requests: list[RequestShape]
     notes: list[NoteShape]
     notes_total: int
+    owner: OwnerShape | None
+    checklist: list[CheckItemShape]
+    to_tell: list[str]
+    notices: list[NoticeShape]
+    due: DueShape
     links: list[LinkShape]
     duplicate_of: str | None
     calls: list[str]

@@ -69,6 +69,9 @@ class Desk:
     def patch(self, path: str, body: Any, **headers: str) -> TestResponse:
         return self.call("PATCH", path, body, **headers)
 
+    def put(self, path: str, body: Any, **headers: str) -> TestResponse:
+        return self.call("PUT", path, body, **headers)
+
     def delete(self, path: str, **headers: str) -> TestResponse:
         return self.call("DELETE", path, **headers)
 

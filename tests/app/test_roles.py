@@ -78,6 +78,12 @@ EXPECTED = {
     "POST /premises/notes": "                         401 201 201 201 403 403 403 403",
     "DELETE /premises/notes/{premise_id}": "          401 200 200 200 403 403 403 403",
     "POST /premises/notes/{premise_id}/erase": "      401 200 403 403 403 403 403 403",
+    "GET /colleagues": "                              401 200 200 200 403 403 403 403",
+    "PUT /incidents/{incident_id}/owner": "           401 200 200 200 404 404 403 403",
+    "PUT /incidents/{incident_id}/checks/{check}": "  401 200 200 200 404 404 403 403",
+    "POST /incidents/{incident_id}/crew-checks": "    401 200 200 200 404 404 403 403",
+    "POST /incidents/{incident_id}/notices": "        401 201 201 201 404 404 403 403",
+    "POST /incidents/{incident_id}/notices/{notice_id}": " 401 200 200 200 404 404 403 403",
     "GET /calls": "                                   401 200 200 200 403 403 403 403",
     "POST /calls": "                                  401 201 201 201 403 201 403 403",
     "GET /calls/{call_id}": "                         401 200 200 200 403 403 403 403",
@@ -206,10 +212,24 @@ class Scene:
         room = self.room
         method, path = route.split(" ")
         body: Any = None
-        incident, unit, proposal, closure, other, ringing, premise = "", "", "", "", "", "", ""
+        incident, unit, proposal, closure, other, ringing, premise, thing = ("",) * 8
         match route:
             case "GET /incidents/similar":
                 path += f"?lon={RAILWAY_STATION[0]}&lat={RAILWAY_STATION[1]}"
+            case "PUT /incidents/{incident_id}/owner":
+                incident, body = self.incident(), {"owner": desk.name or None}
+            case "PUT /incidents/{incident_id}/checks/{check}":
+                incident, thing, body = self.incident(), "tow", {"state": "done"}
+            case "POST /incidents/{incident_id}/crew-checks":
+                incident, unit = self.incident(), room.unit()
+                room.sent(incident, unit)
+                body = {"units": [unit]}
+            case "POST /incidents/{incident_id}/notices":
+                incident, body = self.incident(), {"id": room.uuid(), "partner": "GAZ", "state": "answered"}
+            case "POST /incidents/{incident_id}/notices/{notice_id}":
+                incident, thing, body = self.incident(), room.uuid(), {"state": "answered"}
+                told = {"id": thing, "partner": "GAZ", "state": "no_answer"}
+                assert room.ana.post(f"/incidents/{incident}/notices", told).status_code == 201
             case "POST /incidents/{incident_id}/links":
                 incident, body = self.incident(), {"other": self.incident(), "kind": "related"}
             case "DELETE /incidents/{incident_id}/links/{other_id}":
@@ -337,7 +357,8 @@ class Scene:
                 closure = self.closure()
         before = room.core.log.position
         about = {"incident_id": incident, "unit_id": unit, "proposal_id": proposal, "closure_id": closure}
-        about |= {"other_id": other, "call_id": ringing, "premise_id": premise}
+        about |= {"other_id": other, "call_id": ringing, "premise_id": premise, "check": thing}
+        about["notice_id"] = thing
         answer = desk.call(method, path.format(layer="hydrants", **about), body)
         if answer.status_code >= 400:
             is_problem(answer, answer.status_code)
@@ -408,7 +429,7 @@ def test_a_stranger_is_turned_away_before_the_request_is_even_looked_at(embedded
         method, path = route.split(" ")
         if path != "/session":
             names = ("incident_id", "unit_id", "proposal_id", "closure_id", "layer")
-            names += ("other_id", "call_id", "premise_id")
+            names += ("other_id", "call_id", "premise_id", "check", "notice_id")
             about = dict.fromkeys(names, "x" * 900)
             path = path.format(**about)
             is_problem(embedded_room.stranger.call(method, path, {"nonsense": 1}), 401, "sign-in")
@@ -436,6 +457,11 @@ OTHER_DISTRICT = {
     "POST /incidents/{incident_id}/assignments": 404,
     "DELETE /incidents/{incident_id}/assignments/{unit_id}": 404,
     "POST /incidents/{incident_id}/requests/{unit_id}/answer": 403,
+    "PUT /incidents/{incident_id}/owner": 404,
+    "PUT /incidents/{incident_id}/checks/{check}": 404,
+    "POST /incidents/{incident_id}/crew-checks": 404,
+    "POST /incidents/{incident_id}/notices": 404,
+    "POST /incidents/{incident_id}/notices/{notice_id}": 404,
     "POST /incidents/{incident_id}/links": 404,
     "DELETE /incidents/{incident_id}/links/{other_id}": 404,
     "POST /incidents/{incident_id}/protocol": 404,
@@ -545,6 +571,12 @@ def test_a_crew_does_everything_for_its_own_unit_and_its_incident(embedded_room:
     assert tablet.post(f"/units/{unit}/flags", {"flag": "emergency", "on": True}).status_code == 200
     fix = {"unit": unit, "lon": 24.94, "lat": 60.17, "observed_at": room.ago(0)}
     assert tablet.post("/positions", [fix]).json["accepted"] == 1
+    room.ana.post(f"/units/{unit}/status", {"status": "on_scene"})
+    well = tablet.post(f"/incidents/{incident}/crew-checks", {"units": [unit]})
+    assert well.json["assignments"][0]["check"]["by"] == tablet.name
+    other = room.unit()
+    room.sent(incident, other)
+    is_problem(tablet.post(f"/incidents/{incident}/crew-checks", {"units": [unit, other]}), 403, "forbidden")
     # But it does not command: neither itself nor others, nor against the order of statuses
     is_problem(room.send(incident, unit, desk=tablet), 403, "forbidden")
     is_problem(tablet.post(f"/incidents/{incident}/close", {"outcome": "gata"}), 403, "forbidden")

@@ -85,6 +85,41 @@ event-ProtocolAnswered = The caller said: { $said }{ $priority ->
     [none] {""}
    *[other] {" "}→ { $priority }
 }
+event-IncidentOwned = { $owner ->
+    [none] Nobody has it any more
+   *[other] { $was ->
+        [none] { $owner } has it
+       *[other] { $owner } has it, from { $was }
+    }
+}
+event-CheckMarked = { $state ->
+    [done] Done: { $check }
+    [not_needed] Not needed: { $check }
+   *[open] Still to do: { $check }
+}
+event-CrewChecked = { $state ->
+    [well] { $unit }: all are well
+   *[other] { $unit } does not answer whether all are well
+}{ $note ->
+    [none] { "" }
+   *[other] : { $note }
+}
+event-PersonNotified = { $state ->
+    [answered] Told: { $person }
+    [waiting] Word left for { $person }, an answer is owed
+   *[other] No answer: { $person }
+}{ $note ->
+    [none] { "" }
+   *[other] : { $note }
+}
+event-NoticeFollowed = { $state ->
+    [answered] Whoever was to be told has answered
+    [waiting] Word left once more, an answer is owed
+   *[other] No answer once more
+}{ $note ->
+    [none] { "" }
+   *[other] : { $note }
+}
 event-CallLinked = Call linked
 event-CallUnlinked = Call no longer linked
 event-AlarmLevelSet = Alarm level { $level }

@@ -86,6 +86,41 @@ event-ProtocolAnswered = Apelantul a spus: { $said }{ $priority ->
     [none] {""}
    *[other] {" "}→ { $priority }
 }
+event-IncidentOwned = { $owner ->
+    [none] Nu mai este al nimănui
+   *[other] { $was ->
+        [none] { $owner } îl are în grijă
+       *[other] { $owner } îl are în grijă, de la { $was }
+    }
+}
+event-CheckMarked = { $state ->
+    [done] Făcut: { $check }
+    [not_needed] Nu e nevoie: { $check }
+   *[open] Încă de făcut: { $check }
+}
+event-CrewChecked = { $state ->
+    [well] { $unit }: toți sunt bine
+   *[other] { $unit } nu răspunde dacă toți sunt bine
+}{ $note ->
+    [none] { "" }
+   *[other] : { $note }
+}
+event-PersonNotified = { $state ->
+    [answered] Anunțat: { $person }
+    [waiting] Mesaj lăsat pentru { $person }, se așteaptă răspunsul
+   *[other] Nu răspunde: { $person }
+}{ $note ->
+    [none] { "" }
+   *[other] : { $note }
+}
+event-NoticeFollowed = { $state ->
+    [answered] Cel care trebuia anunțat a răspuns
+    [waiting] Mesaj lăsat din nou, se așteaptă răspunsul
+   *[other] Din nou nu răspunde
+}{ $note ->
+    [none] { "" }
+   *[other] : { $note }
+}
 event-CallLinked = Apel legat
 event-CallUnlinked = Apelul nu mai este legat
 event-AlarmLevelSet = Nivel de alarmă { $level }
