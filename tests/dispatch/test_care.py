@@ -221,4 +221,4 @@ def test_a_pack_names_every_fault_of_its_checklists() -> None:
     said = "\n".join(caught.value.faults)
     assert "checks.tow.from_level: 9 is no alarm level" in said
     assert "checks.spill.within_s" in said
-    assert "incident_types[0].checklist[0]: unknown check towe; did you mean tow?" in said
+    assert "incident_types[0].checklist[0]: unknown check 'towe'; did you mean tow?" in said

@@ -5,6 +5,7 @@ import { words } from './words.svelte';
  * taken in when it rests, so that a link that breaks later takes nothing away.
  */
 export const parts = {
+<<<<<<< HEAD
   call: withWords(() => import('./CallForm.svelte')),
   calls: withWords(() => import('./Calls.svelte')),
   closures: withWords(() => import('./ClosurePanel.svelte')),
@@ -15,6 +16,19 @@ export const parts = {
   edit: withWords(() => import('./EditForm.svelte')),
   help: withWords(() => import('./Help.svelte')),
   command: withWords(() => import('./CommandLine.svelte')),
+=======
+  call: () => spoken(import('./CallForm.svelte')),
+  calls: () => spoken(import('./Calls.svelte')),
+  closures: () => import('./ClosurePanel.svelte'),
+  coverage: () => import('./Coverage.svelte'),
+  ways: () => import('./Ways.svelte'),
+  proposals: () => import('./Proposals.svelte'),
+  contradiction: () => import('./Contradiction.svelte'),
+  owner: () => spoken(import('./CardOwner.svelte')),
+  care: () => spoken(import('./CardCare.svelte')),
+  edit: () => import('./EditForm.svelte'),
+  help: () => import('./Help.svelte'),
+>>>>>>> 4fede2f (The card: owner, safety checks with rings, checklist, who is told, related incidents, talkgroup and staging)
 };
 
 /** A part together with the words that only later parts say. */

@@ -68,6 +68,8 @@ export interface Catalogue {
   alarm_levels: AlarmLevel[];
   incident_types: IncidentType[];
   questions?: Question[];
+  partners?: Coded[];
+  checks?: (Coded & { from_level: number; within_s: number | null })[];
 }
 
 export interface City {
@@ -116,6 +118,7 @@ export interface DemoLogin {
 }
 
 export interface Assignment {
+  check?: CrewCheck | null;
   unit: string;
   status: string;
   since: string;
@@ -153,6 +156,36 @@ export interface Conflict {
   resolution: string | null;
 }
 
+/** Whether a crew is well: asked every `every_s` seconds, next at `due_at`; `tries` in vain since they last said so. */
+export interface CrewCheck {
+  every_s: number | null;
+  due_at: string | null;
+  at: string | null;
+  by: string | null;
+  result: 'well' | 'no_answer' | null;
+  tries: number;
+  well_at: string | null;
+  note: string | null;
+}
+
+export interface CheckItem {
+  check: string;
+  state: 'open' | 'done' | 'not_needed';
+  at: string | null;
+  by: string | null;
+}
+
+/** Somebody who was told, or is to be; every try in `words`. */
+export interface Notice {
+  id: string;
+  partner: string | null;
+  person: { name?: string; role?: string; number?: string } | null;
+  via: string;
+  state: 'answered' | 'waiting' | 'no_answer';
+  remind_at: string | null;
+  words: { at: string; by: string; state: string; note: string | null }[];
+}
+
 export interface Incident {
   id: string;
   number: string;
@@ -183,6 +216,13 @@ export interface Incident {
   notes: { at: string; by: string; text: string }[];
   notes_total: number;
   /** What it is tied to; `of`: of a duplicate the one of the two where the work is done. */
+  talkgroup?: string | null;
+  owner?: { name: string; since: string; by: string } | null;
+  checklist?: CheckItem[];
+  to_tell?: string[];
+  notices?: Notice[];
+  /** When somebody has to see to it again: a crew to be asked, somebody to be rung again. */
+  due?: { crew_check_at: string | null; notice_at: string | null };
   links?: { incident: string; number: string | null; kind: 'duplicate' | 'related'; of: string | null; at: string; by: string }[];
   duplicate_of?: string | null;
   calls?: string[];
