@@ -432,7 +432,7 @@ def test_one_package_has_one_version_in_all_sets() -> None:
 
 SENDING = {"unit-taken", "divert-needs-reason", "unit-asked", "crew-out", "crew-asked", "unit-not-available"}
 FOR_PROGRAMS = {"unknown-unit-type", "bad-call-sign", "bad-crew", "unknown-state", "unknown-reason"}
-FOR_PROGRAMS |= {"unknown-question", "unknown-answer", "same-incident"}
+FOR_PROGRAMS |= {"unknown-question", "unknown-answer", "same-incident", "unknown-word"}
 """Registering units is for programs, and so is what no form of the console can say; what stands in the way of
 sending has sentences with names in them."""
 

@@ -854,3 +854,74 @@ problem-unknown-notice = This is not on the list any more.
 problem-remind-too-late = A reminder comes within a day.
 problem-unknown-colleague = Nobody of that name takes incidents here.
 problem-colleague-elsewhere = That colleague does not command this district.
+
+# The card: who sees the incident through, whether crews are well, what is to be done, who is told, what is related
+owner-mine = Yours
+owner-is = { $name } has it
+owner-nobody = Nobody has it
+owner-take = Take it
+owner-take-over = Take over
+owner-hand = Hand over…
+owner-to = Hand over to
+owner-give = Hand over
+owner-release = Let go of it
+owner-taken = { $by } took it { $ago } ago. Take over, if that is agreed.
+talkgroup-is = Talkgroup { $group }
+talkgroup-set = Talkgroup…
+talkgroup-change = Change
+talkgroup-name = Talkgroup
+staging-safe = Scene is safe
+staging-wait = Crews wait
+crews-title = Are all well?
+crews-all-well = All crews are well
+crew-well = Well
+crew-next = asked again in { $timer }
+crew-due = ask now, { $timer } overdue
+crew-well-at = well at { $at }, { $by }
+crew-tries = { $n ->
+    [one] no answer once
+   *[other] no answer { $n } times
+}
+checklist-title = Checklist { $done }/{ $all }
+check-late = { $age } late
+check-not-needed = Not needed
+tell-title = Who is told
+tell-somebody = Tell somebody
+tell-tell = Tell
+tell-not-yet = { $partner }: not told yet
+tell-erased = (erased)
+tell-name = Name
+tell-role = Role
+tell-number = Number
+tell-via = By
+tell-via-phone = telephone
+tell-via-radio = radio
+tell-via-message = message
+tell-via-in_person = in person
+tell-note = What was said
+tell-answered = Told
+tell-waiting = Word left
+tell-no_answer = No answer
+tell-this-one = This one
+tell-was-answered = told at { $at }, { $by }
+tell-was-waiting = word left at { $at }, { $by }; an answer is owed
+tell-was-no_answer = { $n ->
+    [one] no answer at { $at }, { $by }
+   *[other] no answer at { $at }, { $by }; { $n } tries
+}
+tell-again-now = try again now
+tell-again-at = again at { $at }
+protocol-title = What the caller said
+links-title = Related incidents
+link-add = Link
+link-number = Number
+link-kind = Kind of link
+link-related = related
+link-duplicate-of = duplicate of
+link-duplicate-here = the same was reported as
+link-remove = Unlink
+link-unknown = There is no incident { $number }.
+link-units = { $n ->
+    [one] one unit
+   *[other] { $n } units
+}

@@ -863,3 +863,77 @@ problem-unknown-notice = Nu mai este pe listă.
 problem-remind-too-late = Un memento vine în cel mult o zi.
 problem-unknown-colleague = Nimeni cu acest nume nu preia incidente aici.
 problem-colleague-elsewhere = Colegul acela nu comandă acest sector.
+
+# Fișa: cine are incidentul în grijă, dacă echipajele sunt bine, ce e de făcut, cine e anunțat, ce e legat
+owner-mine = Al dumneavoastră
+owner-is = { $name } îl are în grijă
+owner-nobody = Nu e al nimănui
+owner-take = Îl iau eu
+owner-take-over = Preiau
+owner-hand = Predă…
+owner-to = Predă lui
+owner-give = Predă
+owner-release = Renunță la el
+owner-taken = { $by } l-a luat acum { $ago }. Preluați-l, dacă așa v-ați înțeles.
+talkgroup-is = Grup radio { $group }
+talkgroup-set = Grup radio…
+talkgroup-change = Schimbă
+talkgroup-name = Grup radio
+staging-safe = Zona e sigură
+staging-wait = Echipajele așteaptă
+crews-title = Sunt toți bine?
+crews-all-well = Toate echipajele sunt bine
+crew-well = Bine
+crew-next = se întreabă din nou peste { $timer }
+crew-due = întrebați acum, întârziere { $timer }
+crew-well-at = bine la { $at }, { $by }
+crew-tries = { $n ->
+    [one] o dată fără răspuns
+    [few] de { $n } ori fără răspuns
+   *[other] de { $n } de ori fără răspuns
+}
+checklist-title = Listă de verificare { $done }/{ $all }
+check-late = întârziere { $age }
+check-not-needed = Nu e nevoie
+tell-title = Cine e anunțat
+tell-somebody = Anunță pe cineva
+tell-tell = Anunță
+tell-not-yet = { $partner }: încă neanunțat
+tell-erased = (șters)
+tell-name = Nume
+tell-role = Funcție
+tell-number = Număr
+tell-via = Prin
+tell-via-phone = telefon
+tell-via-radio = stație radio
+tell-via-message = mesaj
+tell-via-in_person = personal
+tell-note = Ce s-a spus
+tell-answered = Anunțat
+tell-waiting = Mesaj lăsat
+tell-no_answer = Nu răspunde
+tell-this-one = Acesta
+tell-was-answered = anunțat la { $at }, { $by }
+tell-was-waiting = mesaj lăsat la { $at }, { $by }; se așteaptă răspunsul
+tell-was-no_answer = { $n ->
+    [one] fără răspuns la { $at }, { $by }
+    [few] fără răspuns la { $at }, { $by }; { $n } încercări
+   *[other] fără răspuns la { $at }, { $by }; { $n } de încercări
+}
+tell-again-now = încercați din nou acum
+tell-again-at = din nou la { $at }
+protocol-title = Ce a spus apelantul
+links-title = Incidente legate
+link-add = Leagă
+link-number = Numărul
+link-kind = Felul legăturii
+link-related = legat de
+link-duplicate-of = același cu
+link-duplicate-here = a fost raportat și ca
+link-remove = Dezleagă
+link-unknown = Nu există incidentul { $number }.
+link-units = { $n ->
+    [one] o unitate
+    [few] { $n } unități
+   *[other] { $n } de unități
+}

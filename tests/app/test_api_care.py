@@ -101,7 +101,8 @@ def test_a_checklist_a_crew_and_somebody_to_tell(embedded_room: Room) -> None:
     (kept,) = room.ana.post(follow, {"state": "answered", "note": "trimit echipa"}).json["notices"]
     assert (kept["state"], kept["remind_at"]) == ("answered", None)
     assert [x["state"] for x in kept["words"]] == ["no_answer", "answered"]
-    is_problem(room.ana.post(f"/incidents/{incident}/notices/x", {"state": "answered"}), 404, "unknown-notice")
+    nowhere = room.ana.post(f"/incidents/{incident}/notices/x", {"state": "answered"})
+    is_problem(nowhere, 404, "unknown-notice")
     # Then other consoles have it, the timeline says it, and who only watches does not read whom
     room.app.extensions["straja_live"].pump()
     desk.listen()

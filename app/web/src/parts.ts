@@ -5,7 +5,6 @@ import { words } from './words.svelte';
  * taken in when it rests, so that a link that breaks later takes nothing away.
  */
 export const parts = {
-<<<<<<< HEAD
   call: withWords(() => import('./CallForm.svelte')),
   calls: withWords(() => import('./Calls.svelte')),
   closures: withWords(() => import('./ClosurePanel.svelte')),
@@ -13,22 +12,11 @@ export const parts = {
   ways: withWords(() => import('./Ways.svelte')),
   proposals: withWords(() => import('./Proposals.svelte')),
   contradiction: withWords(() => import('./Contradiction.svelte')),
+  owner: withWords(() => import('./CardOwner.svelte')),
+  care: withWords(() => import('./CardCare.svelte')),
   edit: withWords(() => import('./EditForm.svelte')),
   help: withWords(() => import('./Help.svelte')),
   command: withWords(() => import('./CommandLine.svelte')),
-=======
-  call: () => spoken(import('./CallForm.svelte')),
-  calls: () => spoken(import('./Calls.svelte')),
-  closures: () => import('./ClosurePanel.svelte'),
-  coverage: () => import('./Coverage.svelte'),
-  ways: () => import('./Ways.svelte'),
-  proposals: () => import('./Proposals.svelte'),
-  contradiction: () => import('./Contradiction.svelte'),
-  owner: () => spoken(import('./CardOwner.svelte')),
-  care: () => spoken(import('./CardCare.svelte')),
-  edit: () => import('./EditForm.svelte'),
-  help: () => import('./Help.svelte'),
->>>>>>> 4fede2f (The card: owner, safety checks with rings, checklist, who is told, related incidents, talkgroup and staging)
 };
 
 /** A part together with the words that only later parts say. */
