@@ -26,7 +26,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from app.native import original, start_thread
+from app.native import original, sleep, start_thread
 from app.picture import Picture
 from app.ports import Clock
 from app.tables import event
@@ -69,6 +69,9 @@ BATCH: Final = 64
 """Origins that are searched in one go in the background."""
 WAITING_MAX: Final = 2
 """Requests that wait for the first figures; others are told to come again."""
+SETTLED_S: Final = 0.3
+"""How long after a closure its times are worked in: whoever drew it asks whom to send now, and that goes
+first; closures that come together are worked in together."""
 RETRY_S: Final = 10.0
 """After work that failed, how long until it is tried again."""
 log = logging.getLogger("straja.coverage")
@@ -409,7 +412,7 @@ class CoverageNow:
         self._follow(state)
         late = not self._is_fresh(state) or bool(state.waiting)
         if late or self._learned_s is None or self._clock.monotonic_s() - self._learned_s > LEARN_EVERY_S:
-            self._set_going()
+            self._set_going(SETTLED_S)
         return state
 
     def _is_fresh(self, state: _State) -> bool:
@@ -561,7 +564,7 @@ class CoverageNow:
         changes = self._picture.changed_since(state.position)
         if changes is None or any(subject.startswith("closure:") for subject in changes[1]):
             with self._lock:
-                self._set_going()
+                self._set_going(SETTLED_S)
 
     def warm_up(self) -> None:
         """Begin to find out about the city, in a thread of its own."""
@@ -592,12 +595,14 @@ class CoverageNow:
         """Begin nothing new."""
         self._closed = True
 
-    def _set_going(self) -> None:
+    def _set_going(self, after_s: float = 0.0) -> None:
         if not self._busy and not self._closed and self._clock.monotonic_s() >= self._not_before_s:
             self._busy = True
-            start_thread(self._run, "straja-coverage")
+            start_thread(lambda: self._run(after_s), "straja-coverage")
 
-    def _run(self) -> None:
+    def _run(self, after_s: float) -> None:
+        if after_s:
+            sleep(after_s)
         try:
             with self._working:
                 self._work()

@@ -1,12 +1,13 @@
 """From a polygon drawn to a changed recommendation among 1,000 units, beside Valhalla's exclude_polygons.
 
-Porto (or `--city FILE`, any .osm.pbf) with 1,000 units; for each incident a zone is drawn over the middle of
-the way of the unit recommended. `closure_p50_ms`, `closure_p99_ms`: the shape checked, ordered through the
-door (decided, sealed, on the disk, folded), the living map made anew and the whole recommendation computed by
-it, plan, coverage and reasons, in process. Rounds in which nothing changes for the plan count too; how many
-did is told beside. Peer: Valhalla's matrix from the same 1,000 positions to the same place with the same
-polygon excluded, which knows no permission, disk or plan. `closure_disk_p50_ms`: the part until it is on
-record; peer: the whole. `closure_arcs`: how many arcs the zones closed, at the median.
+Porto (or `--city FILE`, any .osm.pbf) with 1,000 units; for each incident a zone is drawn over the middle
+of the way of the unit recommended. `closure_p50_ms`, `closure_p99_ms`: the shape checked, ordered through
+the door (decided, sealed, on the disk, folded), the living map made anew and the whole recommendation
+computed by it, plan, coverage and reasons, in process. Rounds in which nothing changes for the plan count
+too; how many did is told beside. Each round begins when the coverage of the round before is worked in.
+Peer: Valhalla's matrix from the same 1,000 positions to the same place with the same polygon excluded,
+which knows no permission, disk or plan. `closure_disk_p50_ms`: the part until it is on record; peer: the
+whole. `closure_arcs`: how many arcs the zones closed, at the median.
 """
 
 from __future__ import annotations
@@ -116,6 +117,7 @@ def measured(
         incident = core.picture.now.incident(ident)
         assert incident is not None, "it was just reported"
         closure = str(uuid.uuid4())
+        core.coverage.refresh()
         began = time.perf_counter()
         read_shape(geometry, box)
         core.door.submit(
