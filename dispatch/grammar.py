@@ -294,10 +294,12 @@ class _Line:
         self.asked: str | None = None
         self.next_statuses: tuple[str, ...] = ()
         self._numbers: dict[str, Incident] | None = None
+        self._signs: CallSigns | None = None
 
     def meaning(self) -> Meaning:
         if not self.tokens:
-            return Meaning(completions=self._completions("verb"))
+            every = (Completion(0, len(self.text), *one) for one in self._every_verb())
+            return Meaning(completions=tuple(every))
         verb, rest = self._find_verb()
         if verb is None:
             return Meaning(faults=tuple(self.faults), completions=self._completions("verb"))
@@ -310,6 +312,9 @@ class _Line:
             )
         commands, look, echo = said
         return Meaning(verb.code, commands, look, echo, tuple(self.notices), (), completions, self.asked)
+
+    def _every_verb(self) -> Iterator[tuple[str, str, str]]:
+        return ((word, "verb", code) for word, code in self.offer_verbs(""))
 
     def _is_in_verb(self, rest: list[_Token]) -> bool:
         return not rest and not self.text[-1:].isspace()
@@ -419,7 +424,9 @@ class _Line:
 
     @property
     def call_signs(self) -> CallSigns:
-        return _call_signs(tuple(unit.id for unit in self.view.state.units()))
+        if self._signs is None:
+            self._signs = _call_signs(tuple(unit.id for unit in self.view.state.units()))
+        return self._signs
 
     def unit(self, token: _Token) -> Unit | None:
         """The unit of that call sign; a fault where it could be several."""

@@ -768,6 +768,7 @@ line-no-link = No link: nothing was sent. The text stays.
 line-changed = It means something else by now: read again, then Enter.
 line-partly = Only part of it was done.
 help-line = the command line (Ctrl Space too): Tab completes, ↑ what was sent before
+help-commands = Typed commands
 help-drag = drag a unit onto an incident; or choose one, then the other, then the offer in the line
 
 # Calls: who rings, what is not recorded yet, whom to call back

@@ -776,6 +776,7 @@ line-no-link = Fără legătură: nu s-a trimis nimic. Textul rămâne.
 line-changed = Între timp înseamnă altceva: citiți din nou, apoi Enter.
 line-partly = Numai o parte s-a făcut.
 help-line = linia de comandă (și Ctrl Spațiu): Tab completează, ↑ ce s-a trimis înainte
+help-commands = Comenzi scrise
 help-drag = trageți un echipaj pe un incident; sau alegeți-le pe rând, apoi oferta din linie
 
 # Apeluri: cine sună, ce nu este încă înregistrat, pe cine sunăm înapoi

@@ -182,9 +182,7 @@ def test_duplicates_are_suggested_linked_and_unlinked(shared_room: Room) -> None
     told = room.facts(first["id"], "IncidentsLinked")
     assert told[0]["words"] == f"{second['number']} is a duplicate of this one"
     # Each is asked about by its own id, too
-    (back,) = [
-        x for x in room.ana.get(f"/incidents/similar?incident={second['id']}").json if x["probable"]
-    ]
+    (back,) = [x for x in room.ana.get(f"/incidents/similar?incident={second['id']}").json if x["probable"]]
     assert back["incident"] == first["id"]
     # and it can be taken back
     free = room.ana.delete(f"{links}/{first['id']}").json

@@ -76,9 +76,7 @@ def test_who_is_held_back_waits_outside_every_zone_that_keeps_it_out(own_room: R
         Obstacle("B", "hazard", shapely.to_wkb(second), frozenset({"fire_engine"})),
     )
     profiles = ("fire_engine", "car", "ambulance")
-    goes, *wait = living_map.parties(
-        LON, LAT, (), np.zeros((3, 0), dtype=bool), profiles, obstacles=zones
-    )
+    goes, *wait = living_map.parties(LON, LAT, (), np.zeros((3, 0), dtype=bool), profiles, obstacles=zones)
     # then the ambulance, about which neither is, goes in, the car to the staging point, and the engine
     # outside both
     assert (goes.rows.tolist(), goes.staging) == ([2], False)

@@ -126,9 +126,10 @@ def test_what_no_call_can_be(fields: dict[str, Any], code: str, field: str) -> N
 def test_what_cannot_be_done_about_a_call() -> None:
     story = Story()
     assert story.refuses(c.AnswerCall, call="c9").code == "unknown-call"
-    assert story.refuses(
-        c.ReportIncident, incident="I1", type="F01", place=c.Place(*HERE), call="c9"
-    ).field == "call"
+    assert (
+        story.refuses(c.ReportIncident, incident="I1", type="F01", place=c.Place(*HERE), call="c9").field
+        == "call"
+    )
     rings(story, number="")
     assert story.refuses(c.CallBack, call="c1", reached=True).code == "no-number"
     assert story.refuses(c.CloseCall, call="c1", why="tired").field == "why"

@@ -373,6 +373,7 @@ def test_completions_offer_what_fits_the_place(story: Story) -> None:
     def offered(line: str, **more: Any) -> list[str]:
         return [one.text for one in read(story, line, **more).completions]
 
+    assert len(offered("")) == len(VERBS), "an empty line shows every command there is"
     assert offered("TRI")[0] == "TRIMITE"
     assert offered("dis", language="en")[0] == "DISPATCH"
     assert offered("T ")[:2] == ["1", "2"]

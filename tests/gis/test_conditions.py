@@ -346,9 +346,7 @@ def test_an_incident_beside_a_closure_is_reached_from_the_nearest_street_one_can
     assert drive_s(view, (620, 460), (640, 460)) < 10
     lon, lat = at(640, 460)
     lons, lats = zip(*(at(*p) for p in ((620, 460), (0, 0))), strict=True)
-    times = view.times(
-        view.snap(lons, lats, "car"), view.snap([lon], [lat], "car", arriving=True), "car"
-    )
+    times = view.times(view.snap(lons, lats, "car"), view.snap([lon], [lat], "car", arriving=True), "car")
     np.testing.assert_allclose(times[:, 0], view.nearest(lon, lat, lons, lats, "car").drive_s, rtol=1e-3)
     # Where nothing is closed, no street is set aside
     assert not apply(yard, [obstacle(circle(600, 200, 40))]).pockets("car", True).any()  # type: ignore[attr-defined]

@@ -288,7 +288,7 @@ def test_what_is_known_of_the_address_stands_in_the_form(sit: SitDown) -> None:
 
 def test_what_is_pasted_is_text_however_long_and_whatever_it_says(sit: SitDown, trunk: Tell) -> None:
     ana = sit("ana")
-    evil = "<img src=x onerror=\"window.hit=1\"><script>window.hit=1</script>"
+    evil = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>'
     # given a telephone system that sends what it likes
     call = trunk(number="<b>0722</b> 1", line=evil[:64], recording=evil)
     expect(ana.see("call-ringing")).to_contain_text("<img src=x")
