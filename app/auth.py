@@ -140,6 +140,11 @@ PERMISSIONS: Mapping[str, Mapping[Role, Scope]] = MappingProxyType(
         "event.read": _grants(_DISTRICT, f"{_ROOM} {_WATCHERS}", system=_CITY),
         "metrics.read": _grants(_CITY, "admin supervisor observer"),
         "forecast.read": _grants(_CITY, "admin supervisor observer system"),
+        # how the shift goes, and on whom it lies
+        "performance.read": _grants(_DISTRICT, f"{_ROOM} {_WATCHERS}"),
+        "load.read": _grants(_CITY, "admin supervisor"),
+        # the paper bridge holds what the room itself reads
+        "sheet.read": _grants(_DISTRICT, _ROOM),
         "log.verify": _grants(_CITY, f"admin supervisor {_WATCHERS} system"),
         "personal.read": _grants(_DISTRICT, _ROOM, field=_OWN),
         "personal.erase": _grants(_DISTRICT, "admin", system=_CITY),

@@ -28,6 +28,7 @@ from app.database import UNREACHABLE, open_engine
 from app.detours import keep_watching
 from app.log import StorageError
 from app.proposals import keep_proposing
+from app.sheet import keep_writing
 from app.up import Waiting
 from config import Config
 from dispatch import commands as c
@@ -232,7 +233,11 @@ def _keep(core: Core, stop: threading.Event, mine: Callable[[], bool]) -> None:
     args = (core, mine, lambda s: lost.wait(s) or stop.is_set())
     beside = [
         threading.Thread(target=run, args=args, name=name)
-        for name, run in (("proposals", keep_proposing), ("detours", keep_watching))
+        for name, run in (
+            ("proposals", keep_proposing),
+            ("detours", keep_watching),
+            ("sheets", keep_writing),
+        )
     ]
     for thread in beside:
         thread.start()

@@ -38,6 +38,7 @@ from app.api import (  # noqa: F401 - they register handlers
     premises,
     proposals,
     session,
+    shift,
     units,
 )
 from app.core import Core, open_core

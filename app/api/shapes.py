@@ -974,3 +974,76 @@ class SessionShape(Shape):
 
 
 PROBLEMS: dict[int | str, Any] = dict.fromkeys((401, 403, 404, 409, 422, 503, 507), ProblemShape)
+
+
+# ---- the shift
+
+
+class SpreadShape(Shape):
+    """Seconds; null where there is nothing to measure. `within_pct`: those within the target."""
+
+    n: int
+    p50_s: float | None
+    p90_s: float | None
+    max_s: float | None
+    within_pct: float | None
+
+
+class PriorityPerformanceShape(Shape):
+    """`late`: reached after the target, or not reached yet and over it."""
+
+    priority: str
+    target_s: int | None
+    incidents: int
+    answer: SpreadShape
+    response: SpreadShape
+    not_reached: int
+    late: int
+
+
+class WaitShape(Shape):
+    kind: Literal["unacknowledged", "units_missing", "request_asked", "request_no_answer"]
+    incident: str
+    number: str
+    priority: str
+    unit: str | None
+    since: Time
+    waiting_s: float
+
+
+class CoveredShape(Shape):
+    """The share of the calls to be expected that somebody idle would reach within the target."""
+
+    capability: str
+    target_s: float
+    covered_pct: float | None
+
+
+class PersonLoadShape(Shape):
+    """What somebody put on record; `open`: open calls that this person took or acknowledged."""
+
+    person: str
+    role: str
+    open: int
+    calls: int
+    acknowledged: int
+    sent: int
+    statuses: int
+    notes: int
+    closed: int
+    other: int
+    total: int
+    last_at: Time
+
+
+class PerformanceShape(Shape):
+    """`people` is null for those who may not see who did how much."""
+
+    at: Time
+    since: Time
+    hours: float
+    open: int
+    priorities: list[PriorityPerformanceShape]
+    waits: list[WaitShape]
+    coverage: list[CoveredShape]
+    people: list[PersonLoadShape] | None

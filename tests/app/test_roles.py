@@ -14,6 +14,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from app.api import openapi
+from app.sheet import Sheets
 from dispatch import commands as c
 from dispatch.commands import SYSTEM
 from tests.app.control_room import (
@@ -49,6 +50,8 @@ EXPECTED = {
     "GET /coverage/zones": " 401 200 200 200 403 403 200 200",
     "GET /isochrones": "     401 200 200 200 403 403 200 200",
     "GET /forecast": "    401 200 200 403 403 403 200 403",
+    "GET /performance": " 401 200 200 200 403 403 200 200",
+    "GET /sheet": "       401 200 200 200 403 403 403 403",
     "GET /events": "      401 200 200 200 403 403 200 200",
     "GET /incidents": "   401 200 200 200 200 403 200 200",
     "POST /incidents": "  401 201 201 201 403 201 403 403",
@@ -383,6 +386,8 @@ def scene(embedded_room: Room, helsinki: Path, tmp_path_factory: pytest.TempPath
     with open_room(
         var, url, embedded_room.clock, embedded_room.random, helsinki, STRAJA_STATION="C2"
     ) as neighbour:
+        # The sheet is the keeper's; it is written once for all of these stories.
+        assert Sheets(embedded_room.core).step()
         yield Scene(embedded_room, neighbour)
 
 

@@ -457,3 +457,67 @@ similar-near = { $metres } m away
 similar-same_kind = same kind
 similar-akin = similar kind
 similar-same_number = same number called
+# --- the running sheet
+sheet-title = Running sheet · { $station }
+sheet-demo = DEMONSTRATION: nothing on this sheet is real.
+sheet-made = Written { $local } ({ $utc } UTC)
+sheet-age = Handed out { $age } after it was written; a new one is written each minute.
+sheet-age-late = This sheet is { $age } old and nobody is writing it any more: what happened since is not on it.
+sheet-covers = Covers { $incidents } { $incidents ->
+    [one] open incident
+   *[other] open incidents
+}, { $units } { $units ->
+    [one] unit on duty
+   *[other] units on duty
+} and { $closures } { $closures ->
+    [one] closure
+   *[other] closures
+} in force: everything on record up to number { $position }. Sorted by what nobody has seen, then by priority.
+sheet-not-covered = Not on it: where units are at this moment, closed incidents, who is off duty.
+sheet-incidents = Open incidents: { $n }
+sheet-units = Units on duty: { $n }
+sheet-closures = Closures and hazards in force: { $n }
+sheet-by-hand = New calls by hand: { $n } lines
+sheet-by-hand-how = Write the time of each thing as it happens. When the console is back, enter these lines under "Enter from paper": they keep these times.
+sheet-coarse = place known to about 100 m only
+sheet-reported = reported { $at } by { $by }
+sheet-acknowledged = seen { $at } by { $by }
+sheet-unacknowledged = NOBODY HAS SEEN IT YET
+sheet-level = alarm level { $level }
+sheet-talkgroup = talkgroup { $name }
+sheet-staging = crews wait until the scene is safe
+sheet-caller = Caller:
+sheet-missing = Still missing:
+sheet-nobody-sent = Nobody is sent yet.
+sheet-request-asked = asked, to answer by { $at }
+sheet-request-no_answer = asked, no answer by { $at }
+sheet-request-refused = refused by its agency
+sheet-unit = Unit
+sheet-type = Type
+sheet-status = Status
+sheet-since = Since
+sheet-incident = Incident
+sheet-station = Station
+sheet-crew = Crew
+sheet-closure = What
+sheet-closure-state = State
+sheet-streets = Streets
+sheet-until = Until
+sheet-until-withdrawn = until withdrawn
+sheet-reason = Why
+sheet-kind-closure = closed
+sheet-kind-hazard = hazard zone
+sheet-kind-slow = slow
+sheet-kind-flood = flooded
+sheet-closure-reported = reported, not confirmed
+sheet-closure-confirmed = confirmed
+sheet-closure-ordered = ordered
+sheet-closure-expired = over
+sheet-closure-withdrawn = withdrawn
+sheet-call-at = Call at
+sheet-where = Where
+sheet-what = What
+sheet-sent-at = Sent at
+sheet-scene-at = On scene
+sheet-free-at = Free
+sheet-closed-at = Closed

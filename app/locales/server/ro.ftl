@@ -466,3 +466,70 @@ similar-near = la { $metres } m
 similar-same_kind = același fel
 similar-akin = fel asemănător
 similar-same_number = a sunat același număr
+# --- fișa de lucru
+sheet-title = Fișa de lucru · { $station }
+sheet-demo = DEMONSTRAȚIE: nimic de pe această fișă nu este real.
+sheet-made = Scrisă la { $local } ({ $utc } UTC)
+sheet-age = Dată la { $age } după ce a fost scrisă; în fiecare minut se scrie alta.
+sheet-age-late = Fișa este veche de { $age } și nu o mai scrie nimeni: ce s-a întâmplat de atunci nu este pe ea.
+sheet-covers = Cuprinde { $incidents } { $incidents ->
+    [one] incident deschis
+    [few] incidente deschise
+   *[other] de incidente deschise
+}, { $units } { $units ->
+    [one] echipaj de serviciu
+    [few] echipaje de serviciu
+   *[other] de echipaje de serviciu
+} și { $closures } { $closures ->
+    [one] închidere
+    [few] închideri
+   *[other] de închideri
+} în vigoare: tot ce s-a înregistrat până la numărul { $position }. Întâi ce nu a văzut nimeni, apoi după prioritate.
+sheet-not-covered = Nu cuprinde: unde se află echipajele în clipa aceasta, incidentele închise, cine nu este de serviciu.
+sheet-incidents = Incidente deschise: { $n }
+sheet-units = Echipaje de serviciu: { $n }
+sheet-closures = Închideri și zone periculoase în vigoare: { $n }
+sheet-by-hand = Apeluri noi, scrise de mână: { $n } rânduri
+sheet-by-hand-how = Scrieți ora fiecărui lucru când se întâmplă. Când revine consola, treceți rândurile la „Introducere de pe hârtie”: își păstrează orele.
+sheet-coarse = loc cunoscut doar la circa 100 m
+sheet-reported = raportat la { $at } de { $by }
+sheet-acknowledged = văzut la { $at } de { $by }
+sheet-unacknowledged = NU L-A VĂZUT NIMENI ÎNCĂ
+sheet-level = nivel de alarmă { $level }
+sheet-talkgroup = grup de convorbire { $name }
+sheet-staging = echipajele așteaptă până când locul este sigur
+sheet-caller = Apelant:
+sheet-missing = Încă lipsesc:
+sheet-nobody-sent = Nu este trimis încă nimeni.
+sheet-request-asked = cerut, răspuns până la { $at }
+sheet-request-no_answer = cerut, fără răspuns până la { $at }
+sheet-request-refused = refuzat de instituția sa
+sheet-unit = Echipaj
+sheet-type = Tip
+sheet-status = Stare
+sheet-since = De la
+sheet-incident = Incident
+sheet-station = Stație
+sheet-crew = Oameni
+sheet-closure = Ce
+sheet-closure-state = Stare
+sheet-streets = Străzi
+sheet-until = Până la
+sheet-until-withdrawn = până la retragere
+sheet-reason = De ce
+sheet-kind-closure = închis
+sheet-kind-hazard = zonă periculoasă
+sheet-kind-slow = încetinit
+sheet-kind-flood = inundat
+sheet-closure-reported = raportată, neconfirmată
+sheet-closure-confirmed = confirmată
+sheet-closure-ordered = dispusă
+sheet-closure-expired = încheiată
+sheet-closure-withdrawn = retrasă
+sheet-call-at = Apel la
+sheet-where = Unde
+sheet-what = Ce
+sheet-sent-at = Trimis la
+sheet-scene-at = La fața locului
+sheet-free-at = Liber
+sheet-closed-at = Închis
