@@ -26,14 +26,18 @@ ROLES = ("admin", "supervisor", "dispatcher", "field", "gateway", "observer", "d
 
 @pytest.fixture
 def node(database: str, tmp_path: Path, clock: FakeClock, random: SeededRandom) -> Iterator[Node]:
-    """Given an open incident, a crew on it, one asked for, and one free; and a street that is said to be
-    closed."""
+    """Given an open incident, a crew on it, one asked for, and one free; a street that is said to be closed;
+    another incident that somebody was told of; a telephone that rings, and a note about a place."""
     node = Node(database, tmp_path / "var", clock, random)
     node.call("I1")
     for unit, kind in (("PL1", "PL"), ("AS1", "ASAS"), ("PL2", "PL")):
         node.unit_on_duty(unit, kind)
     node.submit(c.AssignUnits, incident="I1", units=("PL1", "AS1"))
     node.submit(c.ReportClosure, closure="K1", kind="closure", geometry=BARRIER)
+    node.call("I3")
+    node.submit(c.NotifyPerson, incident="I1", notice="N1", person={"name": "Radu"})
+    node.submit(c.ReportCall, call="T1", state="ringing", number="0722 318 940")
+    node.submit(c.NotePremise, premise="M1", kind="other", place=PLACE, radius_m=9.0, text="x")
     yield node
     node.close()
 
@@ -45,6 +49,24 @@ ASKED: dict[type[c.Command], dict[str, Any]] = {
     c.AcknowledgeIncident: {"incident": "I1"},
     c.AddNote: {"incident": "I1", "text": "x"},
     c.LinkCaseNumber: {"incident": "I1", "agency": "ISU", "number": "7"},
+    c.LinkIncidents: {"incident": "I1", "other": "I3", "kind": "related"},
+    c.UnlinkIncidents: {"incident": "I1", "other": "I3"},
+    c.AnswerProtocol: {"incident": "I1", "answers": {}},
+    c.SetOwner: {"incident": "I1", "owner": "x"},
+    c.MarkCheck: {"incident": "I1", "check": "x", "state": "done"},
+    c.CheckCrews: {"incident": "I1", "units": ("PL1",), "result": "well"},
+    c.NotifyPerson: {"incident": "I1", "notice": "N2", "person": {"name": "Radu"}},
+    c.FollowNotice: {"incident": "I1", "notice": "N1", "state": "answered"},
+    c.ReportCall: {"call": "T2", "state": "ringing", "number": "0722 318 941"},
+    c.AnswerCall: {"call": "T1"},
+    c.LinkCall: {"call": "T1", "incident": "I1"},
+    c.UnlinkCall: {"call": "T1", "incident": "I1"},
+    c.CallBack: {"call": "T1", "reached": True},
+    c.CloseCall: {"call": "T1", "why": "x"},
+    c.EraseCall: {"call": "T1", "reason": "x"},
+    c.NotePremise: {"premise": "M2", "kind": "other", "place": PLACE, "radius_m": 9.0, "text": "x"},
+    c.WithdrawPremise: {"premise": "M1"},
+    c.ErasePremise: {"premise": "M1", "reason": "x"},
     c.SetAlarmLevel: {"incident": "I1", "level": 2},
     c.CloseIncident: {"incident": "I1", "outcome": "x"},
     c.ReopenIncident: {"incident": "I1", "reason": "x"},
