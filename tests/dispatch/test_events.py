@@ -102,6 +102,32 @@ FACTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
         CONFLICTS,
         WORDS,
     ),
+    e.IncidentOwned: st.builds(e.IncidentOwned, INCIDENTS, WORDS, WORDS),
+    e.CheckMarked: st.builds(
+        e.CheckMarked, INCIDENTS, WORDS, st.sampled_from(["done", "not_needed", "open", "later"])
+    ),
+    e.CrewChecked: st.builds(
+        e.CrewChecked, INCIDENTS, UNITS, st.sampled_from(["well", "no_answer", "later"]), SECRETS
+    ),
+    e.PersonNotified: st.builds(
+        e.PersonNotified,
+        incident=INCIDENTS,
+        notice=WORDS,
+        partner=st.none() | WORDS,
+        person=SECRETS,
+        via=WORDS,
+        state=st.sampled_from(["answered", "waiting", "no_answer", "later"]),
+        note=SECRETS,
+        remind_us=st.none() | TIMES,
+    ),
+    e.NoticeFollowed: st.builds(
+        e.NoticeFollowed,
+        incident=INCIDENTS,
+        notice=WORDS,
+        state=st.sampled_from(["answered", "waiting", "no_answer", "later"]),
+        note=SECRETS,
+        remind_us=st.none() | TIMES,
+    ),
     e.IncidentsLinked: st.builds(
         e.IncidentsLinked, INCIDENTS, INCIDENTS, st.sampled_from(["duplicate", "related", "later"])
     ),

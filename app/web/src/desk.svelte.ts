@@ -4,6 +4,9 @@ import type { Catalogue, City, Conflict, Incident, IncidentType, Priority, Statu
 /** Where the report that is being written is kept, in this tab alone. */
 export const DRAFT = 'straja.draft';
 
+/** Whether a report was begun at this desk and neither sent nor thrown away. */
+export const begun = (): boolean => sessionStorage.getItem(DRAFT) !== null;
+
 /** What is fixed for a session: who sits here, which city, and the pack's words by code. */
 class Desk {
   /** Nothing here is real: the server says so in its page, before anybody has signed in, and with the city. */
@@ -29,13 +32,14 @@ class Desk {
   /** The unit looked at on the board and the map. */
   unit = $state.raw<string | null>(null);
   /** A report that was begun is taken up again after the page was loaded anew. */
-  calling = $state(sessionStorage.getItem(DRAFT) !== null);
+  calling = $state(begun());
   /** The call, by its id, that the form is to be about. */
   ringing = $state.raw<string | null>(null);
   /** The call that the form is about. */
   about = $state.raw<string | null>(null);
-  /** What was typed before the form was there. */
+  /** What was typed, and where the map was clicked, before the form was there. */
   early = '';
+  early_place: { lon: number; lat: number } | null = null;
   /** What stands in the card's place instead of an incident. */
   panel = $state.raw<'closures' | null>(null);
   /** The closure looked at in that panel and on the map. */
@@ -62,6 +66,9 @@ class Desk {
   listenToMap(hear: (lon: number, lat: number) => void, hint = 'map-click-sets-place'): () => void {
     this.onMapPoint = hear;
     this.mapHint = hint;
+    const early = this.early_place;
+    this.early_place = null;
+    if (early) queueMicrotask(() => hear(early.lon, early.lat));
     return () => {
       if (this.onMapPoint !== hear) return;
       this.onMapPoint = null;
