@@ -549,6 +549,21 @@ personal.read            D D D O - - - -
 personal.erase           D - - - - - - C
 conflict.resolve         D D D - - - - -
 city.manage              C - - - - - - -
+command.line             C C C - - - - -
+incident.link            D D D - - - - C
+incident.own             D D D - - - - -
+incident.check           D D D - - - - C
+incident.crew_check      D D D O - - - C
+incident.notify          D D D - - - - C
+colleague.read           C C C - - - - -
+call.read                D D D - - - - -
+call.report              D D D - D - - C
+call.handle              D D D - - - - C
+premise.read             D D D - - - - -
+premise.edit             D D D - - - - -
+performance.read         D D D - - D D -
+load.read                C C - - - - - -
+sheet.read               D D D - - - - -
 account.manage           C - - - - - - -
 """
 MATRIX = {

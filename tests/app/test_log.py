@@ -485,16 +485,25 @@ def test_whoever_is_refused_for_want_of_space_finds_the_trouble_at_that_very_mom
 def test_a_closed_log_has_let_go_of_the_database(open_node: Open) -> None:
     node = open_node()
     held: set[int] = set()
-    sqlalchemy_event.listen(node.engine, "checkout", lambda raw, *_: held.add(id(raw)))
-    sqlalchemy_event.listen(node.engine, "checkin", lambda raw, *_: held.discard(id(raw)))
+    begun: list[int] = []
+
+    def begins(raw: Any, *_: Any) -> None:
+        if Path("/proc/thread-self/comm").read_text().strip() == "straja-listen":
+            held.add(id(raw))
+            begun.append(id(raw))
+
+    sqlalchemy_event.listen(node.engine, "checkout", begins)
+    for end in ("checkin", "invalidate", "close"):
+        sqlalchemy_event.listen(node.engine, end, lambda raw, *_: held.discard(id(raw)))
     node.call("I1")
+    earlier = len(begun)
     if not is_embedded(node):
         # A connection that is made anew is one whose whole life is seen here.
         node.log.transact(lambda tx: tx.connection.execute(
             text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                  "WHERE datname = current_database() AND query LIKE 'LISTEN%'")
         ).all())  # fmt: skip
-        assert wait_until(lambda: bool(held), WAIT_S)
+        assert wait_until(lambda: len(begun) > earlier, WAIT_S)
     # When it is closed
     node.log.stop()
     # Then no thread is inside the driver any more: the interpreter may end.
