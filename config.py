@@ -77,6 +77,8 @@ class Config:
     """Megabytes that must stay free on the disk of the log; below, new requests are refused. Default 200."""
     answer_s: int
     """Seconds that a requested agency has to answer before the request counts as unanswered. Default 120."""
+    undo_s: int
+    """Seconds for which an order and most other requests can be taken back. Default 8; 0: never."""
     session_hours: float
     """Hours after which a login ends whatever happens; one shift and its hand-over. Default 13."""
     backup_dir: Path | None
@@ -178,6 +180,7 @@ class Config:
             demo_colleague=yes("DEMO_COLLEAGUE"),
             disk_reserve_mb=int(number("DISK_RESERVE_MB", 200, 0, 1_000_000)),
             answer_s=int(number("ANSWER_S", 120, 5, 86_400)),
+            undo_s=int(number("UNDO_S", 8, 0, 30)),
             session_hours=number("SESSION_HOURS", 13, 0.1, 72),
             backup_dir=path("BACKUP_DIR"),
             backup_every_h=number("BACKUP_EVERY_H", 24, 0.001, 8_760),

@@ -110,6 +110,8 @@ PERMISSIONS: Mapping[str, Mapping[Role, Scope]] = MappingProxyType(
         # what is known about a place before anybody calls
         "premise.read": _grants(_DISTRICT, _ROOM),
         "premise.edit": _grants(_DISTRICT, _ROOM),
+        # only what one has asked for oneself, moments ago
+        "undo": _grants(_DISTRICT, f"{_ROOM} gateway", field=_OWN),
         # units; a control room sees its neighbours' units, and commands its own
         "unit.read": _grants(_CITY, f"{_ROOM} {_WATCHERS} system", field=_OWN, gateway=_DISTRICT),
         "unit.register": _grants(_DISTRICT, "admin supervisor"),

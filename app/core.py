@@ -220,7 +220,15 @@ def open_core(config: Config, world: World | None = None, *, listen: bool = True
         reserve_bytes=config.disk_reserve_mb * 1_000_000,
     )
     picture = Picture(engine, world.clock)
-    door = Door(log, picture, world.clock, pack, station=config.station, district=config.district)
+    door = Door(
+        log,
+        picture,
+        world.clock,
+        pack,
+        station=config.station,
+        district=config.district,
+        undo_s=config.undo_s,
+    )
     accounts = Accounts(
         engine, world.clock, world.random, session_hours=config.session_hours, demo=config.demo
     )

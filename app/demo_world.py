@@ -507,6 +507,20 @@ class DemoWorld:
         """What the crew does now, by what it is doing."""
         if now_us < crew.silent_us:
             return []
+        return [*self._hear_cancelled(crew, now_us), *self._act(crew, now_us)]
+
+    def _hear_cancelled(self, crew: Crew, now_us: int) -> list[Ask]:
+        """Somebody took back what it had been told: it says that it has heard."""
+        cancelled = crew.row.get("cancelled")
+        if cancelled is None:
+            return []
+        key = ("cancelled", crew.unit, cancelled["at"])
+        read_us = (us_of(cancelled["at"]) or 0) + self._between(2, 6, *key) * 1e6
+        if now_us < read_us or not self._once(key, 30):
+            return []
+        return [Ask("POST", f"/units/{crew.unit}/cancelled/acknowledge", key=self._uuid(*key))]
+
+    def _act(self, crew: Crew, now_us: int) -> list[Ask]:
         incident = self._incidents.get(crew.incident) if crew.incident else None
         status = crew.status
         if status == "off_duty":

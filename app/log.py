@@ -52,6 +52,7 @@ from app.ports import World
 from app.tables import answered, erased, event, event_subject, lineage, private, private_key, quarantine
 from app.vault import Blob, Vault
 from dispatch import events as e
+from dispatch.state import refolds
 
 HASH_VERSION = 1
 GENESIS = "0" * 64
@@ -342,6 +343,9 @@ class Transaction:
         self.clear |= clear
         for envelope, rec in made:
             self._keep(envelope, rec)
+        if any(refolds(rec) for _, rec in made):
+            # Whoever folds a subject anew looks for its facts on the disk.
+            self.flush()
         self._done[cause] = Done(next_head.position, request_hash)
         self._log._follower.fold([rec for _, rec in made], self._log.origin, self.connection)
         return next_head.position
@@ -1247,6 +1251,22 @@ def subject_facts(connection: Connection, subject: str, until: int | None = None
         connection, subject=subject, until=2**62 if until is None else until
     )
     return [Envelope(*row).recorded() for row in rows]
+
+
+def caused_facts(connection: Connection, cause: str, until: int | None = None) -> list[e.Recorded]:
+    """All facts that one request led to, in local order."""
+    rows = _cause_statement(connection.dialect).all(
+        connection, cause=cause, until=2**62 if until is None else until
+    )
+    return [Envelope(*row).recorded() for row in rows]
+
+
+@lru_cache(maxsize=64)
+def _cause_statement(dialect: Dialect) -> Prepared:
+    query = _SELECT.where(
+        event.c.cause == bindparam("cause"), event.c.position <= bindparam("until")
+    ).order_by(event.c.position)
+    return Prepared(query, dialect)
 
 
 @lru_cache(maxsize=64)

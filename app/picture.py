@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Dialect, Engine, delete, insert, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.database import Prepared
-from app.log import Envelope, stream_facts, subject_facts
+from app.log import Envelope, caused_facts, stream_facts, subject_facts
 from app.native import original
 from app.ports import Clock
 from app.tables import event, incident_index
@@ -25,7 +25,7 @@ from dispatch.closure import Closure
 from dispatch.incident import Incident
 from dispatch.premise import Premise
 from dispatch.proposal import Proposal
-from dispatch.state import Entity, MemorySlots, State, apply, fold
+from dispatch.state import Entity, MemorySlots, State, apply, fold, refolds
 from dispatch.unit import Unit
 
 KEEP_CLOSED_US = 24 * 3600 * 1_000_000
@@ -92,7 +92,8 @@ class Picture:
         self._pending.clear()
 
     def fold(self, facts: Sequence[e.Recorded], own_origin: str, connection: Connection) -> None:
-        """Fold new facts; a subject that one of them reaches out of causal order is folded anew."""
+        """Fold new facts; a subject that one of them reaches out of causal order, or of which one takes
+        something back, is folded anew."""
         self._connection = connection
         late: dict[str, None] = {}
         for rec in facts:
@@ -100,7 +101,8 @@ class Picture:
                 if subject in late:
                     continue
                 was = self.working_get(subject)
-                if rec.origin != own_origin or rec.key <= self._keys.get(subject, (0, "", 0)):
+                out_of_order = rec.origin != own_origin or rec.key <= self._keys.get(subject, (0, "", 0))
+                if out_of_order or refolds(rec):
                     late[subject] = None
                     continue
                 self._set(subject, apply(subject, was, rec), rec.key)
@@ -261,6 +263,14 @@ class _Published:
     def of_kind(self, kind: str) -> Iterator[Entity]:
         return iter(self._picture.all(kind))
 
+    def facts(self, subject: str) -> Sequence[e.Recorded]:
+        with self._picture._engine.connect() as connection:
+            return subject_facts(connection, subject, until=self._picture.position)
+
+    def caused(self, cause: str) -> Sequence[e.Recorded]:
+        with self._picture._engine.connect() as connection:
+            return caused_facts(connection, cause, until=self._picture.position)
+
 
 class _Working:
     def __init__(self, picture: Picture) -> None:
@@ -279,6 +289,17 @@ class _Working:
         for subject, entity in list(self._picture._published.items()):
             if subject.startswith(prefix) and subject not in seen:
                 yield entity
+
+    def facts(self, subject: str) -> Sequence[e.Recorded]:
+        return subject_facts(self._in_transaction(), subject)
+
+    def caused(self, cause: str) -> Sequence[e.Recorded]:
+        return caused_facts(self._in_transaction(), cause)
+
+    def _in_transaction(self) -> Connection:
+        connection = self._picture._connection
+        assert connection is not None, "only asked for inside the writer's transaction"
+        return connection
 
 
 def _is_over(entity: Entity | None, recent_us: int) -> bool:

@@ -194,7 +194,14 @@ class Rows:
                 for r in x.requests
             ],
             "notes": [
-                {"at": rfc3339(n.at_us), "by": who(n.by), "text": clear(n.text)} for n in x.notes[-NOTES_MAX:]
+                {
+                    "at": rfc3339(n.at_us),
+                    "by": who(n.by),
+                    "text": clear(n.text),
+                    "struck_at": rfc3339(n.struck_us),
+                    "struck_by": who(n.struck_by) or None,
+                }
+                for n in x.notes[-NOTES_MAX:]
             ],
             "notes_total": len(x.notes),
             "owner": None
@@ -302,6 +309,7 @@ class Rows:
                 "answer_by": rfc3339(asked.answer_by_us),
             },
             "moving_up": _moving_up(unit),
+            "cancelled": _cancelled(unit, state),
             "blocked_by": mate.id if mate else None,
             "talkgroup": unit.talkgroup,
             "turnout_s": unit.turnout_s,
@@ -535,6 +543,20 @@ def _crew_check(
         "tries": a.check.tries if a.check else 0,
         "well_at": rfc3339(a.check.well_us) if a.check else None,
         "note": clear(a.check.note) if a.check else None,
+    }
+
+
+def _cancelled(unit: Unit, state: State) -> dict[str, Any] | None:
+    cancelled = unit.cancelled
+    if cancelled is None:
+        return None
+    incident = state.incident(cancelled.incident) if cancelled.incident is not None else None
+    return {
+        "incident": cancelled.incident,
+        "incident_number": incident.number if incident is not None else None,
+        "what": cancelled.what,
+        "at": rfc3339(cancelled.at_us),
+        "by": who(cancelled.by),
     }
 
 

@@ -309,7 +309,7 @@ _ORDINARY: Final = frozenset({"available", "returning", "recovering"})
 _WANTED: Final = frozenset(
     {
         "UnitRegistered", "UnitAssigned", "UnitRecalled", "UnitStatusReported", "IncidentReported",
-        "IncidentChanged",
+        "IncidentChanged", "TakenBack",
     }
 )  # fmt: skip
 
@@ -416,6 +416,12 @@ def _note(
         life = lives.setdefault(fact.unit, _Life())
         life.at_us.append(rec.observed_us)
         life.status.append(("available", None))
+    elif isinstance(fact, e.TakenBack):
+        for unit, _, what in fact.told:
+            if what == "order":
+                life = lives.setdefault(unit, _Life())
+                life.at_us.append(rec.observed_us)
+                life.status.append(("available", None))
     elif isinstance(fact, e.UnitStatusReported) and not fact.late:
         life = lives.setdefault(fact.unit, _Life())
         life.at_us.append(rec.observed_us)

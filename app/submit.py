@@ -19,6 +19,7 @@ from app.picture import Picture
 from app.ports import Clock
 from dispatch import commands as c
 from dispatch import events as e
+from dispatch import undo
 from dispatch.commands import Actor, Context, Refused
 from dispatch.plans import Pack
 from dispatch.state import State, decide
@@ -58,6 +59,7 @@ ACTIONS: Mapping[type[c.Command], str] = {
     c.NotePremise: "premise.edit",
     c.WithdrawPremise: "premise.edit",
     c.ErasePremise: "personal.erase",
+    c.Undo: "undo",
     c.AssignUnits: "incident.assign",
     c.RecallUnit: "incident.recall",
     c.AnswerRequest: "incident.answer_request",
@@ -65,6 +67,7 @@ ACTIONS: Mapping[type[c.Command], str] = {
     c.RegisterUnit: "unit.register",
     c.ReportStatus: "unit.status",
     c.SetFlag: "unit.flag",
+    c.AcknowledgeCancelled: "unit.status",
     c.GrantCustody: "custody.grant",
     c.ReportClosure: "closure.report",
     c.ChangeClosure: "closure.edit",
@@ -90,18 +93,28 @@ DECIDES = (c.AcceptProposal, c.DeclineProposal)
 @dataclass(frozen=True, slots=True)
 class Answer:
     """`position` is where the last fact stands in this node's log; `replayed` tells that the very same
-    request had been answered before; `facts` how many were recorded by this one."""
+    request had been answered before; `facts` how many were recorded by this one; `undo_until_us` until when
+    its sender can take it back, None where that cannot be."""
 
     position: int
     facts: int
     replayed: bool
+    undo_until_us: int | None = None
 
 
 class Door:
     """Wires a command to the log. Safe to call from any thread or greenlet."""
 
     def __init__(
-        self, log: Log, picture: Picture, clock: Clock, pack: Pack, *, station: str, district: str
+        self,
+        log: Log,
+        picture: Picture,
+        clock: Clock,
+        pack: Pack,
+        *,
+        station: str,
+        district: str,
+        undo_s: int = 8,
     ) -> None:
         self._log = log
         self._picture = picture
@@ -109,6 +122,7 @@ class Door:
         self.pack = pack
         self.station = station
         self.district = district
+        self.undo_s = undo_s
 
     def submit(
         self, command: c.Command, actor: Actor, asked: Any = None, line: tuple[str, str] | None = None
@@ -141,6 +155,9 @@ class Door:
 
         def work(tx: Transaction) -> Answer:
             state = self._picture.use(tx.connection)
+            if isinstance(command, c.Undo):
+                # What is taken back may have been recorded a moment ago, in this very transaction.
+                tx.flush()
             authorise(state, command, actor, self.district)
             earlier = tx.done(command.id)
             if earlier is not None:
@@ -152,7 +169,8 @@ class Door:
                         kind="conflict",
                         field="id",
                     )
-                return Answer(earlier.position, 0, True)
+                tx.flush()
+                return Answer(earlier.position, 0, True, self._still_undoable(state, command.id, actor))
             ctx = Context(self._clock.now_us(), actor, self.station, self.district, self.pack)
             facts = decide(state, command, ctx)
             if not facts:
@@ -160,6 +178,7 @@ class Door:
                 if command.id.startswith(KEYED):
                     return Answer(tx.remember(command.id, request_hash), 0, False)
                 return Answer(tx.position, 0, False)
+            undoable = self.undo_s > 0 and undo.may_be(state, facts, ctx)
             try:
                 position = tx.append(
                     facts,
@@ -173,9 +192,25 @@ class Door:
             except (TypeError, ValueError) as error:
                 raise _unkeepable(error) from error
             _remember(tx, line)
-            return Answer(position, len(facts), False)
+            until_us = ctx.now_us + self.undo_s * 1_000_000 if undoable else None
+            return Answer(position, len(facts), False, until_us)
 
         return offload(lambda: self._log.transact(work, cause=command.id))
+
+    def _still_undoable(self, state: State, cause: str, actor: Actor) -> int | None:
+        """Until when a request that was answered before can be taken back; None where it cannot any more."""
+        if actor.role == "system" or not self.undo_s:
+            return None
+        now_us = self._clock.now_us()
+        ask = c.Undo(id=cause, command=cause, within_s=self.undo_s)
+        try:
+            taken = decide(state, ask, Context(now_us, actor, self.station, self.district, self.pack))
+        except Refused:
+            return None
+        if not taken:
+            return None
+        until_us = max(rec.recorded_us for rec in state.caused(cause)) + self.undo_s * 1_000_000
+        return until_us if now_us < until_us else None
 
 
 def _remember(tx: Transaction, line: tuple[str, str] | None) -> None:
@@ -185,7 +220,10 @@ def _remember(tx: Transaction, line: tuple[str, str] | None) -> None:
 
 def _named(command: c.Command) -> list[str]:
     """Every id that the command gives: its own, and those of what it is about."""
-    about = ("incident", "other", "unit", "subject", "closure", "proposal", "call", "premise", "notice")
+    about = (
+        *("incident", "other", "unit", "subject", "closure", "proposal", "call", "premise", "notice"),
+        "command",
+    )
     found = [command.id, *(getattr(command, name, "") or "" for name in about)]
     if isinstance(command, (c.AssignUnits, c.CheckCrews)):
         found += command.units
@@ -203,6 +241,12 @@ def authorise(state: State, command: c.Command, actor: Actor, district: str) -> 
         _authorise_closure(state, command, closure_id, actor, district)
         return
     action = ACTIONS[type(command)]
+    if isinstance(command, c.Undo):
+        for where in _districts_of(state, command.command) or {district}:
+            if not may(actor, action, district=where, unit=actor.unit):
+                why = explain(actor, action, district=where, unit=actor.unit)
+                raise Refused("forbidden", why, kind="forbidden", action=action)
+        return
     incident_id = getattr(command, "incident", None)
     unit_id = getattr(command, "unit", None)
     if isinstance(command, c.ResolveConflict):
@@ -249,6 +293,18 @@ def authorise(state: State, command: c.Command, actor: Actor, district: str) -> 
         if not may(actor, action, district=reached, unit=unit_id):
             why = explain(actor, action, district=reached, unit=unit_id)
             raise Refused("forbidden", why, kind="forbidden", action=action)
+
+
+def _districts_of(state: State, cause: str) -> set[str]:
+    """Those of the incidents and units that a request was about."""
+    found = set()
+    for subject in {one for rec in state.caused(cause) for one in rec.subjects}:
+        kind, _, ident = subject.partition(":")
+        if kind == "incident" and (incident := state.incident(ident)) is not None and incident.reported:
+            found.add(incident.district)
+        elif kind == "unit" and (unit := state.unit(ident)) is not None and unit.registered:
+            found.add(unit.district)
+    return found
 
 
 def _authorise_closure(

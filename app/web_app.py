@@ -39,6 +39,7 @@ from app.api import (  # noqa: F401 - they register handlers
     proposals,
     session,
     shift,
+    undo,
     units,
 )
 from app.core import Core, open_core
@@ -142,6 +143,7 @@ def skeleton() -> OpenAPI:
     app.before_request(doors.admit)
     doors.register_errors(app)
     app.after_request(doors.answered)
+    app.after_request(undo.offer)
     app.teardown_request(doors.ended)
     return app
 

@@ -386,6 +386,14 @@ class ErasePremise(Command):
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undo(Command):
+    """Take back what the request `command` led to, by whoever made it and within `within_s` seconds."""
+
+    command: str
+    within_s: int = 8
+
+
 # ---- sending units
 
 
@@ -473,6 +481,13 @@ class SetFlag(Command):
     unit: str
     flag: str
     on: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgeCancelled(Command):
+    """The crew has understood that what it was told is cancelled."""
+
+    unit: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

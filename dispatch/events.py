@@ -459,6 +459,24 @@ class PremiseErased(_PremiseEvent):
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class TakenBack(Event):
+    """Whoever had sent the request `command` took it back: `facts`, as (cause, cause_index), count no more.
+    They are of the types `kinds` and about the subjects `about`; with an order goes what its crew pressed
+    because of it. `told` are the units whose crews had heard of it, each with the incident (None: a post)
+    and `what` they were told ("order", "recall" or "move_up"); `rolling` those that had left for it."""
+
+    command: str
+    facts: tuple[tuple[str, int], ...]
+    kinds: tuple[str, ...]
+    about: tuple[str, ...]
+    told: tuple[tuple[str, str | None, str], ...] = ()
+    rolling: tuple[str, ...] = ()
+
+    def subjects(self) -> tuple[str, ...]:
+        return self.about
+
+
 # ---- sending units
 
 
@@ -570,6 +588,18 @@ class UnitFlagSet(_UnitEvent):
     unit: str
     flag: str
     on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CancellingAcknowledged(Event):
+    """The crew has understood that what it was told (about `incident`, None: a post) is cancelled."""
+
+    unit: str
+    incident: str | None
+
+    def subjects(self) -> tuple[str, ...]:
+        own = f"unit:{self.unit}"
+        return (own,) if self.incident is None else (own, f"incident:{self.incident}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -836,8 +866,22 @@ TYPES: dict[str, type[Event]] = {
         CrewChecked,
         PersonNotified,
         NoticeFollowed,
+        TakenBack,
+        CancellingAcknowledged,
     )
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsaid(Event):
+    event: Event
+
+
+def unsaid(event: Event) -> Event:
+    """What stands in the fold for a fact that was taken back: it changes nothing, and points to its personal
+    data as before, so that this can still be erased."""
+    return _Unsaid(event)
+
 
 ERASING = (PersonalDataErased, ClosureErased, CallErased, PremiseErased)
 """Facts whose `ids` are of sealed values to be destroyed."""
@@ -930,6 +974,8 @@ def seal(event: Event, sealer: Callable[[Any], Sealed]) -> Event:
 
 def sealed_in(event: Event) -> tuple[Sealed, ...]:
     """All the personal data that a fact from the log points to."""
+    if isinstance(event, _Unsaid):
+        return sealed_in(event.event)
     found: list[Sealed] = []
     for name in _FIELDS[type(event)]:
         value = getattr(event, name)

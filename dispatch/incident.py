@@ -117,6 +117,11 @@ class Note:
     at_us: int
     by: str
     text: e.Secret
+    cause: str = ""
+    """The request that wrote it."""
+    struck_us: int | None = None
+    """When it was taken back; it stays to be read."""
+    struck_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +333,20 @@ def _acknowledged(was: Incident, rec: e.Recorded, f: e.IncidentAcknowledged) -> 
 
 
 def _noted(was: Incident, rec: e.Recorded, f: e.NoteAdded) -> Incident:
-    return replace(was, notes=(*was.notes, Note(rec.observed_us, rec.actor, f.text)))
+    return replace(was, notes=(*was.notes, Note(rec.observed_us, rec.actor, f.text, rec.cause)))
+
+
+def _taken_back(was: Incident, rec: e.Recorded, f: e.TakenBack) -> Incident:
+    """Notes are struck; whatever else was taken back has not been folded in the first place."""
+    if all(n.cause != f.command for n in was.notes):
+        return was
+    struck = (
+        replace(n, struck_us=rec.observed_us, struck_by=rec.actor)
+        if n.cause == f.command and n.struck_us is None
+        else n
+        for n in was.notes
+    )
+    return replace(was, notes=tuple(struck))
 
 
 def _linked(was: Incident, rec: e.Recorded, f: e.CaseNumberLinked) -> Incident:
@@ -565,6 +583,7 @@ _APPLY: dict[type[Any], Callable[[Incident, e.Recorded, Any], Incident]] = {
     e.CrewChecked: _checked,
     e.PersonNotified: _notified,
     e.NoticeFollowed: _followed,
+    e.TakenBack: _taken_back,
 }
 
 LEAVING = frozenset({"available", "returning", "recovering", "off_duty", "out_of_service"})

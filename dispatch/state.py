@@ -6,11 +6,11 @@ between subjects (which units share a crew, who is on what) are views, never sto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from dispatch import call, care, closure, incident, premise, proposal, unit
+from dispatch import call, care, closure, incident, premise, proposal, undo, unit
 from dispatch import commands as c
 from dispatch import events as e
 from dispatch.call import Call
@@ -63,16 +63,26 @@ def apply(subject: str, was: Any, rec: e.Recorded) -> Entity | None:
 
 
 def fold(subject: str, facts: Iterable[e.Recorded]) -> Entity | None:
-    """A subject from all its facts, in causal order, each request counted once wherever it was met."""
+    """A subject from all its facts, in causal order, each request counted once wherever it was met, and what
+    was taken back not at all."""
     entity: Entity | None = None
     met: set[tuple[str, int]] = set()
-    for rec in sorted(facts, key=lambda r: r.key):
+    ordered = sorted(facts, key=lambda r: r.key)
+    unsaid = {one for rec in ordered if isinstance(rec.event, e.TakenBack) for one in rec.event.facts}
+    for rec in ordered:
         request = (rec.cause, rec.cause_index)
         if request in met:
             continue
         met.add(request)
+        if request in unsaid and rec.event is not None:
+            rec = replace(rec, event=e.unsaid(rec.event))
         entity = apply(subject, entity, rec)
     return entity
+
+
+def refolds(rec: e.Recorded) -> bool:
+    """Whether its subjects must be folded anew from all their facts: it changes what earlier ones count."""
+    return isinstance(rec.event, e.TakenBack)
 
 
 class Slots(Protocol):
@@ -81,6 +91,10 @@ class Slots(Protocol):
     def get(self, subject: str) -> Entity | None: ...
 
     def of_kind(self, kind: str) -> Iterator[Entity]: ...
+
+    def facts(self, subject: str) -> Sequence[e.Recorded]: ...
+
+    def caused(self, cause: str) -> Sequence[e.Recorded]: ...
 
 
 class State:
@@ -140,6 +154,19 @@ class State:
         """All that hold, and those that were withdrawn lately."""
         return (x for x in self._slots.of_kind("premise") if isinstance(x, Premise) and x.noted)
 
+    @staticmethod
+    def folded(subject: str, facts: Iterable[e.Recorded]) -> Entity | None:
+        """`fold`, for those that this module is made of."""
+        return fold(subject, facts)
+
+    def facts(self, subject: str) -> Sequence[e.Recorded]:
+        """All facts about a subject, in no order that means anything."""
+        return self._slots.facts(subject)
+
+    def caused(self, cause: str) -> Sequence[e.Recorded]:
+        """All facts that one request led to, as often as it was met."""
+        return self._slots.caused(cause)
+
     def crew(self, crew_id: str) -> list[Unit]:
         return [x for x in self.units() if x.crew_id == crew_id]
 
@@ -149,6 +176,8 @@ class MemorySlots:
 
     def __init__(self, entities: Mapping[str, Entity] | None = None) -> None:
         self.entities: dict[str, Entity] = dict(entities or {})
+        self.records: list[e.Recorded] = []
+        """What was applied, for whoever asks for the facts."""
 
     def get(self, subject: str) -> Entity | None:
         return self.entities.get(subject)
@@ -156,9 +185,18 @@ class MemorySlots:
     def of_kind(self, kind: str) -> Iterator[Entity]:
         return (entity for subject, entity in self.entities.items() if subject.startswith(kind + ":"))
 
+    def facts(self, subject: str) -> Sequence[e.Recorded]:
+        return [rec for rec in self.records if subject in rec.subjects]
+
+    def caused(self, cause: str) -> Sequence[e.Recorded]:
+        return [rec for rec in self.records if rec.cause == cause]
+
     def apply(self, rec: e.Recorded) -> None:
+        self.records.append(rec)
         for subject in rec.subjects:
-            entity = apply(subject, self.entities.get(subject), rec)
+            anew = refolds(rec)
+            was = self.entities.get(subject)
+            entity = fold(subject, self.facts(subject)) if anew else apply(subject, was, rec)
             if entity is not None:
                 self.entities[subject] = entity
 
@@ -210,6 +248,7 @@ DECIDE: dict[type[c.Command], Callable[[State, Any, Context], tuple[e.Event, ...
     c.NotePremise: premise.note,
     c.WithdrawPremise: premise.withdraw,
     c.ErasePremise: premise.erase,
+    c.Undo: undo.take_back,
     c.AssignUnits: unit.assign,
     c.RecallUnit: unit.recall,
     c.AnswerRequest: unit.answer,
@@ -217,6 +256,7 @@ DECIDE: dict[type[c.Command], Callable[[State, Any, Context], tuple[e.Event, ...
     c.RegisterUnit: unit.register,
     c.ReportStatus: unit.report_status,
     c.SetFlag: unit.set_flag,
+    c.AcknowledgeCancelled: unit.acknowledge_cancelled,
     c.GrantCustody: unit.grant,
     c.ReportClosure: closure.report,
     c.ChangeClosure: closure.change,

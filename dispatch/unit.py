@@ -71,6 +71,16 @@ class MovingUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Cancelled:
+    """What its crew was told and somebody took back: `what` an "order", a "recall" or a "move_up"."""
+
+    incident: str | None
+    what: str
+    at_us: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unit:
     id: str
     registered: bool = False
@@ -105,6 +115,8 @@ class Unit:
     assigned_us: int | None = None
     asked: Asked | None = None
     moving_up: MovingUp | None = None
+    cancelled: Cancelled | None = None
+    """Until its crew has acknowledged that, or has a new order."""
     moved_up: tuple[int, ...] = ()
     """When it last moved up, oldest first: it must have its rest."""
     diverted: tuple[str, ...] = ()
@@ -184,6 +196,7 @@ def _assigned(was: Unit, rec: e.Recorded, f: e.UnitAssigned) -> Unit:
         assigned_us=rec.observed_us,
         asked=asked,
         moving_up=None,
+        cancelled=None,
     )
     if f.crew_with is not None:
         return _conflict(now, rec, "crew-sent-twice", first=f.crew_with, second=f.unit, by=rec.actor)
@@ -283,6 +296,22 @@ def _accepted(was: Unit, rec: e.Recorded, f: e.ProposalAccepted) -> Unit:
     return _turned(was, *f.incidents) if f.incidents else was
 
 
+def _taken_back(was: Unit, rec: e.Recorded, f: e.TakenBack) -> Unit:
+    """What counts no more has not been folded in the first place; the crew has still to hear of it."""
+    now = was
+    for unit, incident, what in f.told:
+        if unit == was.id:
+            now = replace(now, cancelled=Cancelled(incident, what, rec.observed_us, rec.actor))
+    if was.id in f.rolling and was.incident is None:
+        # It is out on the road, wherever it stood before.
+        now = _with_status(now, rec, "returning")
+    return now
+
+
+def _cancelling_known(was: Unit, rec: e.Recorded, f: e.CancellingAcknowledged) -> Unit:
+    return replace(was, cancelled=None)
+
+
 def _granted(was: Unit, rec: e.Recorded, f: e.CustodyGranted) -> Unit:
     if f.epoch < was.epoch:
         return was
@@ -310,6 +339,8 @@ _APPLY: dict[type[Any], Callable[[Unit, e.Recorded, Any], Unit]] = {
     e.MoveUpEnded: _move_up_ended,
     e.ProposalAccepted: _accepted,
     e.ConflictResolved: _resolved,
+    e.TakenBack: _taken_back,
+    e.CancellingAcknowledged: _cancelling_known,
 }
 
 
@@ -758,6 +789,15 @@ def set_flag(state: State, cmd: c.SetFlag, ctx: Context) -> tuple[e.Event, ...]:
         allowed = ", ".join(ctx.pack.flags)
         raise Refused("unknown-flag", f"{cmd.flag!r} is not a flag; use one of {allowed}.", field="flag")
     return () if (cmd.flag in unit.flags) == cmd.on else (e.UnitFlagSet(unit.id, cmd.flag, cmd.on),)
+
+
+def acknowledge_cancelled(
+    state: State, cmd: c.AcknowledgeCancelled, ctx: Context
+) -> tuple[e.Event, ...]:
+    unit = must_be_known(state, cmd.unit)
+    must_be_held(unit, ctx)
+    cancelled = unit.cancelled
+    return () if cancelled is None else (e.CancellingAcknowledged(unit.id, cancelled.incident),)
 
 
 def grant(state: State, cmd: c.GrantCustody, ctx: Context) -> tuple[e.Event, ...]:

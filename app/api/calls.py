@@ -33,7 +33,7 @@ from app.api.doors import (
     wrong,
 )
 from app.api.incidents import OWN_SOURCES, IncidentPath, Location, Short
-from app.api.shapes import ChangedIncidentShape, Shape, Time
+from app.api.shapes import ChangedIncidentShape, Shape, Time, UndoShape
 from app.auth import may
 from dispatch import commands as c
 from dispatch import similar
@@ -189,6 +189,7 @@ class CallShape(Shape):
 
 class ChangedCallShape(CallShape):
     log_position: str
+    undo: UndoShape | None = None
 
 
 class Calls(RootModel[list[CallShape]]):

@@ -44,6 +44,7 @@ from app.api.doors import (
     wrong,
 )
 from app.api.incidents import CANDIDATES_MAX, one_spot
+from app.api.undo import offered
 from app.native import offload
 from app.submit import KEYED, authorise, plain
 from app.tables import event, incident_index
@@ -481,7 +482,8 @@ def _do(body: LineToDo, meaning: Meaning, line: tuple[str, str]) -> dict[str, An
             late.append({**_body(command), **refusal(error)})
             continue
         replayed = replayed or answer.replayed
-        done.append({**_body(command), "log_position": core().log.cursor(answer.position)})
+        cursor = core().log.cursor(answer.position)
+        done.append({**_body(command), "log_position": cursor, "undo": offered(command, answer)})
     if not done:
         raise Problem(409, late[0]["code"], late[0]["detail"], refused=late)
     return _answer(

@@ -377,6 +377,7 @@ def request_id() -> str:
 def send(command: Command, asked: Any = None) -> str:
     """Submit, and answer with the cursor of the position that holds it. `asked`: see Door.submit."""
     answer = core().door.submit(command, actor(), asked)
+    g.written = (command, answer)
     return core().log.cursor(answer.position)
 
 

@@ -429,7 +429,13 @@ def get_timeline(path: IncidentPath) -> Response:
     facts.sort(key=lambda rec: rec.key)
     sealed = [value for rec in facts if rec.event is not None for value in e.sealed_in(rec.event)]
     opened = core().vault.open(sealed) if sees_personal(actor(), incident) else {}
-    return jsonify([_line(rec, opened, words(), incident.id) for rec in facts])
+    undone = [rec.event for rec in facts if isinstance(rec.event, e.TakenBack)]
+    gone = {one for fact in undone for one in fact.facts}
+    commands = {fact.command for fact in undone}
+    lines = [_line(rec, opened, words(), incident.id) for rec in facts]
+    for rec, line in zip(facts, lines, strict=True):
+        line["taken_back"] = (rec.cause, rec.cause_index) in gone or rec.cause in commands
+    return jsonify(lines)
 
 
 def _line(rec: e.Recorded, opened: dict[str, Any], say: Words, incident_id: str) -> dict[str, Any]:
@@ -456,6 +462,7 @@ def _line(rec: e.Recorded, opened: dict[str, Any], say: Words, incident_id: str)
         "why": "",
         "said": _told_words(data.get("answers"), say),
         "priority": data.get("priority") or "none",
+        "what": _taken_words(data, say) if rec.type == "TakenBack" else "",
     }
     if rec.type in ("IncidentOwned", "CheckMarked", "CrewChecked", "PersonNotified", "NoticeFollowed"):
         args |= _care_words(data, say)
@@ -486,6 +493,14 @@ def _units_named(kind: str, data: dict[str, Any]) -> str:
     if kind == "ProposalMade":
         return ", ".join(move[0] for move in data["moves"])
     return ", ".join(data["units"]) if kind == "ProposalAccepted" else ""
+
+
+def _taken_words(data: dict[str, Any], say: Words) -> str:
+    """What was taken back, each kind once, and of which units."""
+    said = dict.fromkeys(f"taken-{kind}" for kind in data["kinds"])
+    parts = [say.say(key) for key in said if say.has(key)]
+    crews = [s.partition(":")[2] for s in data["about"] if s.startswith("unit:")]
+    return ", ".join([*parts, *crews])
 
 
 def _eta_words(data: dict[str, Any], say: Words) -> dict[str, str]:

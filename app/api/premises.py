@@ -34,7 +34,7 @@ from app.api.doors import (
     wrong,
 )
 from app.api.incidents import Location, Short, locate_once
-from app.api.shapes import ClosureShape, Shape, Time
+from app.api.shapes import ClosureShape, Shape, Time, UndoShape
 from app.auth import may
 from app.native import offload
 from app.picture import cell_of
@@ -119,6 +119,7 @@ class NoteShape(Shape):
 
 class ChangedNoteShape(NoteShape):
     log_position: str
+    undo: UndoShape | None = None
 
 
 class Notes(RootModel[list[NoteShape]]):

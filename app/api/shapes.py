@@ -102,9 +102,22 @@ class RequestShape(Shape):
 
 
 class NoteShape(Shape):
+    """`struck_at`: taken back by `struck_by`, and still to be read."""
+
     at: Time
     by: str
     text: str | None
+    struck_at: Time | None
+    struck_by: str | None
+
+
+class UndoShape(Shape):
+    """How a write is taken back: `POST /undo` with this `command`."""
+
+    command: str
+    until: Time
+    within_s: float = Field(description="Seconds left when this was answered, whatever clocks say.")
+    what: str = Field(description="What was done, in a few words.")
 
 
 class FactShape(Shape):
@@ -235,6 +248,7 @@ class ChangedIncidentShape(IncidentShape):
     model_config = ConfigDict(extra="forbid", title="ChangedIncident")
 
     log_position: str
+    undo: UndoShape | None = None
 
 
 class Incidents(RootModel[list[IncidentShape]]):
@@ -270,6 +284,16 @@ class MovingUpShape(Shape):
     answer_by: Time | None
 
 
+class CancelledShape(Shape):
+    """What the crew was told and somebody took back, until it has acknowledged that."""
+
+    incident: str | None
+    incident_number: str | None
+    what: Literal["order", "recall", "move_up"]
+    at: Time
+    by: str
+
+
 class UnitShape(Shape):
     model_config = ConfigDict(extra="forbid", title="Unit")
 
@@ -297,6 +321,7 @@ class UnitShape(Shape):
     incident_number: str | None
     request: AskedShape | None
     moving_up: MovingUpShape | None
+    cancelled: CancelledShape | None
     blocked_by: str | None
     talkgroup: str | None
     turnout_s: int
@@ -322,6 +347,7 @@ class ChangedUnitShape(UnitShape):
     model_config = ConfigDict(extra="forbid", title="ChangedUnit")
 
     log_position: str
+    undo: UndoShape | None = None
 
 
 class Units(RootModel[list[UnitShape]]):
@@ -405,6 +431,7 @@ class ChangedProposalShape(ProposalShape):
     model_config = ConfigDict(extra="forbid", title="ChangedProposal")
 
     log_position: str
+    undo: UndoShape | None = None
 
 
 class Proposals(RootModel[list[ProposalShape]]):
@@ -636,6 +663,19 @@ class RecommendationShape(Shape):
     not_chosen: list[WhyNotShape]
 
 
+class TakenBackShape(Shape):
+    """`told` are the units whose crews must acknowledge it, `withdrawn` those asked of an agency."""
+
+    model_config = ConfigDict(extra="forbid", title="TakenBack")
+
+    command: str
+    told: list[str]
+    withdrawn: list[str]
+    incidents: list[IncidentShape]
+    units: list[UnitShape]
+    log_position: str
+
+
 class AssignedShape(Shape):
     model_config = ConfigDict(extra="forbid", title="Assigned")
 
@@ -643,6 +683,7 @@ class AssignedShape(Shape):
     assigned: list[str]
     requested: list[str]
     log_position: str
+    undo: UndoShape | None = None
 
 
 class LineShape(Shape):
@@ -650,6 +691,7 @@ class LineShape(Shape):
     observed_at: Time
     received_at: Time
     type: str
+    taken_back: bool = Field(description="It counts no more.")
     actor: str
     source: str
     words: str

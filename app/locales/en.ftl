@@ -926,3 +926,12 @@ link-units = { $n ->
     [one] one unit
    *[other] { $n } units
 }
+
+# Taking back
+problem-already-there = { $unit } is at incident { $incident_number } already: recall it.
+problem-agency-answered = The agency has answered for { $unit }: recall it.
+problem-moved-on = This was changed again since; it cannot simply be taken back.
+problem-not-your-command = Only who asked for it can take it back.
+problem-cannot-be-undone = This cannot be taken back; set it right by hand.
+problem-too-late-to-undo = Too late to take it back; recall the unit, or set it right by hand.
+problem-unknown-command = Nothing was recorded that could be taken back.

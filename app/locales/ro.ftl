@@ -938,3 +938,12 @@ link-units = { $n ->
     [few] { $n } unități
    *[other] { $n } de unități
 }
+
+# Luarea înapoi
+problem-already-there = { $unit } este deja la incidentul { $incident_number }: rechemați echipajul.
+problem-agency-answered = Instituția a răspuns deja pentru { $unit }: rechemați echipajul.
+problem-moved-on = Între timp s-a schimbat din nou; nu se mai poate lua pur și simplu înapoi.
+problem-not-your-command = Numai cine a cerut poate lua înapoi.
+problem-cannot-be-undone = Nu se poate lua înapoi; îndreptați de mână.
+problem-too-late-to-undo = Prea târziu pentru anulare; rechemați echipajul sau îndreptați de mână.
+problem-unknown-command = Nu s-a înregistrat nimic ce s-ar putea lua înapoi.

@@ -550,6 +550,7 @@ personal.erase           D - - - - - - C
 conflict.resolve         D D D - - - - -
 city.manage              C - - - - - - -
 command.line             C C C - - - - -
+undo                     D D D O D - - -
 incident.link            D D D - - - - C
 incident.own             D D D - - - - -
 incident.check           D D D - - - - C

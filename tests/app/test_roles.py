@@ -105,6 +105,8 @@ EXPECTED = {
     "POST /units/{unit_id}/status": " 401 200 200 200 403 200 403 403",
     "POST /units/{unit_id}/flags": "  401 200 200 200 403 200 403 403",
     "POST /units/{unit_id}/resolve": "401 200 200 200 403 403 403 403",
+    "POST /units/{unit_id}/cancelled/acknowledge": "401 200 200 200 403 200 403 403",
+    "POST /undo": "                  401 200 200 200 403 403 403 403",
     "GET /units/{unit_id}/trail": "   401 200 200 200 404 403 403 403",
     "POST /units/{unit_id}/move-up": "       401 200 200 200 403 403 403 403",
     "DELETE /units/{unit_id}/move-up": "     401 200 200 200 403 403 403 403",
@@ -133,8 +135,8 @@ that reported it: this one is neither."""
 
 BARRIER = {"type": "LineString", "coordinates": [[24.9424, 60.1712], [24.9428, 60.1718]]}
 
-ON_THE_SPOT = ("report it instead.", "tell the room about the rest.")
-"""How a crew is told that a closure is not its own to order or to take back."""
+ON_THE_SPOT = ("report it instead.", "tell the room about the rest.", "only who asked can take it back.")
+"""How a crew is told that a closure is not its own to order or to take back, nor anybody's request."""
 POST = {"post": "Gara", "location": {"lon": RAILWAY_STATION[0], "lat": RAILWAY_STATION[1]}}
 
 
@@ -187,6 +189,13 @@ class Scene:
         answer = self.room.ana.post("/premises/notes", body)
         assert answer.status_code == 201, answer.text
         return str(answer.json["id"])
+
+    def noted(self, desk: Desk) -> str:
+        """A note just written, by this caller where the role allows it: what takes it back."""
+        path, body = f"/incidents/{self.incident()}/notes", {"text": "fum dens"}
+        own = desk.post(path, body)
+        written = own if own.status_code == 200 else self.room.ana.post(path, body)
+        return str(written.json["undo"]["command"])
 
     def request(self) -> tuple[str, str]:
         """An incident, and an ambulance that was asked for it."""
@@ -343,6 +352,8 @@ class Scene:
                 assert room.ana.post(f"/units/{unit}/move-up", POST).json["moving_up"]["state"] == "asked"
             case "POST /proposals/{proposal_id}/accept" | "POST /proposals/{proposal_id}/decline":
                 proposal, body = self.proposal(), {"reason": "văzut"}
+            case "POST /undo":
+                body = {"command": self.noted(desk)}
             case "POST /positions":
                 at = {"lon": RAILWAY_STATION[0], "lat": RAILWAY_STATION[1], "observed_at": room.ago(0)}
                 body = [{"unit": room.unit(), **at}]

@@ -81,6 +81,8 @@ ASKED: dict[type[c.Command], dict[str, Any]] = {
     c.ReportStatus: {"unit": "PL2", "status": "off_duty"},
     c.SetFlag: {"unit": "PL2", "flag": "emergency", "on": True},
     c.GrantCustody: {"unit": "PL2", "to": "C2"},
+    c.Undo: {"command": "never-made"},
+    c.AcknowledgeCancelled: {"unit": "PL2"},
     c.ReportClosure: {"closure": "K2", "kind": "closure", "geometry": BARRIER},
     c.ChangeClosure: {"closure": "K1", "changes": {"classes": ("bus",)}},
     c.ConfirmClosure: {"closure": "K1", "unit": "PL1"},

@@ -22,7 +22,7 @@ from dispatch import events as e
 from dispatch.commands import SYSTEM, Actor, Context, Refused
 from dispatch.incident import Incident
 from dispatch.plans import Pack, load_pack
-from dispatch.state import MemorySlots, State, apply, decide, fold
+from dispatch.state import MemorySlots, State, apply, decide, fold, refolds
 from dispatch.unit import Unit
 
 __all__ = ["ANA", "BOGDAN", "CREW", "SYSTEM", "Story", "meet", "pack"]
@@ -53,6 +53,8 @@ class Story:
         self.now_us = START_US
         self.records: list[e.Recorded] = []
         self.secrets: dict[str, Any] = {}
+        self.last = ""
+        """The request that was last made."""
         self.slots = MemorySlots()
         self.state = State(self.slots)
 
@@ -62,6 +64,7 @@ class Story:
         """Somebody asks; the facts that follow, now part of the story."""
         command = self._command(kind, fields)
         facts = decide(self.state, command, self._context(by))
+        self.last = command.id
         kept = tuple(self._through_the_log(fact, command.source) for fact in facts)
         for index, fact in enumerate(kept):
             self.record(
@@ -196,6 +199,7 @@ def meet(*stories: Story) -> None:
             position += 1
             story.records.append(replace(known[key], position=position, received_us=story.now_us))
         story.secrets = dict(secrets)
+        story.slots.records = list(story.records)
         story.slots.entities = folded(story.records)
 
 
@@ -210,9 +214,15 @@ def folded(records: Iterable[e.Recorded]) -> dict[str, Any]:
 
 
 def applied(records: Iterable[e.Recorded]) -> dict[str, Any]:
-    """Every subject after these facts, applied in just this order, right or wrong."""
+    """Every subject after these facts, applied in just this order, right or wrong; what a fact takes back is
+    applied anew without it."""
     entities: dict[str, Any] = {}
+    known: list[e.Recorded] = []
     for rec in records:
+        known.append(rec)
         for subject in rec.subjects:
-            entities[subject] = apply(subject, entities.get(subject), rec)
+            entity = apply(subject, entities.get(subject), rec)
+            if refolds(rec):
+                entity = fold(subject, [one for one in known if subject in one.subjects])
+            entities[subject] = entity
     return entities

@@ -324,6 +324,23 @@ FACTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
         st.sampled_from(["time", "unit-taken"]),
         st.dictionaries(WORDS, WORDS | st.integers(0, 9), max_size=2),
     ),
+    e.TakenBack: st.builds(
+        e.TakenBack,
+        WORDS,
+        st.lists(
+            st.tuples(st.sampled_from(["met-twice", *(f"cause-{n}" for n in range(1, 9))]), st.just(0)),
+            max_size=3,
+        ).map(tuple),
+        st.lists(WORDS, max_size=2).map(tuple),
+        st.lists(
+            INCIDENTS.map("incident:{}".format) | UNITS.map("unit:{}".format) | st.just("siren:1"),
+            max_size=3,
+            unique=True,
+        ).map(tuple),
+        st.lists(st.tuples(UNITS, st.none() | INCIDENTS, WORDS), max_size=2).map(tuple),
+        st.lists(UNITS, max_size=2).map(tuple),
+    ),
+    e.CancellingAcknowledged: st.builds(e.CancellingAcknowledged, UNITS, st.none() | INCIDENTS),
 }
 ANY_FACT = st.one_of(*FACTS.values())
 
