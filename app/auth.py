@@ -103,6 +103,8 @@ PERMISSIONS: Mapping[str, Mapping[Role, Scope]] = MappingProxyType(
         "incident.check": _grants(_DISTRICT, _ROOM, system=_CITY),
         "incident.crew_check": _grants(_DISTRICT, _ROOM, field=_OWN, system=_CITY),
         "incident.notify": _grants(_DISTRICT, _ROOM, system=_CITY),
+        "duty.read": _grants(_CITY, _ROOM),
+        "duty.edit": _grants(_CITY, "admin supervisor"),
         "colleague.read": _grants(_CITY, _ROOM),
         "call.read": _grants(_DISTRICT, _ROOM),
         "call.report": _grants(_DISTRICT, f"{_ROOM} gateway", system=_CITY),

@@ -562,6 +562,45 @@ OWN_SOURCE = "operator"
 # -- people and machines that may come in --------------------------------------------------------------
 
 
+def run_duty_import(config: Config, given: Namespace) -> None:
+    from app.core import open_core
+    from app.duty import BadDuty
+
+    path = Path(given.file)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise Trouble(f"{path} is not UTF-8 text", "Save it as CSV in UTF-8 and import it again.") from None
+    except OSError as error:
+        raise Trouble(f"{path} cannot be read: {error.strerror}", "Name the CSV file.") from None
+    core = open_core(config, listen=False)
+    try:
+        count = core.duty.replace(given.list, text, core.world.clock.now_us(), getpass.getuser())
+    except BadDuty as error:
+        told = "\n".join(f"  {where}: {what}" for where, what in error.faults[:20])
+        raise Trouble(f"{path} was not taken:\n{told}", "Nothing was changed; mend these rows.") from None
+    up.say(f"list {given.list}: {count} entries")
+
+
+def run_duty_list(config: Config, given: Namespace) -> None:
+    from app.core import open_core
+
+    core = open_core(config, listen=False)
+    now_us = core.world.clock.now_us()
+    found = core.duty.entries()
+    if not found:
+        up.say("there is no duty list yet; `./straja duty import FILE.csv --list NAME` brings one")
+    for x in found:
+        mark = "on duty" if x.on_duty(now_us) else "off duty"
+        who = ", ".join(part for part in (x.partner, x.role, x.name) if part)
+        up.say(f"{x.list}: {who}: {' '.join(x.numbers)} ({mark})")
+
+
+def duty_import_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("file", help="CSV with the columns name, role, partner, numbers, from, until, note")
+    parser.add_argument("--list", required=True, metavar="NAME", help="the list that it replaces whole")
+
+
 def accounts(config: Config) -> Accounts:
     from app.core import open_core
 
@@ -1105,6 +1144,13 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "layer remove", "take one of your own reference layers away", run_layer_remove, layer_remove_arguments
     ),
+    Command(
+        "duty import",
+        "put a CSV file in place of a duty list, all or nothing",
+        run_duty_import,
+        duty_import_arguments,
+    ),
+    Command("duty list", "list who is on the duty lists, with numbers", run_duty_list),
     Command("token create", "make a token for a device or a program", run_token_create, reach),
     Command("phone", "make a token for a crew's phone, and print its set-up", run_phone, phone_arguments),
     Command("token list", "list the tokens, never their secrets", run_token_list),

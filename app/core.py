@@ -19,6 +19,7 @@ from app import tracks as tracks_module
 from app.auth import Accounts
 from app.coverage import CoverageNow
 from app.database import UNREACHABLE, open_engine
+from app.duty import Duty
 from app.fleet import Fleet
 from app.forecast import Forecasts
 from app.living_map import LivingMap
@@ -58,6 +59,7 @@ class Core:
     forecast: Forecasts
     coverage: CoverageNow
     fleet: Fleet
+    duty: Duty
 
     @property
     def city(self) -> City | None:
@@ -279,6 +281,7 @@ def open_core(config: Config, world: World | None = None, *, listen: bool = True
         forecast=forecast,
         coverage=coverage,
         fleet=Fleet(picture, tracks, pack, world.clock),
+        duty=Duty(engine, pack.partners),
     )
 
 

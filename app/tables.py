@@ -153,6 +153,24 @@ token = Table(
     Column("revoked_at", BigInteger),
 )
 
+# Whom to ring, as the operator keeps it.
+duty = Table(
+    "duty",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("list", String(64), nullable=False, index=True),
+    Column("name", String(128), nullable=False),
+    Column("role", String(128), nullable=False),
+    Column("partner", String(32)),
+    Column("numbers", Text, nullable=False),
+    Column("from_at", BigInteger),
+    Column("until_at", BigInteger),
+    Column("note", Text, nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("changed_by", String(128), nullable=False),
+)
+
 # ---------------------------------------------------------------------------------------------------
 # Below this line everything can be dropped: `straja rebuild` makes it again from the log.
 

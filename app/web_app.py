@@ -28,6 +28,7 @@ from app.api import (  # noqa: F401 - they register handlers
     commands,
     coverage,
     doors,
+    duty,
     forecast,
     history,
     incidents,

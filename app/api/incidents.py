@@ -451,6 +451,8 @@ def _line(rec: e.Recorded, opened: dict[str, Any], say: Words, incident_id: str)
         "text": data.get("text") or "",
         "agency": data.get("agency", ""),
         "number": data.get("number", ""),
+        "chosen": "hand" if data.get("followed") is False else "plan",
+        "instead": data.get("override_reason") or "none",
         "reason": data.get("reason") if isinstance(data.get("reason"), str) else "",
         "answer": data.get("answer", ""),
         "fields": _field_words(data.get("changes"), say),

@@ -134,3 +134,68 @@ def test_what_is_no_notice(embedded_room: Room, wrong: dict[str, Any], field: st
     incident = room.incident()["id"]
     body = {"id": room.uuid(), "partner": "GAZ", "state": "answered"} | wrong
     is_problem(room.ana.post(f"/incidents/{incident}/notices", body), 422, None, field)
+
+
+def test_whom_to_ring_is_kept_by_the_operator(shared_room: Room) -> None:
+    room = shared_room
+    boss = room.desk("supervisor")
+    # Given a list for tonight, and one entry that is open
+    csv = (
+        "\ufeffname,role,partner,numbers,from,until,note\n"
+        f"Popa Ion,dispecer,GAZ,0244 123 456;+40 722 000 111,{room.ago(60)},{room.ago(-3600)},întâi\n"
+        f"Ene Dan,dispecer,GAZ,0244 123 457,{room.ago(-3600)},{room.ago(-7200)},\n\n"
+    )
+    assert boss.post("/duty/import", {"list": "gaze", "csv": csv}).json == {"list": "gaze", "entries": 2}
+    mayor = {"list": "oraș", "role": "primar", "numbers": ["0700 000 001", " 0700 000 001"]}
+    assert boss.put("/duty/d1", mayor).json["changed_by"] == boss.name
+    # Then the room sees who is on duty now, and later
+    now = [x for x in room.ana.get("/duty").json if x["list"] in ("gaze", "oraș")]
+    assert [x["name"] or x["role"] for x in now] == ["Popa Ion", "primar"]
+    assert now[0]["numbers"] == ["0244 123 456", "+40 722 000 111"]
+    assert now[1]["numbers"] == ["0700 000 001"]
+    later = room.ana.get(f"/duty?at={room.ago(-5000)}").json
+    assert [x["name"] for x in later if x["list"] == "gaze"] == ["Ene Dan"]
+    assert sum(x["list"] == "gaze" for x in room.ana.get("/duty?all=true").json) == 2
+    # When a file has bad rows, each is named and the list stays as it was
+    bad = "name,numbers,partner,until\nPopa,,GAZ,\nEne,abc,NASA,\nPop,0244 123 456,,soon\n"
+    told = is_problem(boss.post("/duty/import", {"list": "gaze", "csv": bad}), 422, "bad-duty")
+    assert [x["field"] for x in told["errors"]] == [
+        "row 2, numbers",
+        "row 3, numbers",
+        "row 3, partner",
+        "row 4",
+    ]
+    for csv, row in (
+        ('name,numbers\n\n"Popa,0244 123 456\n', "row 3"),
+        ("name,numbers\nPopa,0244 123 456,0722 000 111\n", "row 2"),
+        ("name,numbers,from\nPopa,0244 123 456,0001-01-01 00:00+14:00\n", "row 2"),
+        ("name,numbers,numbers\nPopa,0244 123 456,\n", "row 1"),
+        ("name,numbers\n", "row 2"),
+    ):
+        is_problem(boss.post("/duty/import", {"list": "gaze", "csv": csv}), 422, "bad-duty", row)
+    strange = {"list": "gaze", "csv": "name;phone\nPopa;1\n"}
+    assert "phone" in is_problem(boss.post("/duty/import", strange), 422, "bad-duty")["detail"]
+    assert sum(x["list"] == "gaze" for x in room.ana.get("/duty?all=true").json) == 2
+    is_problem(boss.put("/duty/d2", mayor | {"numbers": ["no"]}), 422, "bad-duty", "numbers")
+    is_problem(boss.put("/duty/d2", mayor | {"numbers": []}), 422, None, "numbers")
+    is_problem(boss.put("/duty/d2", mayor | {"from": "soon"}), 422, "bad-time", "from")
+    backwards = mayor | {"from": room.ago(0), "until": room.ago(60)}
+    is_problem(boss.put("/duty/d2", backwards), 422, "bad-duty", "until")
+    # An entry that is gone is gone, and asking again is no fault
+    for _ in range(2):
+        assert boss.delete("/duty/d1").status_code == 204
+    assert [x for x in room.ana.get("/duty").json if x["list"] == "oraș"] == []
+
+
+def test_a_choice_against_the_plan_is_told_with_its_reason_and_blames_nobody(embedded_room: Room) -> None:
+    room = embedded_room
+    # Given a plan that was shown, and a crew that is not in it
+    incident = room.incident(type="F05")["id"]
+    room.unit("PL")
+    room.ana.get(f"/incidents/{incident}/recommendation")
+    room.offers(incident, 1)
+    other = room.unit("SO", crew=2)
+    body = {"units": [other], "override_reason": "cerut de cei de la fața locului"}
+    assert room.ana.post(f"/incidents/{incident}/assignments", body).status_code == 200
+    (line,) = room.facts(incident, "UnitAssigned")
+    assert line["words"] == f"{other} sent, chosen by hand: cerut de cei de la fața locului"

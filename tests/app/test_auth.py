@@ -556,6 +556,8 @@ incident.own             D D D - - - - -
 incident.check           D D D - - - - C
 incident.crew_check      D D D O - - - C
 incident.notify          D D D - - - - C
+duty.read                C C C - - - - -
+duty.edit                C C - - - - - -
 colleague.read           C C C - - - - -
 call.read                D D D - - - - -
 call.report              D D D - D - - C

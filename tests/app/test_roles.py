@@ -81,6 +81,10 @@ EXPECTED = {
     "POST /premises/notes": "                         401 201 201 201 403 403 403 403",
     "DELETE /premises/notes/{premise_id}": "          401 200 200 200 403 403 403 403",
     "POST /premises/notes/{premise_id}/erase": "      401 200 403 403 403 403 403 403",
+    "GET /duty": "                                    401 200 200 200 403 403 403 403",
+    "PUT /duty/{duty_id}": "                          401 200 200 403 403 403 403 403",
+    "DELETE /duty/{duty_id}": "                       401 204 204 403 403 403 403 403",
+    "POST /duty/import": "                            401 200 200 403 403 403 403 403",
     "GET /colleagues": "                              401 200 200 200 403 403 403 403",
     "PUT /incidents/{incident_id}/owner": "           401 200 200 200 404 404 403 403",
     "PUT /incidents/{incident_id}/checks/{check}": "  401 200 200 200 404 404 403 403",
@@ -228,6 +232,12 @@ class Scene:
         match route:
             case "GET /incidents/similar":
                 path += f"?lon={RAILWAY_STATION[0]}&lat={RAILWAY_STATION[1]}"
+            case "PUT /duty/{duty_id}":
+                thing, body = room.uuid(), {"list": "gaze", "role": "dispecer", "numbers": ["0244 123 456"]}
+            case "DELETE /duty/{duty_id}":
+                thing = room.uuid()
+            case "POST /duty/import":
+                body = {"list": "gaze", "csv": "role,numbers\ndispecer,0244 123 456\n"}
             case "PUT /incidents/{incident_id}/owner":
                 incident, body = self.incident(), {"owner": desk.name or None}
             case "PUT /incidents/{incident_id}/checks/{check}":
@@ -372,7 +382,7 @@ class Scene:
         before = room.core.log.position
         about = {"incident_id": incident, "unit_id": unit, "proposal_id": proposal, "closure_id": closure}
         about |= {"other_id": other, "call_id": ringing, "premise_id": premise, "check": thing}
-        about["notice_id"] = thing
+        about |= {"notice_id": thing, "duty_id": thing}
         answer = desk.call(method, path.format(layer="hydrants", **about), body)
         if answer.status_code >= 400:
             is_problem(answer, answer.status_code)
@@ -445,7 +455,7 @@ def test_a_stranger_is_turned_away_before_the_request_is_even_looked_at(embedded
         method, path = route.split(" ")
         if path != "/session":
             names = ("incident_id", "unit_id", "proposal_id", "closure_id", "layer")
-            names += ("other_id", "call_id", "premise_id", "check", "notice_id")
+            names += ("other_id", "call_id", "premise_id", "check", "notice_id", "duty_id")
             about = dict.fromkeys(names, "x" * 900)
             path = path.format(**about)
             is_problem(embedded_room.stranger.call(method, path, {"nonsense": 1}), 401, "sign-in")

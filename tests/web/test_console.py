@@ -312,6 +312,9 @@ def test_a_recommended_crew_on_its_way_is_asked_about_before_it_is_sent(
     expect(ana.see("send-result")).to_contain_text(f"{unit}: pe drum la alt caz")
     expect(ana.see("override")).to_be_focused()
     expect(ana.see("assignment")).to_have_count(0)
+    expect(ana.page.locator("#override-whys option").first).to_have_attribute(
+        "value", "cerut de cei de la fața locului"
+    )
     axe(ana, "a staged unit to be diverted")
 
     # then, with the reason, both go
@@ -319,6 +322,10 @@ def test_a_recommended_crew_on_its_way_is_asked_about_before_it_is_sent(
     ana.page.keyboard.press("Enter")
     expect(ana.see("assignment", unit=unit)).to_be_visible()
     expect(ana.see("assignment")).to_have_count(2)
+
+    # and the timeline tells it as her choice, with what she said, and nothing else
+    ana.page.locator("summary", has_text="Cronologie").click()
+    expect(ana.see("timeline")).to_contain_text(f"{unit} trimis, ales de dispecer: Mai aproape de aici")
 
 
 def test_a_unit_is_sent_from_the_board_to_the_incident_on_the_card(

@@ -128,9 +128,18 @@ event-IncidentReopened = Opened again
 event-RecommendationOffered = Plan offered: { $units }
 event-PersonalDataErased = Personal data erased
 event-ConflictResolved = Contradiction settled
-event-UnitAssigned = { $unit } sent
+event-UnitAssigned = { $unit } sent{ $chosen ->
+    [hand] , chosen by hand
+   *[other] { "" }
+}{ $instead ->
+    [none] { "" }
+   *[other] : { $instead }
+}
 event-UnitRecalled = { $unit } recalled
-event-UnitRequested = { $unit } requested from { $agency }
+event-UnitRequested = { $unit } requested from { $agency }{ $instead ->
+    [none] { "" }
+   *[other] : { $instead }
+}
 event-RequestAnswered = { $unit }: { $answer ->
     [accepted] accepted
    *[refused] refused

@@ -129,9 +129,18 @@ event-IncidentReopened = Redeschis
 event-RecommendationOffered = Plan propus: { $units }
 event-PersonalDataErased = Datele personale au fost șterse
 event-ConflictResolved = Contradicție lămurită
-event-UnitAssigned = { $unit } trimis
+event-UnitAssigned = { $unit } trimis{ $chosen ->
+    [hand] , ales de dispecer
+   *[other] { "" }
+}{ $instead ->
+    [none] { "" }
+   *[other] : { $instead }
+}
 event-UnitRecalled = { $unit } rechemat
-event-UnitRequested = { $unit } solicitat de la { $agency }
+event-UnitRequested = { $unit } solicitat de la { $agency }{ $instead ->
+    [none] { "" }
+   *[other] : { $instead }
+}
 event-RequestAnswered = { $unit }: { $answer ->
     [accepted] acceptat
    *[refused] refuzat
