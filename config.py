@@ -75,6 +75,9 @@ class Config:
     """Whether a demo colleague handles what no person touches. Default 1 (yes)."""
     disk_reserve_mb: int
     """Megabytes that must stay free on the disk of the log; below, new requests are refused. Default 200."""
+    fallback_radio: str
+    """What the room and its crews talk over when a console has lost its link, as people say it ("channel 2").
+    Default: none, and the console says only that the radio is to be used."""
     answer_s: int
     """Seconds that a requested agency has to answer before the request counts as unanswered. Default 120."""
     undo_s: int
@@ -179,6 +182,7 @@ class Config:
             demo_open_max=int(number("DEMO_OPEN_MAX", 6, 1, 100)),
             demo_colleague=yes("DEMO_COLLEAGUE"),
             disk_reserve_mb=int(number("DISK_RESERVE_MB", 200, 0, 1_000_000)),
+            fallback_radio=text("FALLBACK_RADIO", ""),
             answer_s=int(number("ANSWER_S", 120, 5, 86_400)),
             undo_s=int(number("UNDO_S", 8, 0, 30)),
             session_hours=number("SESSION_HOURS", 13, 0.1, 72),

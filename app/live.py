@@ -45,6 +45,8 @@ BACKLOG_MAX = 500
 PING_EVERY_S = 5
 PING_ANSWER_S = 5
 """A console that does not answer a ping in time is gone: its place is given back, and it comes again."""
+CANARIES_MAX = 6
+"""A console sends one every five seconds; one that sends more in `HELLOS_WITHIN_S` gets no answer."""
 HELLOS_MAX = 6
 HELLOS_WITHIN_S = 10.0
 """A console asks where it stands when it connects or finds a gap; one that asks more often is cut off."""
@@ -77,6 +79,7 @@ class Peer:
     who: str
     ready: bool = False
     hellos: deque[float] = field(default_factory=lambda: deque(maxlen=HELLOS_MAX))
+    canaries: deque[float] = field(default_factory=lambda: deque(maxlen=CANARIES_MAX))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,7 @@ class Live:
         self._core = core
         self._rows = rows
         self._at = core.picture.position
+        self._as_of_us = core.log.seen_us
         # The numbers of units in position frames hold for one process only, so a console that comes from
         # another one must have a snapshot, even where it has missed nothing.
         self._process = core.world.random.token(6).hex()
@@ -162,6 +166,8 @@ class Live:
     def _pulse(self) -> None:
         while self._running:
             self._io.sleep(PULSE_EVERY_S)
+            # Apart from the pulse, which also tells of a picture that cannot be sent: its age goes on growing.
+            self._guarded(self.pump)
             self._guarded(self.pulse)
             self._guarded(self.turn_out)
 
@@ -235,12 +241,33 @@ class Live:
                 "mode": mode,
                 "cursor": self._cursor(self._at),
                 **rows,
-                "server_time": rfc3339(self._core.world.clock.now_us()),
+                **self._now(),
             }
             if not peer.ready:
                 peer.ready = True
                 join_room(scope.key, sid=sid, namespace="/")
             return answer
+
+    def canary(self, sid: str) -> dict[str, Any] | None:
+        """What a console learns by asking whether the whole way still stands: `as_of`, up to when everything
+        on record has been read here, whatever was new in it being sent before this answer. None where the
+        console has no seat yet, or asks without end."""
+        peer = self._peers.get(sid)
+        now_s = self._core.world.clock.monotonic_s()
+        if peer is None or not peer.ready:
+            return None
+        if len(peer.canaries) == CANARIES_MAX and now_s - peer.canaries[0] < HELLOS_WITHIN_S:
+            return None
+        peer.canaries.append(now_s)
+        self.pump()
+        return {**self._now(), "cursor": self._cursor(self._at)}
+
+    def _now(self) -> dict[str, Any]:
+        """The time, and up to when everything on record has been sent."""
+        return {
+            "server_time": rfc3339(self._core.world.clock.now_us()),
+            "as_of": rfc3339(self._as_of_us),
+        }
 
     def _snapshot(self, scope: Scope) -> dict[str, Any]:
         now_s = self._core.world.clock.monotonic_s()
@@ -272,13 +299,16 @@ class Live:
     def pump(self) -> None:
         """Send every change since the last time, one frame a room."""
         with self._lock:
+            as_of_us = self._core.log.seen_us
             changed = self._core.picture.changed_since(self._at)
             if changed is None:
                 # More has happened than is remembered: whoever listens will find itself at another cursor.
                 self._at = self._core.picture.position
+                self._as_of_us = as_of_us
                 return
             to, subjects = changed
             if to == self._at:
+                self._as_of_us = as_of_us
                 return
             named = self._named(subjects)
             envelope = {
@@ -292,6 +322,7 @@ class Live:
                 frame = envelope | self._built(scope, named)
                 self._io.emit("changes", frame, to=scope.key)
                 metrics.FRAMES_CHANGES.inc(len(scope.sockets))
+            self._as_of_us = as_of_us
 
     def _named(self, subjects: dict[str, None]) -> Subjects:
         state = self._core.picture.now
@@ -405,7 +436,7 @@ class Live:
         self._io.emit(
             "pulse",
             {
-                "server_time": rfc3339(self._core.world.clock.now_us()),
+                **self._now(),
                 "cursor": self._cursor(self._at),
                 "trouble": self._trouble(),
             },
@@ -616,6 +647,12 @@ def attach(app: Flask, core: Core, rows: Rows) -> tuple[SocketIO, Live]:
         cursor = data.get("cursor") if isinstance(data, dict) else None
         answer = live.hello(sid, cursor if isinstance(cursor, str) and len(cursor) < 200 else None)
         return answer or {"error": "sign-in"}
+
+    @socketio.on("canary")
+    @told("canary")
+    def on_canary(*_: Any) -> dict[str, Any]:
+        sid: str = request.sid  # type: ignore[attr-defined]
+        return live.canary(sid) or {"error": "hello-first-or-slow-down"}
 
     @socketio.on("disconnect")
     @told("disconnect")

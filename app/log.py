@@ -609,6 +609,8 @@ class Log:
         self.failing: Failing | None = None
         """What keeps the log from being written just now; None when all is well."""
         self._space_at_s = 0.0
+        self.seen_us = 0
+        """Up to when, by this machine's clock, everything on record has been read and published here."""
 
     @property
     def trouble(self) -> str | None:
@@ -663,6 +665,7 @@ class Log:
         except BaseException as error:  # noqa: BLE001 - whoever starts the log raises it
             self._started.fail(error)
             return
+        self.seen_us = self.world.clock.now_us()
         self._started.keep(None)
         if self.embedded:
             self._unheard.keep(None)
@@ -678,9 +681,11 @@ class Log:
                     # The count of a new connection says nothing: look at what others recorded meanwhile.
                     connection, seen = self._connect(), -1
                     self._hurry(connection)
+                looked_us = self.world.clock.now_us()
                 if works:
                     self._batch(connection, works)
                     if self.failing is None:
+                        self.seen_us = looked_us
                         continue
                     # They were answered without a write, which says nothing about the disk.
                     works = []
@@ -688,6 +693,7 @@ class Log:
                 if version != seen or not self.embedded:
                     seen = version
                     self._follow(connection)
+                self.seen_us = looked_us
                 self._look_at_space()
                 if self.failing:
                     self._batch(connection, [_Work(self._touch, None, Promise())], proof=True)

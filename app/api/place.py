@@ -55,9 +55,10 @@ def get_city() -> Response:
     parts = core()
     config = parts.config
     node = {"station": config.station, "station_name": config.station_name, "district": config.district}
+    about = {"node": node, "fallback_radio": config.fallback_radio or None, "demo": demo.is_on(parts)}
     city = parts.city
     if city is None:
-        return jsonify({"name": None, "tiles": None, "node": node, "demo": demo.is_on(parts)})
+        return jsonify({"name": None, "tiles": None, **about})
     info = city.info
     return jsonify(
         {
@@ -69,8 +70,7 @@ def get_city() -> Response:
             "attribution": info.attribution,
             "imported_at": info.built_at,
             "tiles": _tiles_row(city),
-            "node": node,
-            "demo": demo.is_on(parts),
+            **about,
         }
     )
 

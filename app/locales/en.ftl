@@ -48,10 +48,12 @@ distance-km = { $n } km
 link-live = live { $age }
 link-connecting = connecting…
 link-lost = no link for { $age }
+link-behind = data { $age } old
+link-canary = The way to the log and back: { $ms } ms
+clock-ahead = This computer’s clock is { $age } fast; the server’s time is used.
+clock-behind = This computer’s clock is { $age } slow; the server’s time is used.
 as-of = as of { $at }
 truth-since = No link since { $at }.
-truth-works = Working: the map, the queue and the units as they were at { $at }, the draft of a call.
-truth-broken = NOT working: new calls from others, sending, recommendations, positions and statuses.
 truth-radio = Use the radio. The console keeps trying to reconnect.
 truth-trouble = Recording is NOT possible since { $at }.
 truth-trouble-storage-unavailable = The database does not answer: what you see is as of { $at }.
@@ -941,3 +943,32 @@ problem-not-your-command = Only who asked for it can take it back.
 problem-cannot-be-undone = This cannot be taken back; set it right by hand.
 problem-too-late-to-undo = Too late to take it back; recall the unit, or set it right by hand.
 problem-unknown-command = Nothing was recorded that could be taken back.
+
+# --- what on the screen is true
+truth-radio-on = Use the radio: { $channel }. The console keeps trying to reconnect.
+truth-no-network = This computer has no network.
+truth-can = Working:
+truth-cannot = NOT working:
+truth-lost-can = the map, the queue and the units as they were at { $at }; the call form keeps what you type; statuses and notes are kept and leave by themselves.
+truth-lost-cannot = new calls from others, sending, recommendations, positions and statuses from crews.
+truth-deaf-can = the server answers what you ask of it: sending, statuses, notes, new calls taken here.
+truth-deaf-cannot = you do not see what others have done since { $at }: calls, statuses, positions. Mind the times.
+truth-shaky = The link breaks again and again.
+truth-shaky-can = everything, with delay: statuses and notes are kept until they have arrived, however often it breaks.
+truth-shaky-cannot = positions and statuses may be old: mind their age.
+truth-behind = The server has read nothing of what is being recorded since { $at }.
+truth-behind-can = what you see was true at { $at }; statuses and notes are kept until they are taken.
+truth-behind-cannot = you see nothing of what was recorded since.
+kept-waiting = { $n ->
+    [one] One status or note is waiting to be sent.
+   *[other] { $n } statuses and notes are waiting to be sent.
+}
+kept-which = Which?
+kept-status = { $name }: { $letter } { $status }
+kept-note = note on { $name }: “{ $text }”
+kept-drop = Do not send
+kept-refused = { $n ->
+    [one] The server did not take something that had waited:
+   *[other] The server did not take { $n } things that had waited:
+}
+kept-seen = Seen

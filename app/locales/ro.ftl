@@ -49,10 +49,12 @@ distance-km = { $n } km
 link-live = legătură vie { $age }
 link-connecting = se leagă…
 link-lost = fără legătură de { $age }
+link-behind = date vechi de { $age }
+link-canary = Drumul până la jurnal și înapoi: { $ms } ms
+clock-ahead = Ceasul acestui calculator e cu { $age } înainte; se folosește ora serverului.
+clock-behind = Ceasul acestui calculator e cu { $age } în urmă; se folosește ora serverului.
 as-of = situația de la { $at }
 truth-since = Fără legătură din { $at }.
-truth-works = Merg: harta, coada și echipajele așa cum erau la { $at }, schița apelului.
-truth-broken = NU merg: apelurile noi de la alții, trimiterea, recomandarea, pozițiile și stările.
 truth-radio = Folosiți stația radio. Reconectarea se încearcă singură.
 truth-trouble = Din { $at } NU se poate înregistra nimic.
 truth-trouble-storage-unavailable = Baza de date nu răspunde: vedeți situația de la { $at }.
@@ -953,3 +955,34 @@ problem-not-your-command = Numai cine a cerut poate lua înapoi.
 problem-cannot-be-undone = Nu se poate lua înapoi; îndreptați de mână.
 problem-too-late-to-undo = Prea târziu pentru anulare; rechemați echipajul sau îndreptați de mână.
 problem-unknown-command = Nu s-a înregistrat nimic ce s-ar putea lua înapoi.
+
+# --- ce e adevărat pe ecran
+truth-radio-on = Folosiți stația radio: { $channel }. Reconectarea se încearcă singură.
+truth-no-network = Acest calculator nu are rețea.
+truth-can = Merg:
+truth-cannot = NU merg:
+truth-lost-can = harta, coada și echipajele așa cum erau la { $at }; fișa de apel păstrează ce scrieți; stările și notele se păstrează și pleacă singure.
+truth-lost-cannot = apelurile noi de la alții, trimiterea, recomandarea, pozițiile și stările de la echipaje.
+truth-deaf-can = serverul răspunde la ce îi cereți: trimiterea, stările, notele, apelurile noi luate aici.
+truth-deaf-cannot = nu vedeți ce fac alții din { $at }: apeluri, stări, poziții. Uitați-vă la ore.
+truth-shaky = Legătura se rupe mereu.
+truth-shaky-can = tot, cu întârziere: stările și notele se păstrează până ajung, de câte ori s-ar rupe.
+truth-shaky-cannot = pozițiile și stările pot fi vechi: uitați-vă la vârsta lor.
+truth-behind = Serverul nu mai citește ce se înregistrează, din { $at }.
+truth-behind-can = ce vedeți e adevărat la { $at }; stările și notele se păstrează până sunt primite.
+truth-behind-cannot = nu vedeți nimic din ce s-a înregistrat de atunci.
+kept-waiting = { $n ->
+    [one] O stare sau notă așteaptă să plece.
+    [few] { $n } stări și note așteaptă să plece.
+   *[other] { $n } de stări și note așteaptă să plece.
+}
+kept-which = Care?
+kept-status = { $name }: { $letter } { $status }
+kept-note = notă la { $name }: „{ $text }”
+kept-drop = Nu mai trimite
+kept-refused = { $n ->
+    [one] Serverul nu a primit ceva ce așteptase:
+    [few] Serverul nu a primit { $n } din cele care așteptaseră:
+   *[other] Serverul nu a primit { $n } din cele care așteptaseră:
+}
+kept-seen = Am văzut

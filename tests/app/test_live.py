@@ -470,7 +470,7 @@ def test_the_pulse_tells_the_time_and_that_all_is_well(
 ) -> None:
     with far_console(stations[0].url, auth={"token": station_token}) as console:
         assert wait_until(lambda: len(console.pulses) >= 2, 8)
-        assert set(console.pulses[-1]) == {"server_time", "cursor", "trouble"}
+        assert set(console.pulses[-1]) == {"server_time", "as_of", "cursor", "trouble"}
         assert console.pulses[-1]["trouble"] is None
         assert wait_until(lambda: console.pulses[-1]["cursor"] == console.cursor, 5)
 

@@ -72,6 +72,15 @@ export interface Sent {
 
 export type IncidentChange = Partial<Pick<NewIncident, 'type' | 'priority' | 'location' | 'address' | 'description'>>;
 
+export interface StatusChange {
+  status: string;
+  reason?: string;
+  hospital?: string;
+  ready_at?: string;
+  force?: true;
+  observed_at?: string;
+}
+
 const ANSWER_WITHIN_MS = 15_000;
 let csrf = '';
 let onSignedOut: () => void = () => {};
@@ -198,8 +207,8 @@ export const api = {
   accept: (proposal: string) => call<Proposal>('POST', `/proposals/${at(proposal)}/accept`, {}),
   decline: (proposal: string, reason: string) => call<Proposal>('POST', `/proposals/${at(proposal)}/decline`, reason ? { reason } : {}),
 
-  status: (unit: string, change: { status: string; reason?: string; hospital?: string; ready_at?: string; force?: true }) =>
-    call<Unit>('POST', `/units/${at(unit)}/status`, change),
+  status: (unit: string, change: StatusChange, key: string) =>
+    call<Unit>('POST', `/units/${at(unit)}/status`, change, key),
   settleUnit: (unit: string, conflict: string, resolution: string, key: string) =>
     call<Unit>('POST', `/units/${at(unit)}/resolve`, { conflict, resolution }, key),
   flag: (unit: string, flag: string, on: boolean) =>

@@ -40,6 +40,8 @@ class Desk {
   /** What was typed, and where the map was clicked, before the form was there. */
   early = '';
   early_place: { lon: number; lat: number } | null = null;
+  /** Statuses that were set here and are not on record yet, by unit. */
+  unsent = $state.raw<ReadonlyMap<string, string>>(new Map());
   /** What stands in the card's place instead of an incident. */
   panel = $state.raw<'closures' | null>(null);
   /** The closure looked at in that panel and on the map. */

@@ -1,5 +1,6 @@
 import { io, type Socket } from 'socket.io-client';
-import type { Call, Changes, Closure, Hello, Incident, Proposal, Pulse, Rows, Trouble, Unit } from './types';
+import { clock } from './clock';
+import type { Call, Canary, Changes, Closure, Hello, Incident, Proposal, Pulse, Rows, Trouble, Unit } from './types';
 
 /** What the API adds to a row: where in the log the write stands. */
 interface Receipt {
@@ -11,6 +12,15 @@ const QUIET_MS = 6_000;
 /** A link that has carried nothing for this long is cut and made anew: it may be half open. */
 const DEAD_MS = 12_000;
 const HELLO_WITHIN_MS = 10_000;
+/** How often the console asks whether the whole way to the log and back still stands. */
+const CANARY_EVERY_MS = 5_000;
+/** A link that broke so often within a minute is no link to rely on, even while it stands... */
+const SHAKY_BREAKS = 3;
+const SHAKY_WITHIN_MS = 60_000;
+/** ... until it has stood for so long. */
+const STEADY_MS = 20_000;
+/** The counter and the clock part by more than this in a second: the clock was set, or the computer slept. */
+const LEAP_MS = 3_000;
 const CLOSED_KEPT_MS = 10 * 60_000;
 export const STALE_FIX_S = 120;
 
@@ -133,7 +143,14 @@ class Live {
   cursor = $state.raw<string | null>(null);
   /** Server time as best known, milliseconds; moves once a second. */
   now_ms = $state(Date.now());
-  heard_ms = $state.raw<number | null>(null);
+  /** Up to when, by the server's time, everything on record is known here; null before the first proof. */
+  as_of_ms: number | null = null;
+  /** How long the way to the server's log and back took lately. */
+  round_trip_ms = $state.raw<number | null>(null);
+  /** Server time since when the server, though heard, has told nothing new from its log; null when it does. */
+  behind_since_ms = $state.raw<number | null>(null);
+  /** How often the link broke within the last minute; 0 while that is rare. */
+  shaky = $state(0);
   connected = $state(false);
   /** Server time of the last word from the server, while nothing more comes. */
   lost_since_ms = $state.raw<number | null>(null);
@@ -154,7 +171,11 @@ class Live {
   private hello_tries = 0;
   private waiting: Changes[] = [];
   private behind: string | null = null;
-  private lead_ms: number[] = [];
+  /** When the last word came, and when the last canary left, by the counter; null before the first. */
+  private heard_at: number | null = null;
+  private asked_at = 0;
+  private breaks: number[] = [];
+  private parted_ms = Date.now() - performance.now();
   private position_listeners = new Set<() => void>();
   private ended: () => void = () => {};
 
@@ -214,7 +235,11 @@ class Live {
     this.cursor = null;
     this.connected = false;
     this.greeting = false;
-    this.heard_ms = null;
+    this.heard_at = null;
+    this.as_of_ms = null;
+    this.behind_since_ms = null;
+    this.shaky = 0;
+    this.breaks = [];
     this.lost_since_ms = null;
     this.trouble = null;
     this.selected = null;
@@ -260,20 +285,54 @@ class Live {
   }
 
   serverNow(): number {
-    return Date.now() + this.lead();
+    return clock.now();
+  }
+
+  /** Seconds since which nothing is known of what is on record. */
+  dataAge(): number {
+    return this.as_of_ms === null ? 0 : Math.max(0, (clock.now() - this.as_of_ms) / 1000);
   }
 
   private tick(): void {
-    this.now_ms = this.serverNow();
-    const quiet = this.heard_ms === null ? Infinity : Date.now() - this.heard_ms;
+    this.now_ms = clock.now();
+    const at = performance.now();
+    const quiet = at - (this.heard_at ?? -Infinity);
+    const parted_ms = Date.now() - at;
+    const leapt = Math.abs(parted_ms - this.parted_ms) > LEAP_MS;
+    this.parted_ms = parted_ms;
     if (this.connected && quiet > QUIET_MS && this.lost_since_ms === null) this.lose();
-    if (this.connected && quiet > DEAD_MS) {
+    // A computer that slept may sit on a link that died meanwhile.
+    if (this.connected && (quiet > DEAD_MS || leapt)) {
       this.drop();
       this.socket?.disconnect().connect();
     }
+    this.behind_since_ms = this.connected && this.dataAge() * 1000 > QUIET_MS ? this.as_of_ms : null;
+    this.breaks = this.breaks.filter((broke) => at - broke < SHAKY_WITHIN_MS);
+    const often = this.breaks.length >= SHAKY_BREAKS && at - this.breaks.at(-1)! < STEADY_MS;
+    this.shaky = often ? this.breaks.length : 0;
+    if (at - this.asked_at >= CANARY_EVERY_MS) this.canary();
+  }
+
+  /** Asks whether the whole way to the log and back still stands; the answer says up to when it was read. */
+  private canary(): void {
+    const socket = this.socket;
+    if (!socket || !this.connected) return;
+    const asked = (this.asked_at = performance.now());
+    socket.timeout(HELLO_WITHIN_MS).emit('canary', (fault: Error | null, answer?: Canary) => {
+      if (fault || socket !== this.socket || !answer?.as_of) return;
+      clock.echoed(asked, Date.parse(answer.server_time));
+      this.round_trip_ms = performance.now() - asked;
+      this.heard(NaN);
+      this.proven(answer.as_of);
+    });
+  }
+
+  private proven(as_of: string | undefined): void {
+    if (as_of) this.as_of_ms = Date.parse(as_of);
   }
 
   private drop(): void {
+    if (this.connected) this.breaks.push(performance.now());
     this.connected = false;
     this.greeting = false;
     this.waiting = [];
@@ -281,21 +340,13 @@ class Live {
   }
 
   private lose(): void {
-    this.lost_since_ms ??= (this.heard_ms ?? Date.now()) + this.lead();
-  }
-
-  /** How far the server's clock is ahead of ours, milliseconds. */
-  private lead(): number {
-    return this.lead_ms.length ? Math.max(...this.lead_ms) : 0;
+    const quiet_ms = this.heard_at === null ? 0 : performance.now() - this.heard_at;
+    this.lost_since_ms ??= clock.now() - quiet_ms;
   }
 
   private heard(server_ms: number): void {
-    this.heard_ms = Date.now();
-    // A message can only arrive late, never early: the largest difference seen is the nearest to the truth.
-    if (Number.isFinite(server_ms)) {
-      this.lead_ms.push(server_ms - this.heard_ms);
-      if (this.lead_ms.length > 60) this.lead_ms.shift();
-    }
+    this.heard_at = performance.now();
+    clock.heard(server_ms);
     if (this.connected) this.lost_since_ms = null;
   }
 
@@ -320,7 +371,9 @@ class Live {
         this.cursor = answer.cursor;
         this.connected = true;
         this.heard(Date.parse(answer.server_time));
-        this.now_ms = this.serverNow();
+        this.now_ms = clock.now();
+        this.proven(answer.as_of);
+        this.canary();
         const waited = this.waiting;
         this.waiting = [];
         for (const frame of waited) if (frame.from === this.cursor) this.changes(frame);
@@ -344,6 +397,8 @@ class Live {
   private pulse(pulse: Pulse): void {
     this.trouble = pulse.trouble ?? null;
     this.heard(Date.parse(pulse.server_time));
+    // While frames are missing, what the pulse vouches for is not all here.
+    if (pulse.cursor === this.cursor) this.proven(pulse.as_of);
     // Two beats behind without a frame in between means that a frame was lost: ask for what was missed.
     if (this.greeting || !pulse.cursor || pulse.cursor === this.cursor) this.behind = null;
     else if (this.behind === this.cursor) {

@@ -17,6 +17,8 @@ export const parts = {
   edit: withWords(() => import('./EditForm.svelte')),
   help: withWords(() => import('./Help.svelte')),
   command: withWords(() => import('./CommandLine.svelte')),
+  truth: withWords(() => import('./Truth.svelte')),
+  outbox: withWords(() => import('./outbox.svelte')),
 };
 
 /** A part together with the words that only later parts say. */

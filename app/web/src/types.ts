@@ -80,6 +80,8 @@ export interface City {
   /** The base map's file; null when this city was imported without one. Absent from servers that know none. */
   tiles?: { url: string; min_zoom: number; max_zoom: number } | null;
   node: { station: string; district: string; station_name: string };
+  /** What the room and its crews talk over when this link is gone, in the operator's words. */
+  fallback_radio?: string | null;
   demo: boolean;
 }
 
@@ -443,6 +445,7 @@ export interface Rows {
 }
 
 export interface Hello extends Rows {
+  as_of?: string;
   cursor: string;
   mode: 'snapshot' | 'changes';
 }
@@ -459,8 +462,13 @@ export interface Trouble {
   detail: string;
 }
 
-export interface Pulse {
+/** Its time, and up to when everything on record has been read and sent. */
+export interface Canary {
   server_time: string;
+  as_of?: string;
+}
+
+export interface Pulse extends Canary {
   cursor: string | null;
   /** What keeps the server from saving, when something does. */
   trouble?: Trouble | null;
