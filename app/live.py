@@ -166,7 +166,7 @@ class Live:
     def _pulse(self) -> None:
         while self._running:
             self._io.sleep(PULSE_EVERY_S)
-            # Apart from the pulse, which also tells of a picture that cannot be sent: its age goes on growing.
+            # Apart from the pulse, which goes out even where this fails: the age that it tells then grows.
             self._guarded(self.pump)
             self._guarded(self.pulse)
             self._guarded(self.turn_out)

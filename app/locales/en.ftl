@@ -296,6 +296,7 @@ send-refused-crew-asked = The crew of { $unit } is already requested with { $oth
 send-refused-status = { $unit }: “{ $status }”. In this status it cannot be sent. Nothing was sent.
 write-no-link = No answer from the server. It is not known whether this was saved; try again.
 
+board-unsent = This status waits for the link: it is not recorded yet.
 board-title = Units
 board-count = { $n ->
     [one] { $n } unit

@@ -301,6 +301,7 @@ send-refused-crew-asked = Oamenii de pe { $unit } sunt deja ceruți cu { $other 
 send-refused-status = { $unit }: „{ $status }”. În această stare nu poate fi trimis. Nu s-a trimis nimic.
 write-no-link = Fără răspuns de la server. Nu se știe dacă s-a salvat; încercați din nou.
 
+board-unsent = Această stare așteaptă legătura: nu e încă înregistrată.
 board-title = Echipaje
 board-count = { $n ->
     [one] { $n } unitate

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ import websocket
 from app.auth import Accounts
 from app.database import open_engine
 from app.live import (
+    CANARIES_MAX,
     HELLOS_MAX,
     PING_ANSWER_S,
     PING_EVERY_S,
@@ -585,6 +587,62 @@ def test_a_console_that_asks_without_end_is_cut_off(shared_room: Room) -> None:
         console.client.emit("hello", {"cursor": None}, callback=True)
         asked += 1
     assert asked == HELLOS_MAX + 1
+
+
+def test_a_canary_comes_back_after_everything_it_vouches_for(own_room: Room) -> None:
+    room = own_room
+    console = NearConsole(room, room.desk("observer"))
+    room.clock.advance(60)
+    incident = room.incident()["id"]
+    assert wait_until(lambda: room.core.log.seen_us == room.clock.now_us(), 5)
+    answer = console.client.emit("canary", callback=True)
+    assert answer["as_of"] == rfc3339(room.clock.now_us())
+    console.listen()
+    assert incident in console.incidents, "its answer was there before what it vouches for"
+
+
+def test_the_data_grow_old_when_the_log_is_read_no_more_though_the_server_speaks(
+    open_another: Callable[..., Room], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = open_another()
+    console = NearConsole(room, room.ana)
+    log = room.core.log
+    # Given a database that takes the question and never answers
+    asked, answered = threading.Event(), threading.Event()
+
+    def hangs(connection: Any) -> int:
+        asked.set()
+        answered.wait(30)
+        return -1
+
+    monkeypatch.setattr(log, "_data_version", hangs)
+    assert asked.wait(10)
+    stuck = console.client.emit("canary", callback=True)["as_of"]
+    # When a minute goes by
+    room.clock.advance(60)
+    answer = console.client.emit("canary", callback=True)
+    # Then the server says what time it is, and that its data are a minute old
+    assert answer["server_time"] > answer["as_of"] == stuck
+    room.app.extensions["straja_live"].pulse()
+    console.listen()
+    pulse = next(x["args"][0] for x in console.heard if x.get("name") == "pulse")
+    assert (pulse["as_of"], pulse["server_time"]) == (stuck, answer["server_time"])
+    # And when it answers again, they are fresh
+    answered.set()
+    monkeypatch.undo()
+    assert wait_until(lambda: rfc3339(log.seen_us) == answer["server_time"], 10)
+    assert console.client.emit("canary", callback=True)["as_of"] == answer["server_time"]
+
+
+def test_a_canary_without_hello_or_without_end_gets_no_word(shared_room: Room) -> None:
+    room = shared_room
+    client = room.sockets.test_client(room.app, auth={"token": room.ana.token})
+    assert set(client.emit("canary", callback=True)) == {"error"}
+    client.emit("hello", {"cursor": None}, callback=True)
+    answers = [client.emit("canary", {"x": "ș" * 100}, callback=True) for _ in range(CANARIES_MAX + 3)]
+    assert ["error" in x for x in answers] == [False] * CANARIES_MAX + [True] * 3
+    assert client.is_connected(), "what cannot be answered now is no reason to be cut off"
+    client.disconnect()
 
 
 def test_one_row_that_cannot_be_built_does_not_hide_the_others(

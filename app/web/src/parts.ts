@@ -7,6 +7,7 @@ import { words } from './words.svelte';
 export const parts = {
   call: withWords(() => import('./CallForm.svelte')),
   calls: withWords(() => import('./Calls.svelte')),
+  card: withWords(() => import('./IncidentCard.svelte')),
   closures: withWords(() => import('./ClosurePanel.svelte')),
   coverage: withWords(() => import('./Coverage.svelte')),
   ways: withWords(() => import('./Ways.svelte')),
