@@ -17,7 +17,7 @@ from flask import Flask, Response, jsonify
 
 from app import trace
 from app.api import doors
-from app.core import NotYet, try_core
+from app.core import NotYet, settle_memory, try_core
 from app.database import UNREACHABLE
 from app.migrations import SchemaError
 from app.up import Waiting
@@ -48,10 +48,12 @@ def _open(config: Config) -> Flask:
         # Ending here would show people a browser's error page, and machines a closed port.
         raise NotYet("database-version", f"{error}. Remedy: {error.remedy}") from error
     try:
-        return build(config, core)
+        app = build(config, core)
     except UNREACHABLE as error:
         core.close()
         raise NotYet("storage-unavailable", "the database went away again while it was opened") from error
+    settle_memory()
+    return app
 
 
 class Doorway:

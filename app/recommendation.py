@@ -508,12 +508,12 @@ def _travel(
                 for row in rows:
                     drive_s[row], distance_m[row] = straight_line(lons[row], lats[row], lon, lat, how)
                 continue
-            # All of that mode, whoever goes: what is known of who has not moved stands with them.
+            # All of that mode, whoever goes: who has not moved need not be put on the roads again.
             stand = core.fleet.places(columns, ways, how, all_, lons[all_], lats[all_])
             scene = ways.snap(lon, lat, how, arriving=True)
-            drive_s[rows] = ways.times(stand, scene, how)[use, 0]
-            road[rows] = np.isfinite(drive_s[rows])
             snaps = stand if len(use) == len(all_) else _some(stand, use)
+            drive_s[rows] = ways.times(snaps, scene, how)[:, 0]
+            road[rows] = np.isfinite(drive_s[rows])
             placed.append((party, ways, how, rows, snaps))
             # Who is off the roads, or so near that it may walk over.
             apart = np.flatnonzero((snaps.edge < 0) | (scene.edge[0] < 0) | (off_m[rows] < THERE_M))

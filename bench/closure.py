@@ -4,7 +4,8 @@ Porto (or `--city FILE`, any .osm.pbf) with 1,000 units; for each incident a zon
 of the way of the unit recommended. `closure_p50_ms`, `closure_p99_ms`: the shape checked, ordered through
 the door (decided, sealed, on the disk, folded), the living map made anew and the whole recommendation
 computed by it, plan, coverage and reasons, in process. Rounds in which nothing changes for the plan count
-too; how many did is told beside. Each round begins when the coverage of the round before is worked in.
+too; how many did is told beside. Each round begins when the coverage of the round before is worked in; the
+collector of cycles is set as in a web process.
 Peer: Valhalla's matrix from the same 1,000 positions to the same place with the same polygon excluded,
 which knows no permission, disk or plan. `closure_disk_p50_ms`: the part until it is on record; peer: the
 whole. `closure_arcs`: how many arcs the zones closed, at the median.
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from app import recommendation
-from app.core import Core
+from app.core import Core, settle_memory
 from app.recommendation import Recommendation
 from app.rows import Rows
 from bench.dispatch import ADMIN, UNITS, control_room, reported, tiles
@@ -100,6 +101,7 @@ def measured(
 ) -> list[Figure]:
     rounds, warm = (300, 20) if full else (60, 10)
     rows = Rows(core.picture, core.vault, core.tracks, core.pack)
+    settle_memory()
     whole_ms: list[float] = []
     disk_ms: list[float] = []
     arcs: list[int] = []

@@ -2,8 +2,9 @@
 
 Porto (or `--city FILE`, any .osm.pbf) with 1,000 units and incidents on its streets, drawn with a seed.
 `recommend_*`: the whole recommendation for one incident in process (plan, coverage loss, reasons, metres),
-while units move. `nearest5_ms`: the incident put on its street and the five soonest found, exact at both
-ends. Peer: SciPy's Dijkstra on the same graph and the same snaps, limited to 5 minutes, from one end of the
+while units move; as in a web process, the collector of cycles leaves alone what was there at the start.
+`nearest5_ms`: the incident put on its street and the five soonest found, exact at both ends. Peer: SciPy's
+Dijkstra on the same graph and the same snaps, limited to 5 minutes, from one end of the
 incident's street only, which is less than the exact work; and Valhalla's `timedistancematrix`, the quicker
 of its two, on tiles of the same extract, all 1,000 to one. `matrix_200x1000_ms`: peer SciPy, limited to 15
 minutes, again from one end. `eta_mismatches`: pairs whose time is a millisecond off SciPy's unlimited
@@ -32,7 +33,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from app import recommendation
-from app.core import Core, choose_city, open_core
+from app.core import Core, choose_city, open_core, settle_memory
 from app.rows import Rows
 from app.tracks import Fix
 from bench.harness import BenchError, Figure
@@ -130,6 +131,7 @@ def recommendations(folder: Path, extract: Path, full: bool) -> tuple[list[Figur
         assert city is not None, "there is a city"
         city.roads.warm_up()
         core.coverage.refresh()
+        settle_memory()
         rows = Rows(core.picture, core.vault, core.tracks, core.pack)
         incidents = reported(core, rng, 200 if full else 60)
         core.coverage.refresh()

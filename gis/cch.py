@@ -31,8 +31,8 @@ WIDE: Final = 4
 PARTLY_MAX: Final = 4_000
 """With more arcs changed than this, making a metric anew is the quicker."""
 LABELLED_AT_ONCE: Final = 32
-"""Of so many places more the times upward are worked out for one question; with more of them, once down over
-the ancestors of all is the quicker, and the rest are worked out with the next questions."""
+"""Of so many places more the times upward are worked out for one question; for the others, once down over the
+ancestors of all of them is the quicker, and theirs are worked out with the next questions."""
 LABELS_MAX: Final = 4_096
 """Nodes whose times upward are kept: all that a fleet stands at, and where it stood lately."""
 METRICS_KEPT: Final = 2
@@ -167,12 +167,13 @@ def _customise(
 
 @_compiled
 def _renew(
-    up_first: Any, up_head: Any, up_tail: Any, down_first: Any, down_tail: Any, down_arc: Any,
-    entry_first: Any, entry: Any, in_arc: Any, in_bars: Any, bar: int, ms: Any, weight: Any, via: Any, a: Any,
-    waiting: Any,
+    up_first: Any, up_head: Any, down_first: Any, down_tail: Any, down_arc: Any,
+    entry_first: Any, entry: Any, in_arc: Any, in_bars: Any, bar: int, ms: Any, weight: Any, via: Any,
+    x: int, a: Any, to_x: Any, waiting: Any,
 ) -> None:  # fmt: skip
-    """Arc a anew; those above it that may be others for it join the heap `waiting`."""
-    x, y = up_tail[a], up_head[a]
+    """Arc a of x anew; those above it that may be others for it join the heap `waiting`. `to_x`: the arc
+    from each node below x to it, -1 for all other nodes."""
+    y = up_head[a]
     up: Any = INF
     down: Any = INF
     up_via, down_via = -1, -1
@@ -184,21 +185,20 @@ def _renew(
         j = entry[i]
         if ms[in_arc[j]] < down and not in_bars[j] & bar:
             down, down_via = ms[in_arc[j]], -1 - j
-    i, k = down_first[x], down_first[y]
-    while i < down_first[x + 1] and k < down_first[y + 1]:
-        one, other = down_tail[i], down_tail[k]
-        if one == other:
+    for i in range(down_first[y], down_first[y + 1]):
+        z = down_tail[i]
+        if z >= x:
+            break
+        b = to_x[z]
+        if b >= 0:
             # x - z - y with z below both
-            b, c = down_arc[i], down_arc[k]
+            c = down_arc[i]
             total = np.int64(weight[2 * b + 1]) + np.int64(weight[2 * c])
             if total < up:
-                up, up_via = total, one
+                up, up_via = total, z
             total = np.int64(weight[2 * c + 1]) + np.int64(weight[2 * b])
             if total < down:
-                down, down_via = total, one
-        # Without a branch: which of the two is lower cannot be foreseen.
-        i += one <= other
-        k += other <= one
+                down, down_via = total, z
     is_new = up != weight[2 * a] or down != weight[2 * a + 1]
     weight[2 * a], weight[2 * a + 1], via[2 * a], via[2 * a + 1] = up, down, up_via, down_via
     if not is_new:
@@ -235,15 +235,24 @@ def _recustomise(
     size = 0
     was_arc = np.empty(1024, dtype=np.int32)
     was_weight, was_via = np.empty(2 * 1024, dtype=np.uint32), np.empty(2 * 1024, dtype=np.int32)
+    to_x = np.full(len(up_first) - 1, -1, dtype=np.int32)
     waiting = [np.int64(a) for a in changed]
     heapify(waiting)
-    last = np.int64(-1)
+    last, x = np.int64(-1), -1
     while len(waiting):
-        # Arcs are numbered by their lower ends, and only such as have higher ones join: none comes twice.
+        # Arcs are numbered by their lower ends, and only such as have higher ones join: none comes twice,
+        # and those of one lower end come one after the other.
         a = heappop(waiting)
         if a == last:
             continue
         last = a
+        if up_tail[a] != x:
+            if x >= 0:
+                for i in range(down_first[x], down_first[x + 1]):
+                    to_x[down_tail[i]] = -1
+            x = up_tail[a]
+            for i in range(down_first[x], down_first[x + 1]):
+                to_x[down_tail[i]] = down_arc[i]
         if size == len(was_arc):
             was_arc = np.concatenate((was_arc, was_arc))
             was_weight = np.concatenate((was_weight, was_weight))
@@ -254,8 +263,8 @@ def _recustomise(
             was_via[2 * size + way] = via[2 * a + way]
         size += 1
         _renew(
-            up_first, up_head, up_tail, down_first, down_tail, down_arc, entry_first, entry, in_arc, in_bars,
-            bar, ms, weight, via, a, waiting,
+            up_first, up_head, down_first, down_tail, down_arc, entry_first, entry, in_arc, in_bars, bar, ms,
+            weight, via, x, a, to_x, waiting,
         )  # fmt: skip
     return was_arc[:size].copy(), was_weight[: 2 * size].copy(), was_via[: 2 * size].copy()
 
@@ -404,22 +413,17 @@ def _label(
 
 @_compiled
 def _learn(
-    up_first: Any, over: Any, parent: Any, depth: Any, weight: Any, node: Any, most: int, row_of: Any,
-    chains: Any, label_ms: Any, used: int,
+    up_first: Any, over: Any, parent: Any, depth: Any, weight: Any, node: Any, row_of: Any, chains: Any,
+    label_ms: Any, used: int,
 ) -> Any:  # fmt: skip
-    """Label at most so many of the nodes that have no label yet; returns (labels in use, nodes without)."""
-    begun, without = used, 0
+    """Label those nodes; returns how many labels are then in use."""
     for i in range(len(node)):
         x = node[i]
-        if x < 0 or row_of[x] >= 0:
-            continue
-        if used - begun >= most or used >= len(chains):
-            without += 1
-            continue
-        _label(up_first, over, parent, depth, weight, 0, x, chains[used], label_ms[used])
-        row_of[x] = used
-        used += 1
-    return used, without
+        if row_of[x] < 0:
+            _label(up_first, over, parent, depth, weight, 0, x, chains[used], label_ms[used])
+            row_of[x] = used
+            used += 1
+    return used
 
 
 @_compiled
@@ -427,8 +431,9 @@ def _meet(
     up_first: Any, over: Any, parent: Any, depth: Any, weight: Any, goal: Any, goal_ms: Any, node: Any,
     row_of: Any, chains: Any, label_ms: Any, out_ms: Any,
 ) -> None:  # fmt: skip
-    """Least milliseconds from each labelled node to the goals, which are a few nodes, into `out_ms`. Ways
-    meet at a common ancestor, and those of two nodes are the first ones of their chains."""
+    """Least milliseconds from each node to the goals, which are a few nodes, into `out_ms`; inf from one
+    that has no label. Ways meet at a common ancestor, and those of two nodes are the first ones of their
+    chains."""
     goals, high = len(goal), label_ms.shape[1]
     chain, ms = np.empty(high, dtype=np.int32), np.empty(high, dtype=np.int32)
     ends = np.empty((goals, high), dtype=np.int32)
@@ -456,8 +461,8 @@ def _meet(
     for i in range(len(node)):
         best = np.inf
         x = node[i]
-        if x >= 0:
-            row = row_of[x]
+        row = row_of[x]
+        if row >= 0:
             for g in range(count):
                 low, common = 0, min(depth[x] + 1, length[g])
                 while low < common:
@@ -606,6 +611,11 @@ class Hierarchy:
         metric.ms = ms
         return metric
 
+    def is_ready(self, ms: NDArray[np.uint32], bar: int) -> bool:
+        """Whether `borrow` has a metric of these times at hand."""
+        made = (*self._lying.get(bar, ()), *self._free.get(bar, ()))
+        return any(metric.ms is ms for metric in made)
+
     def give_back(self, metric: Metric, bar: int) -> None:
         if metric.beneath is None:
             return
@@ -687,19 +697,27 @@ class Hierarchy:
     ) -> NDArray[np.float64]:
         ranks, found = self.rank[nodes], np.empty(len(nodes))
         topology = self._first, self._over, self._parent, self._depth, metric.weight
-        if labels.of is not metric.ms or labels.used + len(nodes) > LABELS_MAX:
+        # Times that are asked about for the first time may be a closure's just drawn: that answer is waited
+        # for, and labels pay from the second on.
+        is_known = labels.of is metric.ms
+        if not is_known or labels.used + len(nodes) > LABELS_MAX:
             labels.forget()
             labels.of = metric.ms
-        labels.used, without = _learn(
-            *topology, ranks, LABELLED_AT_ONCE, labels.row_of, labels.chains, labels.ms, labels.used
-        )
-        if not without:
+        new = np.flatnonzero(labels.row_of[ranks] < 0)
+        some = new[: min(LABELLED_AT_ONCE, LABELS_MAX - labels.used) if is_known else 0]
+        rest = new[len(some) :]
+        if len(some):
+            labels.used = _learn(
+                *topology, ranks[some], labels.row_of, labels.chains, labels.ms, labels.used
+            )
+        if len(rest) < len(nodes):
             _meet(
                 *topology, self.rank[goal[1]], goal[2], ranks, labels.row_of, labels.chains, labels.ms, found
             )
-            return found
-        each = np.arange(len(nodes) + 1, dtype=np.int32), nodes, np.zeros(len(nodes))
-        return np.asarray(self.between(metric, goal, each, outward=False)[0])
+        if len(rest):
+            each = np.arange(len(rest) + 1, dtype=np.int32), nodes[rest], np.zeros(len(rest))
+            found[rest] = self.between(metric, goal, each, outward=False)[0]
+        return found
 
     def way(
         self, metric: Metric, start: NDArray[Any], start_ms: NDArray[np.float64], goal: NDArray[Any],

@@ -677,7 +677,7 @@ def _arrays(
     if len(refs) == 0:
         return None
 
-    node_ref, node = np.unique(refs, return_inverse=True)
+    node_ref, seen_at, node = np.unique(refs, return_index=True, return_inverse=True)
     first_of_run = np.concatenate(([True], np.diff(run) != 0))
     last_of_run = np.concatenate((np.diff(run) != 0, [True]))
     visits = np.bincount(node) + np.bincount(node[first_of_run | last_of_run], minlength=len(node_ref))
@@ -694,12 +694,16 @@ def _arrays(
     point_edge = np.repeat(np.arange(len(start)), size)
     tail_all, head_all = node[start], node[end_of]
 
-    # Only junctions become nodes of the graph.
+    # Only junctions become nodes of the graph, near ones with near numbers: what a search comes to next then
+    # mostly lies in memory beside what it has just read.
     used = np.zeros(len(node_ref), dtype=bool)
     used[tail_all] = used[head_all] = True
-    number = np.cumsum(used) - 1
+    junctions_at = np.flatnonzero(used)
+    nodes = len(junctions_at)
+    number = np.full(len(node_ref), -1, dtype=np.int64)
+    at = seen_at[junctions_at]
+    number[junctions_at[_along_a_curve(lon_e7[at], lat_e7[at])]] = np.arange(nodes)
     tail, head = number[tail_all], number[head_all]
-    nodes = int(used.sum())
 
     lon, lat = lon_e7[source] / 1e7, lat_e7[source] / 1e7
     step_m = np.zeros(len(source))
@@ -785,6 +789,19 @@ def _arrays(
         if contracted is not None:
             arrays["order"] = contracted
     return arrays
+
+
+def _along_a_curve(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.int64]:
+    """The order of n points along a curve on which neighbours in the plane are mostly neighbours (Morton,
+    1966: the bits of both coordinates in turn), int64[n]."""
+    widest = max(int(np.ptp(x)), int(np.ptp(y)), 1)
+    code = np.zeros(len(x), dtype=np.uint64)
+    for values, shift in ((x, 0), (y, 1)):
+        bits = ((values - values.min()).astype(np.float64) * (0xFFFF / widest)).astype(np.uint64)
+        for step, mask in ((8, 0x00FF00FF), (4, 0x0F0F0F0F), (2, 0x33333333), (1, 0x55555555)):
+            bits = (bits | bits << np.uint64(step)) & np.uint64(mask)
+        code |= bits << np.uint64(shift)
+    return np.argsort(code, kind="stable")
 
 
 def contraction_order(

@@ -68,12 +68,18 @@ SEARCHED_SHARE: Final = 1 / 32
 """Where more than this part of the units is asked for, all times at once are quicker than searches."""
 THREADS_MAX: Final = 4
 SCENES_A_THREAD: Final = 64
+FEW: Final = 12
+NEAR_NODES: Final = 3_000
+"""So few units are looked for among so many of the nearest nodes before more is made of the roads: a tenth of
+what that takes."""
 BOUNDED_MAX: Final = 16
 """With more of the nearest asked for, keeping their order during a search costs more than it spares."""
 
 _BAR: Final = {mode: 1 << bit for bit, mode in enumerate(MODES)} | {"foot": 0}
 
 Milliseconds = NDArray[np.uint32]
+
+_ONWARD: Final = np.dtype([("cost", np.float64), ("arc", np.int32), ("node", np.int32)])
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -302,8 +308,8 @@ def _snap(
 
 
 @_compiled
-def _push(costs: Any, items: Any, size: int, cost: float, item: int) -> int:
-    i = size
+def _sift_up(costs: Any, items: Any, i: int, cost: float, item: int) -> None:
+    """Put an entry in at the free place i, or above it where it belongs."""
     while i > 0:
         parent = (i - 1) >> 1
         if costs[parent] <= cost:
@@ -311,6 +317,11 @@ def _push(costs: Any, items: Any, size: int, cost: float, item: int) -> int:
         costs[i], items[i] = costs[parent], items[parent]
         i = parent
     costs[i], items[i] = cost, item
+
+
+@_compiled
+def _push(costs: Any, items: Any, size: int, cost: float, item: int) -> int:
+    _sift_up(costs, items, size, cost, item)
     return size + 1
 
 
@@ -318,7 +329,6 @@ def _push(costs: Any, items: Any, size: int, cost: float, item: int) -> int:
 def _pop(costs: Any, items: Any, size: int) -> int:
     """Drop the least entry (read it at index 0 first)."""
     size -= 1
-    cost, item = costs[size], items[size]
     i, child = 0, 1
     # Down to the end by way of the lesser child, without asking whether the last entry belongs before: it
     # came from the end, and seldom has far to go back.
@@ -329,13 +339,7 @@ def _pop(costs: Any, items: Any, size: int) -> int:
     if child < size:
         costs[i], items[i] = costs[child], items[child]
         i = child
-    while i > 0:
-        parent = (i - 1) >> 1
-        if costs[parent] <= cost:
-            break
-        costs[i], items[i] = costs[parent], items[parent]
-        i = parent
-    costs[i], items[i] = cost, item
+    _sift_up(costs, items, i, costs[size], items[size])
     return size
 
 
@@ -371,27 +375,29 @@ def _bounded(least_ms: Any, least_unit: Any, k: int, unit: int, ms: float) -> An
 
 @_compiled
 def _search(
-    in_first: Any, in_tail: Any, in_arc: Any, in_ms: Any, ms: Any, arc_head: Any, copy_next: Any,
-    edge_tail: Any, edge_head: Any, edge_m: Any,
+    in_first: Any, step: Any, ms: Any, arc_head: Any, copy_next: Any, edge_tail: Any, edge_head: Any,
+    edge_m: Any,
     scene_edge: int, scene_fraction: float, unit_edge: Any, unit_fraction: Any, unit_extra_ms: Any, k: int,
-    cost: Any, metres: Any, onward: Any, unit_at: Any, touched: Any, heap_cost: Any, heap_item: Any,
-    goes_to: Any, link: Any, unit_ms: Any, unit_m: Any, unit_via: Any, unit_done: Any, path: Any,
+    on: Any, unit_at: Any, touched: Any, heap_cost: Any, heap_item: Any, link: Any,
+    unit_ms: Any, unit_m: Any, path: Any,
 ) -> int:  # fmt: skip
     """Settle the k nearest units; returns the length of `path`, filled for unit 0 when the array is not
     empty.
 
-    `onward[node]` is the arc to take there, and `goes_to[node]` the node it leads to; the arcs that lead
-    straight to the incident are stored as -2 - arc. `in_ms` is `ms` by entry, IMPASSABLE where it may not be
-    taken.
+    `step` uint32[I, 3]: from which node each entry leads, in how many milliseconds (IMPASSABLE where it may
+    not be taken), by which arc. `on` _ONWARD[N]: of each node the cost, the arc to take there and the node it
+    leads to; the arcs that lead straight to the incident are stored as -2 - arc. What is read together lies
+    together: memory, not arithmetic, is what a search waits for.
     """
-    nodes = len(cost)
+    nodes, units = len(on), len(unit_edge)
     size, touches, wanted = 0, 0, 0
+    unit_via, unit_done = np.full(units, -1, dtype=np.int32), np.zeros(units, dtype=np.uint8)
     # The k least of the units' times so far: what is farther than the last of them leads to none of the k.
     least_ms = np.full(min(k, BOUNDED_MAX), np.inf)
     least_unit = np.full(len(least_ms), -1)
     bound = np.inf
-    for i in range(len(unit_edge)):
-        unit_ms[i], unit_m[i], unit_via[i], unit_done[i] = np.inf, np.inf, -1, 0
+    for i in range(units):
+        unit_ms[i], unit_m[i] = np.inf, np.inf
         wanted += unit_edge[i] >= 0
     slot = unit_at[arc_head[2 * scene_edge]]
     while slot >= 0:
@@ -404,7 +410,7 @@ def _search(
                 arc += 1
             if ms[arc] != IMPASSABLE:
                 unit_ms[i] = abs(ahead) * ms[arc] + unit_extra_ms[i]
-                unit_m[i], unit_via[i] = abs(ahead) * edge_m[scene_edge], -2 - arc
+                unit_via[i] = -2 - arc
                 size = _push(heap_cost, heap_item, size, unit_ms[i], nodes + i)
                 bound = _bounded(least_ms, least_unit, k, i, unit_ms[i])
         slot = link[slot]
@@ -418,14 +424,14 @@ def _search(
         node = edge_head[scene_edge] if direction == 0 else edge_tail[scene_edge]
         while node >= 0:
             for j in range(in_first[node], in_first[node + 1]):
-                tail = in_tail[j]
-                if in_arc[j] != arc or in_ms[j] == IMPASSABLE or share * ms[arc] >= cost[tail]:
+                tail, total = step[j, 0], share * ms[arc]
+                if step[j, 2] != arc or step[j, 1] == IMPASSABLE or total >= on[tail]["cost"]:
                     continue
-                if cost[tail] == np.inf:
+                if on[tail]["cost"] == np.inf:
                     touched[touches] = tail
                     touches += 1
-                cost[tail], onward[tail] = share * ms[arc], -2 - arc
-                size = _push(heap_cost, heap_item, size, cost[tail], tail)
+                on[tail]["cost"], on[tail]["arc"] = total, -2 - arc
+                size = _push(heap_cost, heap_item, size, total, tail)
             node = copy_next[node]
 
     settled = 0
@@ -437,68 +443,94 @@ def _search(
                 unit_done[item - nodes] = 1
                 settled += 1
             continue
-        if least > cost[item]:
+        if least > on[item]["cost"]:
             continue
-        arc = onward[item]
-        if arc >= 0:
-            metres[item] = metres[goes_to[item]] + edge_m[arc >> 1]
-        else:
-            metres[item] = edge_m[scene_edge] * (1.0 - scene_fraction if arc & 1 else scene_fraction)
         slot = unit_at[item]
         while slot >= 0:
             i = slot >> 1
-            edge = unit_edge[i]
-            arc = 2 * edge + (slot & 1)
+            arc = 2 * unit_edge[i] + (slot & 1)
             if unit_done[i] == 0 and ms[arc] != IMPASSABLE:
                 share = unit_fraction[i] if slot & 1 else 1.0 - unit_fraction[i]
                 total = least + share * ms[arc] + unit_extra_ms[i]
                 if total < unit_ms[i] and total <= bound:
-                    unit_ms[i], unit_m[i], unit_via[i] = total, metres[item] + share * edge_m[edge], arc
+                    unit_ms[i], unit_via[i] = total, arc
                     size = _push(heap_cost, heap_item, size, total, nodes + i)
                     bound = _bounded(least_ms, least_unit, k, i, total)
             slot = link[slot]
         for j in range(in_first[item], in_first[item + 1]):
-            if in_ms[j] == IMPASSABLE:
+            took_ms = step[j, 1]
+            if took_ms == IMPASSABLE:
                 continue
-            tail = in_tail[j]
-            total = least + in_ms[j]
-            if total < cost[tail] and total <= bound:
-                if cost[tail] == np.inf:
+            tail = step[j, 0]
+            total = least + took_ms
+            if total < on[tail]["cost"] and total <= bound:
+                if on[tail]["cost"] == np.inf:
                     touched[touches] = tail
                     touches += 1
-                cost[tail], onward[tail], goes_to[tail] = total, in_arc[j], item
+                on[tail]["cost"], on[tail]["arc"], on[tail]["node"] = total, step[j, 2], item
                 size = _push(heap_cost, heap_item, size, total, tail)
+
+    for i in range(units):
+        if unit_done[i] == 0:
+            unit_ms[i] = np.inf
+            continue
+        # How far it drives, along its way to the incident.
+        arc = unit_via[i]
+        if arc < 0:
+            unit_m[i] = abs(scene_fraction - unit_fraction[i]) * edge_m[scene_edge]
+            continue
+        metres = (unit_fraction[i] if arc & 1 else 1.0 - unit_fraction[i]) * edge_m[unit_edge[i]]
+        node = arc_head[arc]
+        while on[node]["arc"] >= 0:
+            metres += edge_m[on[node]["arc"] >> 1]
+            node = on[node]["node"]
+        last = -2 - on[node]["arc"]
+        unit_m[i] = metres + edge_m[scene_edge] * (1.0 - scene_fraction if last & 1 else scene_fraction)
 
     steps = 0
     if len(path) > 0 and unit_done[0]:
-        arc = unit_via[0]
-        path[0], steps = arc, 1
-        node = arc_head[max(0, arc)]
-        while arc >= 0:
-            arc = onward[node]
-            node = goes_to[node]
-            path[steps] = arc
+        path[0], steps = unit_via[0], 1
+        if unit_via[0] >= 0:
+            node = arc_head[unit_via[0]]
+            while on[node]["arc"] >= 0:
+                path[steps] = on[node]["arc"]
+                node = on[node]["node"]
+                steps += 1
+            path[steps] = on[node]["arc"]
             steps += 1
 
     # Leave the workspace as it was found, touching only what this search touched.
     for j in range(touches):
-        cost[touched[j]] = np.inf
-    for i in range(len(unit_edge)):
-        if unit_done[i] == 0:
-            unit_ms[i], unit_m[i] = np.inf, np.inf
+        on[touched[j]]["cost"] = np.inf
     return steps
+
+
+@_compiled
+def _arrived(ms: Any, access_s: float, k: int, on_road: Any, how: Any) -> None:
+    """Of the milliseconds of a search, in place, seconds with the access; and `how` each came about. Whoever
+    is not on a road was not searched for, and has no figure."""
+    settled = 0
+    for i in range(len(ms)):
+        settled += ms[i] < np.inf
+    without = UNREACHABLE if settled < k else NOT_SEARCHED
+    for i in range(len(ms)):
+        if ms[i] < np.inf:
+            ms[i], how[i] = ms[i] / 1000 + access_s, ROAD
+        elif on_road[i]:
+            how[i] = without
 
 
 @_compiled
 def _soonest(
     in_first: Any, in_tail: Any, in_arc: Any, in_bars: Any, bar: int, ms: Any, arc_head: Any, copy_next: Any,
     edge_tail: Any, edge_head: Any, scene_edge: Any, scene_fraction: Any, limit_ms: Any,
-    unit_edge: Any, unit_fraction: Any, unit_extra_ms: Any, k: int,
+    unit_edge: Any, unit_fraction: Any, unit_extra_ms: Any, k: int, most: int,
     cost: Any, done: Any, unit_at: Any, touched: Any, heap_cost: Any, heap_item: Any,
     out_row: Any, out_ms: Any, out_count: Any, beyond_ms: Any,
 ) -> None:  # fmt: skip
     """As `_search` from many incidents, one after the other, without the ways: rows and milliseconds of the k
-    soonest units of each, and what the next one takes at least."""
+    soonest units of each, and what the next one takes at least. A search that settled `most` nodes without
+    an end is given up, with a count of -1."""
     nodes, units = len(cost), len(unit_edge)
     link = np.empty(2 * units, dtype=np.int32)
     unit_ms = np.full(units, np.inf)
@@ -513,7 +545,7 @@ def _soonest(
         out_count[s], beyond_ms[s] = 0, np.inf
         if edge < 0:
             continue
-        size, touches, mets, settled = 0, 0, 0, 0
+        size, touches, mets, settled, looked = 0, 0, 0, 0, 0
         slot = unit_at[arc_head[2 * edge]]
         while slot >= 0:
             i = slot >> 1
@@ -559,6 +591,10 @@ def _soonest(
                 continue
             if done[item]:
                 continue
+            if looked == most:
+                settled = -1
+                break
+            looked += 1
             done[item] = 1
             slot = unit_at[item]
             while slot >= 0:
@@ -586,7 +622,7 @@ def _soonest(
                     cost[in_tail[j]] = total
                     size = _push(heap_cost, heap_item, size, total, in_tail[j])
         out_count[s] = settled
-        if size > 0 and settled < wanted:
+        if size > 0 and 0 <= settled < wanted:
             beyond_ms[s] = heap_cost[0]
         for j in range(touches):
             cost[touched[j]], done[touched[j]] = np.inf, 0
@@ -708,12 +744,14 @@ class _Workspace:
 
     def __init__(self, nodes: int, entries: int) -> None:
         self.cost = np.full(nodes, np.inf)
-        self.metres = np.empty(nodes)
         self.done = np.zeros(nodes, dtype=np.uint8)
-        self.onward = np.empty(nodes, dtype=np.int32)
-        self.goes_to = np.zeros(nodes, dtype=np.int32)
+        self.on = np.zeros(nodes, dtype=_ONWARD)
+        self.on["cost"] = np.inf
         self.unit_at = np.full(nodes, -1, dtype=np.int32)
         self.touched = np.empty(nodes, dtype=np.int32)
+        self.seen = np.zeros(nodes, dtype=np.int32)
+        self.is_queued = np.zeros(nodes, dtype=np.uint8)
+        self.queue = np.empty(nodes, dtype=np.int32)
         self.entries = entries
         self.heap_cost = np.empty(0)
         self.heap_item = np.empty(0, dtype=np.int32)
@@ -819,17 +857,13 @@ class _Network:
 def _severed(
     back_first: Any, back_node: Any, back_arc: Any, back_bars: Any, on_first: Any, on_node: Any, on_arc: Any,
     on_bars: Any, bar: int, ms: Any, junction_of: Any, copy_next: Any, seeds: Any, limit: int,
+    state: Any, seen: Any, is_queued: Any, queue: Any, met: Any,
 ) -> Any:  # fmt: skip
-    """(uint8[N] 2 where no more than `limit` nodes lie behind, 1 where more do, 0 not looked at; the former,
-    as a list). A search forth starts at the seeds and goes on from what is severed only."""
-    nodes = len(copy_next)
-    state = np.zeros(nodes, dtype=np.uint8)
-    seen = np.zeros(nodes, dtype=np.int32)
-    queue = np.empty(nodes, dtype=np.int32)
-    severed = np.empty(nodes, dtype=np.int32)
+    """`state` uint8[N]: 2 where no more than `limit` nodes lie behind, 1 where more do, 0 not looked at. A
+    search forth starts at the seeds and goes on from what is severed only. Returns how many nodes of `queue`
+    it came to, and how many of `met` it looked at: there `state`, `seen` and `is_queued` are not 0."""
     behind = np.empty(limit + 1, dtype=np.int32)
-    is_queued = np.zeros(nodes, dtype=np.uint8)
-    count, size = 0, 0
+    size, mets = 0, 0
     for junction in seeds:
         node = junction_of[junction]
         while node >= 0:
@@ -844,6 +878,9 @@ def _severed(
         at += 1
         if state[start] == 0:
             behind[0] = start
+            if seen[start] == 0:
+                met[mets] = start
+                mets += 1
             seen[start] = at
             found, looked = 1, 0
             leads = False
@@ -859,6 +896,9 @@ def _severed(
                         break
                     if state[other] == 2:
                         continue
+                    if seen[other] == 0:
+                        met[mets] = other
+                        mets += 1
                     seen[other] = at
                     behind[found] = other
                     found += 1
@@ -873,8 +913,6 @@ def _severed(
                         size += 1
         if state[start] != 2:
             continue
-        severed[count] = start
-        count += 1
         for j in range(on_first[start], on_first[start + 1]):
             if ms[on_arc[j]] == IMPASSABLE or on_bars[j] & bar:
                 continue
@@ -885,7 +923,68 @@ def _severed(
                     queue[size] = node
                     size += 1
                 node = copy_next[node]
-    return state, severed[:count]
+    return size, mets
+
+
+@_compiled
+def _leads_out(
+    arc: int, arriving: bool, on_first: Any, on_arc: Any, on_bars: Any, bar: int, ms: Any, arc_head: Any,
+    edge_tail: Any, edge_head: Any, copy_next: Any, state: Any,
+) -> bool:  # fmt: skip
+    """Whether the arc may be taken and leads to, or when `arriving` from, a node that is not severed."""
+    if ms[arc] == IMPASSABLE:
+        return False
+    if not arriving:
+        return bool(state[arc_head[arc]] != 2)
+    node = edge_head[arc >> 1] if arc & 1 else edge_tail[arc >> 1]
+    while node >= 0:
+        if state[node] != 2:
+            for j in range(on_first[node], on_first[node + 1]):
+                if on_arc[j] == arc and not on_bars[j] & bar:
+                    return True
+        node = copy_next[node]
+    return False
+
+
+@_compiled
+def _pocket(
+    back_first: Any, back_node: Any, back_arc: Any, back_bars: Any, on_first: Any, on_node: Any, on_arc: Any,
+    on_bars: Any, bar: int, ms: Any, arc_head: Any, edge_tail: Any, edge_head: Any, junction_of: Any,
+    copy_next: Any, arriving: bool, seeds: Any, limit: int,
+    state: Any, seen: Any, is_queued: Any, queue: Any, met: Any,
+) -> Any:  # fmt: skip
+    """Open edges at severed nodes of which no way leads out, perhaps some of them twice; int64[n]."""
+    size, mets = _severed(
+        back_first, back_node, back_arc, back_bars, on_first, on_node, on_arc, on_bars, bar, ms, junction_of,
+        copy_next, seeds, limit, state, seen, is_queued, queue, met,
+    )  # fmt: skip
+    most = 0
+    for i in range(size):
+        if state[queue[i]] == 2:
+            most += on_first[queue[i] + 1] - on_first[queue[i]]
+    found = np.empty(most, dtype=np.int64)
+    count = 0
+    for i in range(size):
+        node = queue[i]
+        if state[node] != 2:
+            continue
+        for j in range(on_first[node], on_first[node + 1]):
+            edge = on_arc[j] >> 1
+            is_cut = ms[2 * edge] != IMPASSABLE or ms[2 * edge + 1] != IMPASSABLE
+            for arc in range(2 * edge, 2 * edge + 2):
+                is_cut = is_cut and not _leads_out(
+                    arc, arriving, on_first, on_arc, on_bars, bar, ms, arc_head, edge_tail, edge_head,
+                    copy_next, state,
+                )  # fmt: skip
+            if is_cut:
+                found[count] = edge
+                count += 1
+    # The scratch as it was found, touching only what this search touched.
+    for i in range(size):
+        is_queued[queue[i]] = 0
+    for i in range(mets):
+        state[met[i]], seen[met[i]] = 0, 0
+    return found[:count]
 
 
 def cut_off(
@@ -899,37 +998,17 @@ def cut_off(
     edge, is_along = closed >> 1, closed & 1 == 0
     at_head = is_along == arriving
     seeds = np.unique(np.where(at_head, a["edge_head"][edge], a["edge_tail"][edge])).astype(np.int64)
-    state, nodes = _severed(
-        back[0], back[1], back[2], back[3], on[0], on[1], on[2], on[3], _BAR[profile], ms,
-        network.junction_of(), a["copy_next"], seeds, limit,
-    )  # fmt: skip
-    if not len(nodes):
-        return np.empty(0, dtype=np.int64)
-    first, _, arc_of, bars_of = on
-
-    def leads(arc: int) -> bool:
-        if ms[arc] == IMPASSABLE:
-            return False
-        if not arriving:
-            return bool(state[a["arc_head"][arc]] != 2)
-        node = int(a["edge_tail" if arc & 1 == 0 else "edge_head"][arc >> 1])
-        while node >= 0:
-            if state[node] != 2:
-                rows = slice(first[node], first[node + 1])
-                if ((arc_of[rows] == arc) & (bars_of[rows] & _BAR[profile] == 0)).any():
-                    return True
-            node = int(a["copy_next"][node])
-        return False
-
-    near = np.unique(np.concatenate([arc_of[first[node] : first[node + 1]] for node in nodes]) >> 1)
-    found = [
-        int(e)
-        for e in near
-        if (ms[2 * e] != IMPASSABLE or ms[2 * e + 1] != IMPASSABLE)
-        and not leads(2 * int(e))
-        and not leads(2 * int(e) + 1)
-    ]
-    return np.array(found, dtype=np.int64)
+    junction_of = network.junction_of()
+    workspace = network.borrow(0)
+    try:
+        found = _pocket(
+            back[0], back[1], back[2], back[3], on[0], on[1], on[2], on[3], _BAR[profile], ms, a["arc_head"],
+            a["edge_tail"], a["edge_head"], junction_of, a["copy_next"], arriving, seeds, limit,
+            workspace.done, workspace.seen, workspace.is_queued, workspace.queue, workspace.touched,
+        )  # fmt: skip
+    finally:
+        network.give_back(workspace)
+    return np.unique(found)
 
 
 class RoadGraph:
@@ -943,7 +1022,7 @@ class RoadGraph:
         self._networks = {name: _Network(arrays, driving or Driving()) for name, arrays in networks.items()}
         self._changed: Mapping[str, Milliseconds] = {}
         self._asides: dict[tuple[str, bool], NDArray[np.uint16]] = {}
-        self._entries_ms: dict[str, Milliseconds] = {}
+        self._entries: dict[str, NDArray[np.uint32]] = {}
         self.names = names
         self.version: Hashable = "city"
 
@@ -983,7 +1062,7 @@ class RoadGraph:
             own = np.ascontiguousarray(given).view()
             own.flags.writeable = False
             changed[profile] = own
-        view._changed, view._asides, view._entries_ms, view.version = changed, {}, {}, version
+        view._changed, view._asides, view._entries, view.version = changed, {}, {}, version
         return view
 
     def warm_up(self) -> None:
@@ -1007,8 +1086,8 @@ class RoadGraph:
         leads on; for incidents (`arriving`), one that no route enters. A street that is closed in this view
         is passed over for an open one within reach; the rest of the way is then the access.
         """
-        lons = np.ascontiguousarray(np.atleast_1d(np.asarray(lon, dtype=np.float64)))
-        lats = np.ascontiguousarray(np.atleast_1d(np.asarray(lat, dtype=np.float64)))
+        lons = np.array(lon, dtype=np.float64, ndmin=1, order="C", copy=None)
+        lats = np.array(lat, dtype=np.float64, ndmin=1, order="C", copy=None)
         if lons.shape != lats.shape or lons.ndim != 1:
             raise ValueError(f"lon and lat must be flat and of one length, not {lons.shape} and {lats.shape}")
         n = len(lons)
@@ -1092,15 +1171,8 @@ class RoadGraph:
         how = np.full(n, NO_POSITION, dtype=np.uint8)
         if everybody or on_road.any():
             k_max = n if k is None else k
-            _, drive_ms, distance_m = self._run(scene, units, profile, k_max, path=False)
-            settled = np.isfinite(drive_ms)
-            # Whoever is not on a road was not searched for, and has no figure.
-            drive_s = drive_ms / 1000
-            drive_s += self._scene_access_s(scene)
-            how[slice(None) if everybody else on_road] = (
-                UNREACHABLE if np.count_nonzero(settled) < k_max else NOT_SEARCHED
-            )
-            how[settled] = ROAD
+            _, drive_s, distance_m = self._run(scene, units, profile, k_max, path=False)
+            _arrived(drive_s, self._scene_access_s(scene), k_max, on_road, how)
             if walk_within_m > 0:
                 # Who already stands there does not go out to the street and back in.
                 with np.errstate(invalid="ignore"):
@@ -1181,6 +1253,17 @@ class RoadGraph:
         if to.edge[0] < 0 or not len(rows):
             return found_s
         ms, bar = self._ms(profile), _BAR[profile]
+        walk_ms = float(to.away_m[0]) / SCENE_ACCESS_MPS * 1000
+        everybody = len(rows) == len(from_.edge)
+        at = from_ if everybody else _some(from_, rows)
+        if len(rows) <= FEW and not hierarchy.is_ready(ms, bar):
+            # Under a closure just drawn: a few units near the place are found before a metric is made.
+            row, took_ms, count, _ = self._soonest(
+                at, np.zeros(len(rows)), to, profile, len(rows), limit_ms, NEAR_NODES
+            )
+            if count[0] >= 0:
+                found_s[rows[row[0, : count[0]]], 0] = (took_ms[0, : count[0]] + walk_ms) / 1000
+                return found_s
         goal = self._last_steps(to, profile)[0]
         metric = hierarchy.borrow(ms, bar, *self._under(profile))
         try:
@@ -1188,9 +1271,6 @@ class RoadGraph:
         finally:
             hierarchy.give_back(metric, bar)
         extra_ms = from_.access_ms(_unit_mps(profile))
-        walk_ms = float(to.away_m[0]) / SCENE_ACCESS_MPS * 1000
-        everybody = len(rows) == len(from_.edge)
-        at = from_ if everybody else _some(from_, rows)
         out_s = np.empty(len(rows), dtype=np.float32)
         _by_first_nodes(
             at.edge, at.fraction, extra_ms if everybody else extra_ms[rows], ms, node_ms, int(to.edge[0]),
@@ -1259,10 +1339,12 @@ class RoadGraph:
         return Soonest(np.concatenate(places), np.concatenate(rows), np.concatenate(seconds), beyond_s)
 
     def _soonest(
-        self, units: Snaps, ready_ms: FloatArray, scenes: Snaps, profile: str, k: int, limit_ms: float
-    ) -> tuple[NDArray[np.int32], FloatArray, NDArray[np.int32], FloatArray]:
+        self, units: Snaps, ready_ms: FloatArray, scenes: Snaps, profile: str, k: int, limit_ms: float,
+        most: int = 2**62,
+    ) -> tuple[NDArray[np.int32], FloatArray, NDArray[np.int32], FloatArray]:  # fmt: skip
         """(rows int32[m, k], milliseconds float64[m, k], how many int32[m], float64[m] what the next one
-        takes at least), without the walk from the road to the place."""
+        takes at least), without the walk from the road to the place. How many is -1 where that would take
+        settling more than `most` nodes."""
         network = self._network(profile)
         assert network is not None, "a snapped position has a network"
         a, m, ms = network.arrays, len(scenes.edge), self._ms(profile)
@@ -1278,7 +1360,7 @@ class RoadGraph:
                     a["in_first"], a["in_tail"], a["in_arc"], a["in_bars"], _BAR[profile], ms,
                     a["arc_head"], a["copy_next"], a["edge_tail"], a["edge_head"],
                     scenes.edge[first:last], scenes.fraction[first:last], within_ms[first:last],
-                    units.edge, units.fraction, extra_ms, k,
+                    units.edge, units.fraction, extra_ms, k, most,
                     workspace.cost, workspace.done, workspace.unit_at, workspace.touched,
                     workspace.heap_cost, workspace.heap_item,
                     rows[first:last], took_ms[first:last], count[first:last], beyond_ms[first:last],
@@ -1486,13 +1568,15 @@ class RoadGraph:
         """The times under those of this view, and the arcs that may differ (None: not known)."""
         return (None if self.beneath is None else self.beneath._ms(profile)), None
 
-    def _in_ms(self, profile: str) -> Milliseconds:
-        """Milliseconds by entry, uint32[I]; `IMPASSABLE` where the mode may not take it."""
-        if (known := self._entries_ms.get(profile)) is None:
+    def _steps(self, profile: str) -> NDArray[np.uint32]:
+        """From which node each entry leads, its milliseconds, `IMPASSABLE` where the mode may not take it,
+        and its arc; uint32[I, 3]."""
+        if (known := self._entries.get(profile)) is None:
             a, ms = self.arrays(profile), self._ms(profile)
             barred = (a["in_bars"] & _BAR[profile]) != 0
-            known = np.where(barred, np.uint32(IMPASSABLE), ms[a["in_arc"]])
-            known = self._entries_ms.setdefault(profile, known)
+            took_ms = np.where(barred, np.uint32(IMPASSABLE), ms[a["in_arc"]])
+            known = np.column_stack((a["in_tail"], took_ms, a["in_arc"])).astype(np.uint32)
+            known = self._entries.setdefault(profile, known)
         return known
 
     def _run(
@@ -1506,7 +1590,7 @@ class RoadGraph:
         unit_ms, unit_m = np.empty(n), np.empty(n)
         arcs = np.empty(len(a["in_first"]) + 1 if path else 0, dtype=np.int32)
         workspace = network.borrow(n)
-        kept = units.setting_out(a["arc_head"], len(workspace.cost))
+        kept = units.setting_out(a["arc_head"], len(workspace.on))
         if kept is None:
             unit_at, link = workspace.unit_at, np.empty(2 * n, dtype=np.int32)
             _set_out(a["arc_head"], units.edge, unit_at, link)
@@ -1514,12 +1598,11 @@ class RoadGraph:
             unit_at, link, _ = kept
         try:
             steps = _search(
-                a["in_first"], a["in_tail"], a["in_arc"], self._in_ms(profile), self._ms(profile),
-                a["arc_head"], a["copy_next"], a["edge_tail"], a["edge_head"], a["edge_m"],
+                a["in_first"], self._steps(profile), self._ms(profile), a["arc_head"], a["copy_next"],
+                a["edge_tail"], a["edge_head"], a["edge_m"],
                 int(scene.edge[0]), float(scene.fraction[0]), units.edge, units.fraction, extra_ms, k,
-                workspace.cost, workspace.metres, workspace.onward, unit_at, workspace.touched,
-                workspace.heap_cost, workspace.heap_item, workspace.goes_to, link,
-                unit_ms, unit_m, np.empty(n, dtype=np.int32), np.empty(n, dtype=np.uint8), arcs,
+                workspace.on, unit_at, workspace.touched, workspace.heap_cost, workspace.heap_item, link,
+                unit_ms, unit_m, arcs,
             )  # fmt: skip
         finally:
             if kept is None:
