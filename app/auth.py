@@ -123,6 +123,7 @@ PERMISSIONS: Mapping[str, Mapping[Role, Scope]] = MappingProxyType(
         "unit.answer_move_up": _grants(_DISTRICT, f"{_ROOM} gateway", system=_CITY),
         # where a crew has been is told to fewer than where it is
         "unit.trail": _grants(_DISTRICT, _ROOM, field=_OWN, system=_CITY),
+        "unit.history": _grants(_DISTRICT, f"{_ROOM} {_WATCHERS}", field=_OWN, system=_CITY),
         "position.report": _grants(_DISTRICT, f"{_ROOM} gateway", field=_OWN, system=_CITY),
         "custody.grant": _grants(_DISTRICT, "admin supervisor"),
         # what is covered, of the whole city: a control room looks over its edge

@@ -1275,6 +1275,22 @@ def _cause_statement(dialect: Dialect) -> Prepared:
     return Prepared(query, dialect)
 
 
+def latest_facts(
+    connection: Connection, subject: str, limit: int, before: int | None = None, beyond: int = 0
+) -> list[e.Recorded]:
+    """The last `limit` facts about one subject, the newest first in local order. With a position `before`,
+    the last that lie before it, and `beyond` that many of those from there on, in front of them."""
+    query = _SELECT.join(event_subject, event_subject.c.position == event.c.position)
+    query = query.where(event_subject.c.subject == subject)
+    at = event_subject.c.position
+    rows: list[Any] = []
+    if before is not None:
+        rows = list(connection.execute(query.where(at >= before).order_by(at).limit(beyond)))[::-1]
+        query = query.where(at < before)
+    rows += connection.execute(query.order_by(at.desc()).limit(limit))
+    return [Envelope(*row).recorded() for row in rows]
+
+
 @lru_cache(maxsize=64)
 def _subject_statement(dialect: Dialect) -> Prepared:
     query = (

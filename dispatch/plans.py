@@ -37,6 +37,9 @@ OPTIMISER_WEIGHTS: Mapping[str, float] = MappingProxyType({"P1": 8.0, "P2": 4.0,
 OPTIMISER_DELTA_S: Mapping[str, int] = MappingProxyType({"P1": 60, "P2": 120, "P3": 300})
 LIGHTS_DEFAULT = frozenset({"P1", "P2"})
 TARGET_S_DEFAULT: Mapping[str, int | None] = MappingProxyType({"P1": 480, "P2": 900, "P3": 1800, "P4": None})
+ACKNOWLEDGE_S_DEFAULT: Mapping[str, int | None] = MappingProxyType(
+    {"P1": 20, "P2": 45, "P3": 120, "P4": None}
+)
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _LANGUAGE = re.compile(r"[a-z]{2}")
@@ -85,7 +88,9 @@ class Capability:
 class Priority:
     """``rank`` 1 is the most urgent. ``target_s``: wanted time from report to first arrival, None = none.
     ``medical_code`` is the medical dispatcher's separate code that usually goes with it, None = none.
-    ``lights``: units whose type may drive with priority signals do so to an incident of this priority."""
+    ``lights``: units whose type may drive with priority signals do so to an incident of this priority.
+    ``acknowledge_s``: one that nobody has taken over for so long is called out until somebody has, None =
+    never."""
 
     code: str
     names: Names
@@ -93,6 +98,7 @@ class Priority:
     rank: int
     target_s: int | None
     lights: bool
+    acknowledge_s: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +111,15 @@ class MedicalCode:
 class Status:
     """``sendable``: now | divert (a person confirms) | soon (with a ready-at time) | never.
     ``next``: the statuses that normally follow. ``overdue_s``: alert when it lasts longer. ``par_s``: how
-    often the crew is asked whether all are well."""
+    often the crew is asked whether all are well. ``silent_s``: contact with a crew that has shown no position
+    and pressed nothing for so long counts as lost."""
 
     code: str
     names: Names
     sendable: str
     next: tuple[str, ...]
     overdue_s: int | None
+    silent_s: int | None
     par_s: int | None
     reason_required: bool
     needs_hospital: bool
@@ -803,7 +811,15 @@ class _Reader:
         entry.known.add("target_s")
         medical_code = entry.optional_one_of("medical_code", medical_codes, "medical code")
         lights = entry.yes("lights", code in LIGHTS_DEFAULT)
-        return Priority(code, entry.names(self.languages), medical_code, rank, target_s, lights)
+        acknowledge_s = (
+            entry.optional_whole("acknowledge_s", 5, 3600)
+            if "acknowledge_s" in entry.raw
+            else ACKNOWLEDGE_S_DEFAULT.get(code)
+        )
+        entry.known.add("acknowledge_s")
+        return Priority(
+            code, entry.names(self.languages), medical_code, rank, target_s, lights, acknowledge_s
+        )
 
     def driving(self, top: _Entry) -> Driving:
         entry = _Entry(self, "driving", top.mapping("driving"))
@@ -823,6 +839,7 @@ class _Reader:
             sendable=entry.one_of("sendable", SENDABLE, "sendable"),
             next=entry.texts("next", STATUSES, "status", _REQUIRED),
             overdue_s=entry.optional_whole("overdue_s", 1, 86400),
+            silent_s=entry.optional_whole("silent_s", 10, 86400),
             par_s=entry.optional_whole("par_s", 60, 86400),
             reason_required=entry.yes("reason_required"),
             needs_hospital=entry.yes("needs_hospital"),

@@ -432,13 +432,15 @@ def get_timeline(path: IncidentPath) -> Response:
     undone = [rec.event for rec in facts if isinstance(rec.event, e.TakenBack)]
     gone = {one for fact in undone for one in fact.facts}
     commands = {fact.command for fact in undone}
-    lines = [_line(rec, opened, words(), incident.id) for rec in facts]
+    lines = [line_of(rec, opened, words(), incident.id) for rec in facts]
     for rec, line in zip(facts, lines, strict=True):
         line["taken_back"] = (rec.cause, rec.cause_index) in gone or rec.cause in commands
     return jsonify(lines)
 
 
-def _line(rec: e.Recorded, opened: dict[str, Any], say: Words, incident_id: str) -> dict[str, Any]:
+def line_of(rec: e.Recorded, opened: dict[str, Any], say: Words, incident_id: str) -> dict[str, Any]:
+    """One fact as the timeline of that incident tells it (empty: of a unit); `opened` holds what may be read
+    of the personal data in it."""
     data: dict[str, Any] = {}
     if rec.event is not None:
         for part in fields(rec.event):
@@ -457,6 +459,8 @@ def _line(rec: e.Recorded, opened: dict[str, Any], say: Words, incident_id: str)
         "answer": data.get("answer", ""),
         "fields": _field_words(data.get("changes"), say),
         "status": _status_words(data.get("status"), say),
+        "flag": _flag_words(data.get("flag"), say),
+        "on": "yes" if data.get("on") else "no",
         "units": _units_named(rec.type, data),
         **_eta_words(data, say),
         "rule": data.get("rule") or "none",
@@ -557,6 +561,11 @@ def _field_words(changes: Any, say: Words) -> str:
 def _status_words(code: Any, say: Words) -> str:
     status = pack().statuses.get(code) if isinstance(code, str) else None
     return status.names[say.language].lower() if status else ""
+
+
+def _flag_words(code: Any, say: Words) -> str:
+    flag = pack().flags.get(code) if isinstance(code, str) else None
+    return flag.names[say.language].lower() if flag else str(code or "")
 
 
 def _open(value: Any, opened: dict[str, Any]) -> Any:

@@ -702,6 +702,25 @@ class Timeline(RootModel[list[LineShape]]):
     pass
 
 
+class UnitLineShape(Shape):
+    at: Time
+    observed_at: Time
+    received_at: Time
+    type: str
+    actor: str
+    source: str
+    words: str
+    status: str | None = Field(description="The status that began with it; null = none did.")
+    lasted_s: float | None = Field(description="How long that status lasted; null = it still does.")
+    incident: str | None = Field(description="What it was about, for those who may see that.")
+    incident_number: str | None
+    taken_back: bool = Field(description="Undone by whoever had ordered it.")
+
+
+class UnitHistory(RootModel[list[UnitLineShape]]):
+    """The newest first."""
+
+
 class RefusedPosition(Shape):
     index: int
     unit: str | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from flask import Response, jsonify, request
@@ -22,22 +23,30 @@ from app.api.doors import (
     request_id,
     require,
     require_role,
+    sees,
     sees_unit,
     send,
     source,
     unit_or_404,
     unit_row,
+    words,
     wrong,
 )
-from app.api.incidents import Location, Resolution
-from app.auth import explain
+from app.api.incidents import Location, Resolution, line_of
+from app.auth import explain, may
+from app.log import latest_facts
 from app.rows import rfc3339
 from app.tracks import Fix
 from dispatch import commands as c
+from dispatch import events as e
+from dispatch import unit as units
 from dispatch.commands import Actor
 
 TAG = Tag(name="Units", description="Crews and vehicles: owned ones are commanded, requested ones are asked.")
 TRAIL_SPAN_US = 3_600_000_000
+BESIDE = 20
+"""Facts read on both sides of a page of history, which tell in what status it began and how long the last one
+of it lasted."""
 POSITIONS_MAX = 1000
 """Positions in one request; send more in several."""
 
@@ -56,6 +65,11 @@ class TrailQuery(Strict):
     until: str | None = Field(default=None, max_length=40, description="Default: now.")
     limit: int = Field(default=1000, ge=1, le=5000)
     after: str | None = Field(default=None, max_length=100)
+
+
+class HistoryQuery(Strict):
+    limit: int = Field(default=100, ge=1, le=500)
+    after: str | None = Field(default=None, max_length=200, description="Opaque cursor of the next page.")
 
 
 class NewUnit(Strict):
@@ -169,6 +183,77 @@ def get_trail(path: UnitPath, query: TrailQuery) -> Response:
     }
     more = f"{page[-1].observed_us}~{page[-1].source}" if len(found) > query.limit else None
     return paged(rows, more, **settled)
+
+
+@blueprint.get(
+    "/units/<unit_id>/history",
+    tags=[TAG],
+    summary="What was ordered and pressed, the newest first, and how long each status lasted",
+    responses={200: shapes.UnitHistory},
+)
+def get_history(path: UnitPath, query: HistoryQuery) -> Response:
+    require_role("unit.history")
+    unit = unit_or_404(path.unit_id)
+    require("unit.history", district=unit.district, unit=unit.id)
+    before: int | None = None
+    if query.after is not None:
+        before = core().log.position_of(query.after)
+        if before is None:
+            raise wrong("after", "invalid", "after is not one of this list's cursors")
+    with core().engine.connect() as connection:
+        found = latest_facts(connection, f"unit:{unit.id}", query.limit + BESIDE, before, BESIDE)
+    older = [rec for rec in found if before is None or rec.position < before]
+    page = older[: query.limit]
+    rows = _told(unit.id, sorted(found, key=lambda rec: rec.key), {rec.position for rec in page})
+    more = core().log.cursor(page[-1].position) if len(older) > query.limit else None
+    return paged(rows, more)
+
+
+def _told(unit_id: str, facts: list[e.Recorded], shown: set[int]) -> list[dict[str, Any]]:
+    """Rows of facts given in causal order, the newest first, without what the caller may not know."""
+    who_asks, state = actor(), core().picture.now
+    seen: dict[str, Any] = {}
+    for rec in facts:
+        ident = getattr(rec.event, "incident", None)
+        if isinstance(ident, str) and ident not in seen:
+            incident = state.incident(ident)
+            seen[ident] = incident if incident is not None and sees(who_asks, incident) else None
+    unit = state.unit(unit_id)
+    personal = unit is not None and may(who_asks, "personal.read", district=unit.district, unit=unit_id)
+    sealed = [value for rec in facts if rec.event is not None for value in e.sealed_in(rec.event)]
+    opened = core().vault.open(sealed) if personal else {}
+    rows: list[dict[str, Any]] = []
+    was = units.Unit(id=unit_id)
+    begun: dict[str, Any] | None = None
+    undone = [rec.event for rec in facts if isinstance(rec.event, e.TakenBack)]
+    gone = {one for fact in undone for one in fact.facts}
+    for rec in facts:
+        taken_back = (rec.cause, rec.cause_index) in gone and rec.event is not None
+        counts = replace(rec, event=e.unsaid(rec.event)) if taken_back and rec.event else rec
+        now = units.apply(was, counts, unit_id)
+        ident = getattr(rec.event, "incident", None)
+        incident = seen.get(ident) if isinstance(ident, str) else None
+        hidden = isinstance(ident, str) and incident is None
+        line = line_of(rec, {} if hidden else opened, words(), "")
+        del line["data"]
+        changed = (now.status, now.status_us) != (was.status, was.status_us)
+        row = {
+            **line,
+            "status": now.status if changed else None,
+            "lasted_s": None,
+            "incident": incident.id if incident is not None else None,
+            "incident_number": incident.number if incident is not None else None,
+            "taken_back": taken_back,
+        }
+        if changed:
+            if begun is not None:
+                lasted_us = now.status_us - parse_moment(begun["observed_at"])
+                begun["lasted_s"] = round(max(0, lasted_us) / 1e6, 3)
+            begun = row
+        was = now
+        if rec.position in shown:
+            rows.append(row)
+    return rows[::-1]
 
 
 def _trail_time(text: str, field: str) -> int:

@@ -84,6 +84,15 @@ find-closed = closed at { $at }
 find-reported = reported { $at }
 queue-pinned = unacknowledged
 queue-nobody = nobody sent
+queue-refused = refused
+beyond-above = { $act ->
+    [0] { $n } above
+   *[other] { $n } above · to do: { $act }
+}
+beyond-below = { $act ->
+    [0] { $n } below
+   *[other] { $n } below · to do: { $act }
+}
 queue-asked = requested: { $n }
 say-critical = New critical incident, { $number }, { $type }, { $address }
 say-danger = Crew in danger: { $unit }, { $where }
@@ -311,6 +320,13 @@ board-no-station = No station
 board-asked = · requested
 board-crew-on = · its crew is on { $unit }
 board-requested = on request
+board-silent = no contact
+board-late = overdue:
+board-shift = shift { $at }
+board-left-out = { $n ->
+    [one] The filter hides a crew that wants attention
+   *[other] The filter hides { $n } crews that want attention
+}
 board-fix = Age of the fix
 board-set-status = { $unit }: set the status
 status-title = { $unit }, now:
@@ -973,3 +989,49 @@ kept-refused = { $n ->
    *[other] The server did not take { $n } things that had waited:
 }
 kept-seen = Seen
+
+# One crew, with its history
+unit-close = Close
+unit-late = overdue
+unit-skills = Skills
+unit-crew = Crew
+unit-crew-of = { $n } (at least { $least })
+unit-station = Station
+unit-shift = Shift
+unit-shift-unknown = not known until when
+unit-shift-until = until { $at }, { $left } left
+unit-shift-over = ended at { $at }, { $since } ago
+unit-heard = Position
+unit-silent = · no contact for { $since }
+unit-history = History, the newest first
+unit-more = Older
+
+# The sounds
+sound-start = Start shift
+sound-on = Sound
+sound-unheard = Sound is not heard
+sound-silence = Silence
+sound-silenced = Silent for { $left }
+sound-danger = CREW IN DANGER: { $units }
+sound-critical = Life in danger: { $numbers }
+sound-waiting = { $n ->
+    [one] { $number } not taken over for { $since }
+   *[other] { $n } not taken over, { $number } for { $since }
+}
+sound-title = The sounds of the shift
+sound-close = Close
+sound-locked = The browser does not let this page sound. Press Listen beside one of the sounds.
+sound-no-device = This computer shows no loudspeaker and no headset.
+sound-means-danger = Crew in danger
+sound-means-critical = Life in danger: new call
+sound-means-waiting = Incident that nobody has taken over
+sound-play = Listen
+sound-volume = Loudness
+sound-silence-means = F9 stops the sounds for 60 seconds; another crew in danger is heard even then. Nothing turns them off for good, and what is heard is also seen in the top bar.
+sound-advice = Check the headset or loudspeaker and the loudness of the computer, then listen again. Until then watch the top bar: whatever would sound is seen there.
+sound-question = Do you hear all three?
+sound-yes = Yes, I hear them
+sound-no = No
+help-history = The crew's history (on a crew of the board)
+help-silence = Stop the sounds for 60 seconds
+send-next-best = Instead: { $units }. Enter sends.

@@ -87,6 +87,15 @@ find-closed = închis la { $at }
 find-reported = primit la { $at }
 queue-pinned = nepreluat
 queue-nobody = nimeni trimis
+queue-refused = refuzat
+beyond-above = { $act ->
+    [0] { $n } mai sus
+   *[other] { $n } mai sus · de rezolvat: { $act }
+}
+beyond-below = { $act ->
+    [0] { $n } mai jos
+   *[other] { $n } mai jos · de rezolvat: { $act }
+}
 queue-asked = cerute: { $n }
 say-critical = Incident critic nou, { $number }, { $type }, { $address }
 say-danger = Echipaj în pericol: { $unit }, { $where }
@@ -317,6 +326,14 @@ board-no-station = Fără stație
 board-asked = · cerut
 board-crew-on = · oamenii sunt pe { $unit }
 board-requested = la cerere
+board-silent = fără legătură
+board-late = peste timp:
+board-shift = tura { $at }
+board-left-out = { $n ->
+    [one] Filtrul ascunde un echipaj care cere atenție
+    [few] Filtrul ascunde { $n } echipaje care cer atenție
+   *[other] Filtrul ascunde { $n } de echipaje care cer atenție
+}
 board-fix = Vechimea poziției
 board-set-status = { $unit }: schimbă starea
 status-title = { $unit }, acum:
@@ -987,3 +1004,50 @@ kept-refused = { $n ->
    *[other] Serverul nu a primit { $n } din cele care așteptaseră:
 }
 kept-seen = Am văzut
+
+# Un echipaj, cu istoricul lui
+unit-close = Închide
+unit-late = peste timp
+unit-skills = Ce poate
+unit-crew = Oameni
+unit-crew-of = { $n } (minimum { $least })
+unit-station = Stație
+unit-shift = Tura
+unit-shift-unknown = nu se știe până când
+unit-shift-until = până la { $at }, încă { $left }
+unit-shift-over = s-a încheiat la { $at }, acum { $since }
+unit-heard = Poziție
+unit-silent = · fără legătură de { $since }
+unit-history = Istoric, cele mai noi întâi
+unit-more = Mai vechi
+
+# Sunetele
+sound-start = Începe tura
+sound-on = Sunet
+sound-unheard = Sunetul nu se aude
+sound-silence = Tăcere
+sound-silenced = Tăcere încă { $left }
+sound-danger = ECHIPAJ ÎN PERICOL: { $units }
+sound-critical = Viață în pericol: { $numbers }
+sound-waiting = { $n ->
+    [one] { $number } nepreluat de { $since }
+    [few] { $n } nepreluate, { $number } de { $since }
+   *[other] { $n } de incidente nepreluate, { $number } de { $since }
+}
+sound-title = Sunetele turei
+sound-close = Închide
+sound-locked = Navigatorul nu lasă pagina să sune. Apăsați „Ascultă” lângă unul dintre sunete.
+sound-no-device = Calculatorul nu arată niciun difuzor și nicio cască.
+sound-means-danger = Echipaj în pericol
+sound-means-critical = Viață în pericol: apel nou
+sound-means-waiting = Incident pe care nu l-a preluat nimeni
+sound-play = Ascultă
+sound-volume = Tărie
+sound-silence-means = F9 oprește sunetele 60 de secunde; un nou echipaj în pericol se aude și atunci. Nu se pot opri de tot, iar ce se aude se și vede în bara de sus.
+sound-advice = Verificați casca sau difuzorul și tăria din calculator, apoi ascultați din nou. Până atunci urmăriți bara de sus: tot ce ar suna se vede acolo.
+sound-question = Se aud toate trei?
+sound-yes = Da, se aud
+sound-no = Nu
+help-history = Istoricul echipajului (pe un echipaj din listă)
+help-silence = Oprește sunetele 60 de secunde
+send-next-best = În loc: { $units }. Enter le trimite.

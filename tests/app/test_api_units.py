@@ -227,3 +227,97 @@ def test_who_shares_a_crew_cannot_change_while_it_is_out(shared_room: Room) -> N
     room.ana.delete(f"/incidents/{incident}/assignments/{ladder}")
     assert room.desk("admin").post("/units", alone).json["crew_id"] is None
     assert room.sent(incident, rescue)["assigned"] == [rescue]
+
+
+# ---- the history of a crew
+
+
+def test_the_history_of_a_crew_says_how_long_each_status_lasted(shared_room: Room) -> None:
+    # given a crew that was sent, drove, and came back
+    room = shared_room
+    unit, incident = room.unit(), room.incident()
+    room.clock.advance(300)
+    room.sent(incident["id"], unit)
+    for status, after_s in (("en_route", 60), ("on_scene", 240), ("available", 900)):
+        room.clock.advance(after_s)
+        room.ana.post(f"/units/{unit}/status", {"status": status})
+    room.ana.post(f"/units/{unit}/flags", {"flag": "emergency", "on": True})
+    room.clock.advance(30)
+
+    # when somebody asks what it did
+    lines = room.ana.get(f"/units/{unit}/history", accept_language="ro").json
+
+    # then the newest comes first, each status with how long it lasted, and the last one lasts
+    told = [(line["status"], line["lasted_s"]) for line in lines if line["status"]]
+    assert told[:5] == [
+        ("available", None),
+        ("on_scene", 900),
+        ("en_route", 240),
+        ("assigned", 60),
+        ("available", 300),
+    ]
+    assert lines[0]["words"] == f"{unit}: echipaj în pericol, semnalat"
+    assert lines[0]["status"] is None
+    sent = next(line for line in lines if line["status"] == "assigned")
+    assert (sent["incident"], sent["incident_number"]) == (incident["id"], incident["number"])
+    assert sent["actor"] == room.ana.name
+
+    # and a page at a time tells the same, though the unit moves on meanwhile
+    paged: list[dict[str, Any]] = []
+    path: str | None = f"/units/{unit}/history?limit=2"
+    while path is not None:
+        answer = room.ana.get(path, accept_language="ro")
+        assert len(answer.json) <= 2
+        paged += answer.json
+        path = next_page(answer)
+    assert paged == lines
+
+
+def test_an_order_that_was_undone_stands_in_the_history_and_counts_no_more(shared_room: Room) -> None:
+    # given a crew that stood in its yard, was sent, and whose order was undone
+    room = shared_room
+    unit, incident = room.unit(), room.incident()
+    room.clock.advance(100)
+    sent = room.sent(incident["id"], unit)
+    room.clock.advance(4)
+    undone = room.ana.post("/undo", {"command": sent["undo"]["command"]})
+    assert undone.status_code == 200, undone.text
+
+    # then the order is there, struck out, and the crew has stood in its yard all the while
+    lines = room.ana.get(f"/units/{unit}/history").json
+    struck = next(line for line in lines if line["type"] == "UnitAssigned")
+    assert (struck["taken_back"], struck["status"]) == (True, None)
+    began = [(line["status"], line["lasted_s"]) for line in lines if line["status"]]
+    assert began == [("available", None), ("off_duty", 0)]
+    assert lines[0]["type"] == "TakenBack"
+
+
+def test_the_history_of_a_crew_keeps_back_what_its_reader_may_not_know(shared_room: Room) -> None:
+    # given a crew that was at an incident of a district that a neighbour does not see
+    room = shared_room
+    unit, incident = room.unit(), room.incident()
+    room.sent(incident["id"], unit)
+    room.ana.call("DELETE", f"/incidents/{incident['id']}/assignments/{unit}?reason=motor+stricat")
+
+    # then whoever reads the other districts is refused, the crew itself reads its own and no other
+    is_problem(room.desk("dispatcher", ("nord",)).get(f"/units/{unit}/history"), 403, "forbidden")
+    crew = room.desk("field", ("centru",), unit)
+    assert [line["type"] for line in crew.get(f"/units/{unit}/history").json][:2] == [
+        "UnitRecalled",
+        "UnitAssigned",
+    ]
+    other = room.unit()
+    is_problem(crew.get(f"/units/{other}/history"), 404, "unknown-unit")
+    # and what the crew did at an incident that it is no longer on names no incident to it
+    assert [line["incident"] for line in crew.get(f"/units/{unit}/history").json][:2] == [None, None]
+    assert room.ana.get(f"/units/{unit}/history").json[0]["incident"] == incident["id"]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [("limit=0", "limit"), ("limit=501", "limit"), ("after=x", "after"), ("before=3", "before")],
+)
+def test_a_history_asked_for_wrongly_names_the_field(embedded_room: Room, query: str, field: str) -> None:
+    unit = embedded_room.unit()
+    is_problem(embedded_room.ana.get(f"/units/{unit}/history?{query}"), 422, None, field)
+    is_problem(embedded_room.ana.get("/units/NIMENI/history"), 404, "unknown-unit")

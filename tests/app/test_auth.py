@@ -527,6 +527,7 @@ unit.flag                D D D O D - - C
 unit.move_up             D D D - - - - C
 unit.answer_move_up      D D D - D - - C
 unit.trail               D D D O - - - C
+unit.history             D D D O - D D C
 position.report          D D D O D - - C
 custody.grant            D D - - - - - -
 coverage.read            C C C - - C C C

@@ -112,6 +112,8 @@ def test_the_romanian_pack_holds_what_dispatchers_expect(ro: Pack) -> None:
     assert ro.unit_types["TIM"].gives == {"first_aid", "doctor", "intensive_care", "transport"}
     assert ro.statuses["en_route"].sendable == "divert"
     assert ro.statuses["on_scene"].par_s == 1200
+    assert ro.statuses["en_route"].silent_s == 120
+    assert ro.statuses["off_duty"].silent_s is None
     assert ro.statuses["transporting"].needs_hospital
     assert ro.statuses["recovering"].wants_ready_at
     assert ro.incident_types["G01"].light == "freeze"
@@ -389,6 +391,14 @@ FAULTS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
         _set("priorities", "P1", "target_s", to=-480),
         "priorities.P1.target_s: is -480",
     ),
+    "a silence that every pause for breath would break": (
+        _set("statuses", "en_route", "silent_s", to=2),
+        "statuses.en_route.silent_s: is 2; it must be from 10 to 86400",
+    ),
+    "an incident that is called out again at once": (
+        _set("priorities", "P1", "acknowledge_s", to=0),
+        "priorities.P1.acknowledge_s: is 0; it must be from 5 to 3600",
+    ),
     "a share above a hundred": (
         _set("response_targets", 0, "share_pct", to=120),
         "response_targets[0].share_pct: is 120; it must be from 1 to 100",
@@ -537,6 +547,16 @@ def test_the_response_targets_have_defaults_and_null_means_none(raw: dict[str, A
     assert [one.target_s for one in load_pack(raw).priorities.values()] == [480, 900, 1800, None]
     raw["priorities"]["P1"]["target_s"] = None
     assert load_pack(raw).priorities["P1"].target_s is None
+
+
+def test_how_long_a_call_may_wait_to_be_taken_over_has_defaults_and_null_means_for_ever(
+    raw: dict[str, Any],
+) -> None:
+    for priority in PRIORITIES:
+        del raw["priorities"][priority]["acknowledge_s"]
+    assert [one.acknowledge_s for one in load_pack(raw).priorities.values()] == [20, 45, 120, None]
+    raw["priorities"]["P1"]["acknowledge_s"] = None
+    assert load_pack(raw).priorities["P1"].acknowledge_s is None
 
 
 def test_a_third_language_is_welcome_once_every_name_has_it(raw: dict[str, Any]) -> None:

@@ -36,6 +36,7 @@ CHROMIUM = [
     "--disable-background-networking",
     "--disable-component-update",
     "--no-first-run",
+    "--autoplay-policy=document-user-activation-required",
 ]
 
 expect.set_options(timeout=PATIENCE_MS)

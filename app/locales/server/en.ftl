@@ -147,7 +147,10 @@ event-RequestAnswered = { $unit }: { $answer ->
 event-RequestLapsed = { $unit }: no answer in time
 event-UnitRegistered = { $unit } brought into service
 event-UnitStatusReported = { $unit }: { $status }
-event-UnitFlagSet = { $unit }: flag changed
+event-UnitFlagSet = { $unit }: { $flag }, { $on ->
+    [yes] said
+   *[no] taken back
+}
 event-EtaChanged = { $unit }: { $eta ->
     [cut-off] closed off, no way by road is left
     [again] { $after } to drive, a way is open again

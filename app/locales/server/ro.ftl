@@ -148,7 +148,10 @@ event-RequestAnswered = { $unit }: { $answer ->
 event-RequestLapsed = { $unit }: fără răspuns la timp
 event-UnitRegistered = { $unit } pus în serviciu
 event-UnitStatusReported = { $unit }: { $status }
-event-UnitFlagSet = { $unit }: semnalizare schimbată
+event-UnitFlagSet = { $unit }: { $flag }, { $on ->
+    [yes] semnalat
+   *[no] retras
+}
 event-EtaChanged = { $unit }: { $eta ->
     [cut-off] drumul e închis, nu mai are pe unde ajunge
     [again] mai are { $after } de mers, drumul e iar deschis

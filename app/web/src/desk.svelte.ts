@@ -31,6 +31,8 @@ class Desk {
 
   /** The unit looked at on the board and the map. */
   unit = $state.raw<string | null>(null);
+  /** Crews in danger, with since when, that somebody here has looked at: they are only called to mind from then on. */
+  heeded = $state.raw<ReadonlySet<string>>(new Set());
   /** A report that was begun is taken up again after the page was loaded anew. */
   calling = $state(begun());
   /** The call, by its id, that the form is to be about. */
@@ -43,7 +45,7 @@ class Desk {
   /** Statuses that were set here and are not on record yet, by unit. */
   unsent = $state.raw<ReadonlyMap<string, string>>(new Map());
   /** What stands in the card's place instead of an incident. */
-  panel = $state.raw<'closures' | null>(null);
+  panel = $state.raw<'closures' | 'unit' | null>(null);
   /** The closure looked at in that panel and on the map. */
   closure = $state.raw<string | null>(null);
   /** The unit of the recommendation that is pointed at, by pointer or focus. */
@@ -80,10 +82,6 @@ class Desk {
 
   /** Asks the map to show a point; a fresh object each time, so that the same point can be asked for again. */
   show = $state.raw<{ lon: number; lat: number } | null>(null);
-
-  target_s(priority: string): number {
-    return this.priorities.get(priority)?.target_s || 1800;
-  }
 }
 
 /** Since when the crew is in danger, null when it is not. */

@@ -20,6 +20,9 @@ export const parts = {
   command: withWords(() => import('./CommandLine.svelte')),
   truth: withWords(() => import('./Truth.svelte')),
   outbox: withWords(() => import('./outbox.svelte')),
+
+  sound: withWords(() => import('./Sound.svelte')),
+  unit: withWords(() => import('./UnitCard.svelte')),
 };
 
 /** A part together with the words that only later parts say. */

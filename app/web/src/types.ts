@@ -18,12 +18,14 @@ export interface Agency extends Coded {
 export interface Priority extends Coded {
   rank?: number;
   target_s?: number | null;
+  acknowledge_s?: number | null;
 }
 
 export interface Status extends Coded {
   sendable: 'now' | 'divert' | 'soon' | 'never';
   next: string[];
   overdue_s?: number | null;
+  silent_s?: number | null;
   par_s?: number | null;
   reason_required?: boolean;
   needs_hospital?: boolean;
@@ -253,6 +255,7 @@ export interface Unit {
   reason: string | null;
   hospital: string | null;
   ready_at: string | null;
+  shift_ends_at?: string | null;
   flags: { flag: string; since: string }[];
   incident: string | null;
   incident_number: string | null;
