@@ -1035,3 +1035,28 @@ sound-no = No
 help-history = The crew's history (on a crew of the board)
 help-silence = Stop the sounds for 60 seconds
 send-next-best = Instead: { $units }. Enter sends.
+
+help-undo = take back what was done in the last seconds
+undo-do = Undo { $what }
+undo-done = Taken back: { $what }.
+undo-told = { $n ->
+    [one] The crew of { $units } has to acknowledge it.
+   *[other] The crews of { $units } have to acknowledge it.
+}
+undo-withdrawn = { $n ->
+    [one] The request for { $units } is withdrawn.
+   *[other] The requests for { $units } are withdrawn.
+}
+undo-missed = { $what }: too late to take it back; recall the unit, or set it right by hand.
+undo-no-link = no link: it was NOT taken back. Call the crew.
+undo-unheard = Crews that have still to acknowledge that something was cancelled
+undo-waits = { $what ->
+    [recall] { $unit }: recall cancelled, unacknowledged
+   *[other] { $unit }: cancelled, unacknowledged
+}
+undo-heard = by radio ✓
+undo-heard-of = { $unit } has acknowledged by radio that it is cancelled
+undo-more = { $n ->
+    [one] + { $n } more
+   *[other] + { $n } more
+}

@@ -1051,3 +1051,31 @@ sound-no = Nu
 help-history = Istoricul echipajului (pe un echipaj din listă)
 help-silence = Oprește sunetele 60 de secunde
 send-next-best = În loc: { $units }. Enter le trimite.
+
+help-undo = ia înapoi ce s-a făcut în ultimele secunde
+undo-do = Anulează { $what }
+undo-done = Luat înapoi: { $what }.
+undo-told = { $n ->
+    [one] Echipajul { $units } trebuie să confirme.
+    [few] Echipajele { $units } trebuie să confirme.
+   *[other] Echipajele { $units } trebuie să confirme.
+}
+undo-withdrawn = { $n ->
+    [one] Solicitarea pentru { $units } este retrasă.
+    [few] Solicitările pentru { $units } sunt retrase.
+   *[other] Solicitările pentru { $units } sunt retrase.
+}
+undo-missed = { $what }: prea târziu pentru anulare; rechemați echipajul sau îndreptați de mână.
+undo-no-link = fără legătură: NU s-a anulat. Sunați echipajul.
+undo-unheard = Echipaje care mai au de confirmat o anulare
+undo-waits = { $what ->
+    [recall] { $unit }: rechemare anulată, neconfirmat
+   *[other] { $unit }: anulat, neconfirmat
+}
+undo-heard = prin radio ✓
+undo-heard-of = { $unit } a confirmat prin radio anularea
+undo-more = { $n ->
+    [one] încă { $n }
+    [few] încă { $n }
+   *[other] încă { $n }
+}

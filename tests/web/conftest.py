@@ -29,6 +29,8 @@ from playwright.sync_api import (
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_MS = 45_000
 """A software-drawn map on a loaded machine may need many seconds; every wait is for a state, not for time."""
+UNDO_S = 30
+"""For how long anything can be taken back here: more than every day's 8 s, for machines that are busy."""
 CHROMIUM = [
     "--no-sandbox",
     # WebGL in software; all else is drawn without it, which takes a twentieth of the processor.
@@ -123,7 +125,7 @@ def built_console() -> Path:
 @pytest.fixture(scope="module")
 def room(start_server: Callable[..., Server], built_console: Path) -> Server:
     """The server of a file's stories: they send its crews out and do not call them back."""
-    return start_server()
+    return start_server(STRAJA_UNDO_S=str(UNDO_S))
 
 
 @pytest.fixture

@@ -1,16 +1,18 @@
-"""Stories of the command line: typed, dragged and clicked, all the same order."""
+"""Stories of the command line: typed, dragged and clicked, all the same order; and taken back."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from playwright.sync_api import Locator, expect
 
-from tests.web.conftest import Seat, SitDown
+from tests.web.conftest import UNDO_S, Seat, Server, SitDown
 from tests.web.test_console import axe
 from tests.web.test_map import on_screen
 
@@ -345,6 +347,7 @@ def yard(seat: Seat) -> tuple[float, float]:
 def test_the_line_is_clean_for_assistive_tools_in_both_looks_and_languages(sit: SitDown) -> None:
     for language, line in (("ro", "t 1 nimeni "), ("en", "d 1 nobody ")):
         ana = sit("ana", language=language)
+        expect(ana.see("command-input")).to_be_visible()
         for theme in ("night", "day"):
             ana.page.keyboard.press("Control+k")
             ana.page.keyboard.type(line)
@@ -359,3 +362,96 @@ def test_the_line_is_clean_for_assistive_tools_in_both_looks_and_languages(sit: 
     matei = sit("matei")
     expect(matei.see("unit-row").first).to_be_visible()
     expect(matei.see("command")).to_have_count(0)
+
+
+# ---- taking back
+
+
+def by_line(seat: Seat, line: str) -> None:
+    """Typed and sent; the keys stay in the empty line."""
+    seat.page.keyboard.press("Control+k")
+    seat.see("command-input").fill(line)
+    answered(seat, "ready")
+    seat.page.keyboard.press("Enter")
+    expect(seat.see("command-input")).to_have_value("")
+
+
+def test_an_order_leaves_at_once_and_is_taken_back_while_there_is_time(sit: SitDown, room: Server) -> None:
+    # given a fire, two dispatchers, and crews with tablets
+    ana, bogdan = sit("ana"), sit("bogdan", language="en")
+    ana.page.clock.install()
+    first, second = idle(ana, 2)
+    tokens = json.loads((room.var / "demo.json").read_text(encoding="utf-8"))["tokens"]
+    tablet = {"Authorization": f"Bearer {tokens['crews']}"}
+
+    def crew_says(what: str, body: dict[str, str] | None = None) -> None:
+        answer = requests.post(f"{room.url}/api/v1/units/{what}", json=body, headers=tablet, timeout=30)
+        assert answer.status_code == 200, answer.text
+
+    number = ana.take_call("Unioninkatu 20", "incendiu autovehicul")
+    digits = number.rpartition("-")[2]
+    bogdan.see("board-filter").fill(first)
+    crew = bogdan.see("unit-row", unit=first)
+    foot = ana.page.locator("footer.keys")
+    place = foot.bounding_box()
+
+    # when Ana sends a crew, nobody asks her whether she is sure: it is ordered before everybody's eyes
+    by_line(ana, f"T {digits} {first}")
+    chip = ana.see("undo-chip")
+    expect(chip.last).to_contain_text(f"Anulează {first} → {number}")
+    expect(chip.last).to_contain_text(" s")
+    expect(crew).to_have_attribute("data-status", "assigned")
+    keep(ana, "undo-offered")
+    axe(ana, "an order that can be taken back, night, ro")
+
+    # when she sees that it is the wrong one and takes it back by key
+    ana.page.keyboard.press("Control+z")
+
+    # then it is as it was, and both consoles show who has still to acknowledge that
+    expect(crew).to_have_attribute("data-status", "available")
+    expect(ana.see("undo-said")).to_contain_text(f"Echipajul {first} trebuie să confirme")
+    expect(ana.see("unheard-unit", unit=first)).to_contain_text("anulat, neconfirmat")
+    expect(bogdan.see("unheard-unit", unit=first)).to_contain_text("cancelled, unacknowledged")
+    assert foot.bounding_box() == place, "nothing may move under a hand"
+    ana.see("theme").click()
+    axe(ana, "a cancelling that is unacknowledged, day, ro")
+    axe(bogdan, "a cancelling that is unacknowledged, night, en")
+    keep(ana, "undo-unheard-day")
+    keep(bogdan, "undo-unheard")
+
+    # when its tablet acknowledges, nobody waits for it any more
+    crew_says(f"{first}/cancelled/acknowledge")
+    for seat in (ana, bogdan):
+        expect(seat.see("unheard")).to_have_count(0)
+
+    # when another order is cancelled by a click, and that crew says by radio that it has heard
+    by_line(ana, f"T {digits} {second}")
+    ana.see("undo-chip").filter(has_text=second).click()
+    bogdan.see(f"heard-{second}").click()
+    for seat in (ana, bogdan):
+        expect(seat.see("unheard")).to_have_count(0)
+
+    # when a crew is there before she presses, she reads that it must be recalled
+    by_line(ana, f"T {digits} {first}")
+    mine = ana.see("undo-chip").filter(has_text=first)
+    expect(mine).to_be_visible()
+    for status in ("en_route", "on_scene"):
+        crew_says(f"{first}/status", {"status": status})
+    expect(crew).to_have_attribute("data-status", "on_scene")
+    mine.click()
+    expect(ana.see("undo-said")).to_contain_text(f"{first} este deja la incidentul {number}: rechemați")
+    expect(crew).to_have_attribute("data-status", "on_scene")
+
+    # when the time is over, the key says so and takes nothing back
+    by_line(ana, f"T {digits} {second}")
+    expect(ana.see("undo-chip").filter(has_text=second)).to_be_visible()
+    ana.page.clock.fast_forward(UNDO_S * 1000)
+    expect(ana.see("undo-chip").filter(has_text=second)).to_have_count(0)
+    ana.page.keyboard.press("Control+z")
+    expect(ana.see("undo-said")).to_contain_text("prea târziu pentru anulare")
+    keep(ana, "undo-late")
+    bogdan.see("board-filter").fill(second)
+    expect(bogdan.see("unit-row", unit=second)).to_have_attribute("data-status", "assigned")
+
+    # then there is the recall
+    clear_up(bogdan, [first, second], number)

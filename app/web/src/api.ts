@@ -90,6 +90,14 @@ export function whenSignedOut(run: () => void): void {
   onSignedOut = run;
 }
 
+let onWritten: (answer: unknown) => void = () => {};
+
+/** Called with the answer to every write; gives back what ends that. */
+export function whenWritten(run: (answer: unknown) => void): () => void {
+  onWritten = run;
+  return () => (onWritten = () => {});
+}
+
 /** One call of the API. Throws Problem where it is refused and NoLink where nobody answers. */
 export async function call<T>(method: string, path: string, body?: unknown, key?: string): Promise<T> {
   const headers: Record<string, string> = { Accept: 'application/json', 'Accept-Language': words.lang };
@@ -130,6 +138,7 @@ export async function call<T>(method: string, path: string, body?: unknown, key?
     if (response.status === 401 && !path.startsWith('/session')) onSignedOut();
     throw problem;
   }
+  if (method !== 'GET') onWritten(parsed);
   return parsed as T;
 }
 

@@ -16,6 +16,7 @@ export const parts = {
   owner: withWords(() => import('./CardOwner.svelte')),
   care: withWords(() => import('./CardCare.svelte')),
   edit: withWords(() => import('./EditForm.svelte')),
+  undo: withWords(() => import('./UndoChip.svelte')),
   help: withWords(() => import('./Help.svelte')),
   command: withWords(() => import('./CommandLine.svelte')),
   truth: withWords(() => import('./Truth.svelte')),

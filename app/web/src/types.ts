@@ -217,7 +217,7 @@ export interface Incident {
   assignments: Assignment[];
   requests: UnitRequest[];
   /** The newest ones; `notes_total` counts all, which the timeline tells. */
-  notes: { at: string; by: string; text: string }[];
+  notes: { at: string; by: string; text: string; struck_at?: string | null }[];
   notes_total: number;
   /** What it is tied to; `of`: of a duplicate the one of the two where the work is done. */
   talkgroup?: string | null;
@@ -261,6 +261,8 @@ export interface Unit {
   incident_number: string | null;
   request: { incident: string; state: string; asked_at: string; answer_by: string | null } | null;
   blocked_by: string | null;
+  /** What its crew was told and somebody took back, until it has acknowledged that. */
+  cancelled?: { incident: string | null; incident_number: string | null; what: string; at: string; by: string } | null;
   profile: string | null;
   n: number;
   lon: number | null;
@@ -399,6 +401,8 @@ export interface TimelineEntry {
   type: string;
   actor: string | null;
   words: string;
+  /** It counts no more. */
+  taken_back?: boolean;
 }
 
 export interface NewIncident {
