@@ -465,8 +465,12 @@ def _united(cuts: Sequence[Cut], edges: int) -> tuple[NDArray[np.int64], FloatAr
     for met in cuts:
         np.minimum.at(low, met.edge, met.low)
         np.maximum.at(high, met.edge, met.high)
-    met_edges = np.unique(np.concatenate([met.edge for met in cuts])) if cuts else np.empty(0, dtype=np.int64)
-    return met_edges[high[met_edges] >= low[met_edges]], low, high
+    return np.unique(_edges_met(cuts)), low, high
+
+
+def _edges_met(cuts: Sequence[Cut]) -> NDArray[np.int64]:
+    """The edges that each of these meets, one after the other."""
+    return np.concatenate([met.edge for met in cuts]) if cuts else np.empty(0, dtype=np.int64)
 
 
 class ClosedRoads(RoadGraph):
@@ -502,27 +506,29 @@ class ClosedRoads(RoadGraph):
         return view
 
     def _under(self, profile: str) -> tuple[NDArray[np.uint32] | None, NDArray[np.int64] | None]:
-        edges = [cut_.edge for _, cut_ in self._met.get(profile, ())]
-        met = np.unique(np.concatenate(edges)) if edges else np.empty(0, dtype=np.int64)
+        met = _edges_met([cut_ for _, cut_ in self._met.get(profile, ())])
         return self._base._ms(profile), np.concatenate((2 * met, 2 * met + 1))
+
+    def _cut(self, profile: str) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
+        """As `_united` of what closes streets to the mode. Most modes meet the same."""
+        cuts = self._spans.get(profile, ())
+        key = tuple(id(met) for met in cuts)
+        if (known := self._ends.get(key)) is None:
+            known = self._ends.setdefault(key, _united(cuts, len(self.arrays(profile)["edge_m"])))
+        return known
 
     def shut(self, profile: str) -> tuple[NDArray[np.bool_], FloatArray, FloatArray]:
         """(closed bool[E], from fraction float64[E], to fraction float64[E]): the streets that are passable
         without the obstacles and are not with them, and the part of each that is cut."""
         if (known := self._shut.get(profile)) is not None:
             return known
-        count = len(self.arrays(profile)["edge_m"])
-        cuts = self._spans.get(profile, ())
-        # Most modes meet the same.
-        met_edges, low, high = self._ends.get(tuple(id(met) for met in cuts)) or self._ends.setdefault(
-            tuple(id(met) for met in cuts), _united(cuts, count)
-        )
+        met, low, high = self._cut(profile)
         # Only what an obstacle meets can be shut: nothing here looks at the whole city.
-        is_shut = np.zeros(count, dtype=bool)
+        met = met[high[met] >= low[met]]
+        is_shut = np.zeros(len(low), dtype=bool)
         before, now = self._base.ms(profile), self.ms(profile)
-        ways = np.column_stack((2 * met_edges, 2 * met_edges + 1))
-        was_open = (before[ways] != IMPASSABLE).any(axis=1)
-        is_shut[met_edges] = was_open & (now[ways] == IMPASSABLE).all(axis=1)
+        was_open = (before[2 * met] != IMPASSABLE) | (before[2 * met + 1] != IMPASSABLE)
+        is_shut[met] = was_open & (now[2 * met] == IMPASSABLE) & (now[2 * met + 1] == IMPASSABLE)
         return self._shut.setdefault(profile, (is_shut, low, high))
 
     def pockets(self, profile: str, arriving: bool) -> NDArray[np.bool_]:
@@ -530,8 +536,7 @@ class ClosedRoads(RoadGraph):
         units, that lead nowhere else."""
         if (known := self._pockets.get((profile, arriving))) is not None:
             return known
-        met = [one.edge for one in self._spans.get(profile, ())]
-        edges = np.unique(np.concatenate(met)) if met else np.empty(0, dtype=np.int64)
+        edges = self._cut(profile)[0]
         arcs = np.concatenate((2 * edges, 2 * edges + 1))
         now = self.ms(profile)
         closed = arcs[(now[arcs] == IMPASSABLE) & (self._base.ms(profile)[arcs] != IMPASSABLE)]

@@ -953,7 +953,7 @@ def _pocket(
     copy_next: Any, arriving: bool, seeds: Any, limit: int,
     state: Any, seen: Any, is_queued: Any, queue: Any, met: Any,
 ) -> Any:  # fmt: skip
-    """Open edges at severed nodes of which no way leads out, perhaps some of them twice; int64[n]."""
+    """Open edges at severed nodes of which no way leads out, int64[n]; some perhaps twice."""
     size, mets = _severed(
         back_first, back_node, back_arc, back_bars, on_first, on_node, on_arc, on_bars, bar, ms, junction_of,
         copy_next, seeds, limit, state, seen, is_queued, queue, met,
@@ -991,24 +991,24 @@ def cut_off(
     network: _Network, profile: str, ms: Milliseconds, closed: NDArray[np.int64], arriving: bool, limit: int
 ) -> NDArray[np.int64]:
     """Edges that closing those arcs has cut off from all but `limit` nodes: that cannot be entered
-    (`arriving`), or be left."""
+    (`arriving`), or be left; some perhaps twice."""
     a = network.arrays
     inward, outward = network.inward(), network.outward()
     back, on = (inward, outward) if arriving else (outward, inward)
     edge, is_along = closed >> 1, closed & 1 == 0
     at_head = is_along == arriving
-    seeds = np.unique(np.where(at_head, a["edge_head"][edge], a["edge_tail"][edge])).astype(np.int64)
+    seeds = np.sort(np.where(at_head, a["edge_head"][edge], a["edge_tail"][edge])).astype(np.int64)
     junction_of = network.junction_of()
     workspace = network.borrow(0)
     try:
-        found = _pocket(
+        found: NDArray[np.int64] = _pocket(
             back[0], back[1], back[2], back[3], on[0], on[1], on[2], on[3], _BAR[profile], ms, a["arc_head"],
             a["edge_tail"], a["edge_head"], junction_of, a["copy_next"], arriving, seeds, limit,
             workspace.done, workspace.seen, workspace.is_queued, workspace.queue, workspace.touched,
         )  # fmt: skip
     finally:
         network.give_back(workspace)
-    return np.unique(found)
+    return found
 
 
 class RoadGraph:
@@ -1368,12 +1368,13 @@ class RoadGraph:
             finally:
                 network.give_back(workspace)
 
-        threads = min(THREADS_MAX, os.cpu_count() or 1, m // SCENES_A_THREAD)
+        threads = min(THREADS_MAX, m // SCENES_A_THREAD)
         if threads < 2:
             part(0, m)
         else:
             from concurrent.futures import ThreadPoolExecutor
 
+            threads = min(threads, os.cpu_count() or 1)
             ends = np.linspace(0, m, threads + 1).astype(int).tolist()
             with ThreadPoolExecutor(threads) as pool:
                 list(pool.map(part, ends[:-1], ends[1:]))
