@@ -162,10 +162,9 @@ def fill(
         wanted[at][:, kinds], needed[kinds], eta_s[at], late[at], np.full(len(at), unit), doubtful[at],
         crew[at], first_due,
     )  # fmt: skip
-    plain = problem.best((), table_max)
     if extra is None:
-        return [int(at[row]) for row in plain]
-    limits = tuple(problem.limits(plain, delta_s)) if delta_s < np.inf else ()
+        return [int(at[row]) for row in problem.best((), table_max)]
+    limits = tuple(problem.limits(problem.best((), table_max), delta_s)) if delta_s < np.inf else ()
     rows = np.flatnonzero(problem.in_time(limits))
     whole = problem.of(rows, extra(at[rows]))
     return [int(at[rows[row]]) for row in whole.best(limits, table_max)]
@@ -208,11 +207,11 @@ class _Problem:
         return np.asarray((self.wanted & (self.eta_s[:, np.newaxis] <= last_s)).any(axis=1))
 
     def best(self, limits: Limits, table_max: int) -> list[int]:
+        if int(self.needed.sum()) == 1:
+            return self._one(limits)
         kept = self._undominated()
         small = self.of(kept)
-        if int(self.needed.sum()) == 1:
-            rows = small._one(limits)
-        elif int(np.prod(self.needed + 1.0)) * len(kept) <= table_max:
+        if int(np.prod(self.needed + 1.0)) * len(kept) <= table_max:
             rows = small._branch(limits)
         else:
             rows = small._programme(limits)
@@ -232,18 +231,16 @@ class _Problem:
             shared = (self.crew >= 0) & (counts[group] > 1)
             if shared.any():
                 largest_crew = int(counts[group][shared].max())
-        pattern = self.wanted @ (1 << np.arange(self.wanted.shape[1], dtype=np.int64))
+        # Who gives the same and is as sure, side by side, in order of arrival.
+        alike = 2 * (self.wanted @ (1 << np.arange(self.wanted.shape[1], dtype=np.int64))) + self.doubtful
+        order = np.argsort(alike, kind="stable")
         keep = np.zeros(n, dtype=bool)
-        for one in np.unique(pattern):
-            for sure in (False, True):
-                rows = np.flatnonzero((pattern == one) & (self.doubtful == sure))
-                if not len(rows):
-                    continue
-                own = rows[~shared[rows]]
-                keep[own[_layers(cost[own], int(self.needed[self.wanted[rows[0]]].max()))]] = True
-                if len(own) < len(rows):
-                    front = rows[_layers(cost[rows], most * largest_crew)]
-                    keep[front[shared[front]]] = True
+        for rows in np.split(order, np.flatnonzero(np.diff(alike[order])) + 1):
+            own = rows[~shared[rows]] if largest_crew > 1 else rows
+            keep[own[_layers(cost[own], int(self.needed[self.wanted[rows[0]]].max()))]] = True
+            if len(own) < len(rows):
+                front = rows[_layers(cost[rows], most * largest_crew)]
+                keep[front[shared[front]]] = True
         return np.flatnonzero(keep)
 
     def _one(self, limits: Limits) -> list[int]:

@@ -957,6 +957,16 @@ class _Run:
             lasts = np.where(way_s <= rules.longest_s, 1.0 - way_s / rules.horizon_s, 0.0)
             near: Bools = np.any(lasts * more[worth] >= scale * rules.least_gain_pct, axis=1)
             able &= near[self.post] | ~self.standing
+            driving = (able & ~self.standing).nonzero()[0].tolist()
+            if driving:
+                # It goes the quickest way home: wherever it is on it by now, a post elsewhere is no less of a
+                # detour than it was from the junction where it was last seen.
+                nodes = np.array([self.seen[unit][0] for unit in driving], dtype=np.int32)
+                detour_s = _seconds(self.roads.table_ms(nodes, city.post_node[worth], plain))
+                homes = city.post_node[self.post[driving]]
+                detour_s -= _seconds(self.roads.pairs_ms(nodes, homes, plain))[:, None]
+                left = np.clip(1.0 - detour_s / rules.horizon_s, 0.0, 1.0)
+                able[driving] = (left * more[worth] >= scale * rules.rolling_gain_pct).any(axis=1)
         units = able.nonzero()[0]
         if alone and len(units):
             home, standing = self.post[units], self.standing[units]
