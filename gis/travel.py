@@ -1574,9 +1574,19 @@ class RoadGraph:
         and its arc; uint32[I, 3]."""
         if (known := self._entries.get(profile)) is None:
             a, ms = self.arrays(profile), self._ms(profile)
-            barred = (a["in_bars"] & _BAR[profile]) != 0
-            took_ms = np.where(barred, np.uint32(IMPASSABLE), ms[a["in_arc"]])
-            known = np.column_stack((a["in_tail"], took_ms, a["in_arc"])).astype(np.uint32)
+            if self.beneath is None:
+                barred = (a["in_bars"] & _BAR[profile]) != 0
+                took_ms = np.where(barred, np.uint32(IMPASSABLE), ms[a["in_arc"]])
+                known = np.column_stack((a["in_tail"], took_ms, a["in_arc"])).astype(np.uint32)
+            else:
+                # Obstacles change a few, and open none.
+                below, changed = self._under(profile)
+                is_changed = np.zeros(len(ms), dtype=bool)
+                is_changed[np.flatnonzero(below != ms) if changed is None else changed] = True
+                known = self.beneath._steps(profile).copy()
+                rows = np.flatnonzero(is_changed[a["in_arc"]])
+                rows = rows[known[rows, 1] != IMPASSABLE]
+                known[rows, 1] = ms[known[rows, 2]]
             known = self._entries.setdefault(profile, known)
         return known
 
