@@ -68,16 +68,13 @@ def fold(subject: str, facts: Iterable[e.Recorded]) -> Entity | None:
     entity: Entity | None = None
     met: set[tuple[str, int]] = set()
     ordered = sorted(facts, key=lambda r: r.key)
-    # Each with the last that takes it back: only what stands before that is meant.
-    unsaid = {
-        one: rec.key for rec in ordered if isinstance(rec.event, e.TakenBack) for one in rec.event.facts
-    }
+    unsaid = {one for rec in ordered if isinstance(rec.event, e.TakenBack) for one in rec.event.facts}
     for rec in ordered:
         request = (rec.cause, rec.cause_index)
         if request in met:
             continue
         met.add(request)
-        if rec.event is not None and request in unsaid and rec.key < unsaid[request]:
+        if request in unsaid and rec.event is not None:
             rec = replace(rec, event=e.unsaid(rec.event))
         entity = apply(subject, entity, rec)
     return entity

@@ -10,7 +10,6 @@ import pytest
 from dispatch import commands as c
 from dispatch import events as e
 from dispatch.commands import Actor
-from dispatch.state import fold
 from tests.dispatch.story import ANA, BOGDAN, CREW, SYSTEM, Story, meet
 
 MIHAI = Actor("mihai", "supervisor", frozenset({"*"}))
@@ -376,11 +375,3 @@ def test_two_stations_agree_on_what_was_taken_back_whenever_they_hear_of_it(stor
     there.when(c.ChangeIncident, incident="I2", changes={"priority": "P4"})
     undo(there)
     assert refused(there, "nobody's") == "unknown-command"
-
-
-def test_what_comes_after_a_taking_back_is_not_meant_by_it(story: Story) -> None:
-    story.record(e.TakenBack("x", (("later", 0),), (), ("incident:I1",)), cause="undo")
-    story.record(e.IncidentChanged("I1", {"priority": "P4"}), cause="later")
-    # Then it counts, whether the facts were folded one by one or all at once
-    assert story.incident().priority == "P4"
-    assert fold("incident:I1", story.records) == story.incident()
