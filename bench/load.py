@@ -1,11 +1,11 @@
 """What a console weighs, and how soon its queue can be used, before there is a map: cold and warm.
 
 A real web process on the embedded database with 1,000 units and 40 open calls; a Chromium that is signed in
-opens the console, with an empty cache (cold) and once more (warm). `queue_usable_ms`: from the beginning of
-the navigation to the first frame in which the queue's rows are drawn. Peer of the times: in the same browser
-and run, a bare page of the same server that fetches the same two lists and writes their lines, cold and
-warm. `console_js_gz_kb` is everything the page needs to stand, with the map's part and one language, without
-the map library; beside it its limit.
+opens the console with an empty cache (cold) and, once its map stands and that page is closed, in a new one
+(warm). `queue_usable_ms`: from the beginning of the navigation to the first frame in which the queue's rows
+are drawn. Peer of the times: in the same browser and run, a bare page of the same server that fetches the
+same two lists and writes their lines. `console_js_gz_kb` is everything the page needs to stand, with the
+map's part and one language, without the map library; beside it its limit.
 """
 
 from __future__ import annotations
@@ -95,18 +95,20 @@ def _opened(browser: Any, url: str, page_of: str) -> dict[str, float]:
         context.set_default_timeout(120_000)
         sign_in(context, url)
         context.add_init_script(WATCH)
-        page = context.new_page()
-        address = url
-        if page_of == "bare":
-            address = f"{url}/bare"
-            page.route("**/bare", lambda route: route.fulfill(body=BARE, content_type="text/html"))
+        address = url if page_of == "console" else f"{url}/bare"
         took = {}
         for kind in ("cold", "warm"):
+            page = context.new_page()
+            if page_of == "bare":
+                page.route("**/bare", lambda route: route.fulfill(body=BARE, content_type="text/html"))
             page.goto(address)
             page.wait_for_function("() => typeof window.usable_ms === 'number'")
             took[kind] = float(page.evaluate("() => window.usable_ms"))
-            if page_of == "console" and page.evaluate("() => window.had_map"):
-                raise BenchError("the queue came after the map")
+            if page_of == "console":
+                if page.evaluate("() => window.had_map"):
+                    raise BenchError("the queue came after the map")
+                page.wait_for_selector('[data-testid="map"][data-ready="true"]')
+            page.close()
         return took
     finally:
         context.close()

@@ -178,6 +178,7 @@ class Live {
   private parted_ms = Date.now() - performance.now();
   private position_listeners = new Set<() => void>();
   private ended: () => void = () => {};
+  private on_rows: () => void = () => {};
 
   get view(): View | null {
     return this.camera;
@@ -220,6 +221,14 @@ class Live {
   retry(): void {
     const socket = this.socket;
     setTimeout(() => socket === this.socket && socket?.connect(), 1000 + Math.random() * 3000);
+  }
+
+  /** Until the first rows are here, or for so long. */
+  begun(within_ms: number): Promise<void> {
+    return new Promise((done) => {
+      this.on_rows = done;
+      setTimeout(done, within_ms);
+    });
   }
 
   close(): void {
@@ -372,6 +381,7 @@ class Live {
         else this.merge(answer);
         this.cursor = answer.cursor;
         this.connected = true;
+        this.on_rows();
         this.heard(Date.parse(answer.server_time));
         this.now_ms = clock.now();
         this.proven(answer.as_of);
