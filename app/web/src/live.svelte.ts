@@ -5,6 +5,12 @@ import type { Call, Canary, Changes, Closure, Hello, Incident, Proposal, Pulse, 
 /** What the API adds to a row: where in the log the write stands. */
 interface Receipt {
   log_position?: string;
+  undo?: unknown;
+}
+
+/** The row alone, as the stream says it. */
+function rowOf<R>({ log_position: _, undo: __, ...row }: R & Receipt): R {
+  return row as R;
 }
 
 /** A link that has carried nothing for this long is not called live any more (the server speaks every 2 s). */
@@ -262,21 +268,19 @@ class Live {
 
   /** A row that the API answered with. It is shown at once; the stream will say the same. */
   take(answer: Incident & Receipt): void {
-    const { log_position: _, ...incident } = answer;
-    this.merge({ incidents: [incident], units: [], server_time: '' });
+    this.merge({ incidents: [rowOf<Incident>(answer)], units: [], server_time: '' });
   }
 
   takeUnit(answer: Unit & Receipt): void {
-    const { log_position: _, ...unit } = answer;
-    this.merge({ incidents: [], units: [unit], server_time: '' });
+    this.merge({ incidents: [], units: [rowOf<Unit>(answer)], server_time: '' });
   }
 
-  takeClosure({ log_position: _, ...closure }: Closure & Receipt): void {
-    this.closures = newer(this.closures, [closure]);
+  takeClosure(answer: Closure & Receipt): void {
+    this.closures = newer(this.closures, [rowOf<Closure>(answer)]);
   }
 
-  takeProposal({ log_position: _, ...proposal }: Proposal & Receipt): void {
-    this.proposals = newer(this.proposals, [proposal]);
+  takeProposal(answer: Proposal & Receipt): void {
+    this.proposals = newer(this.proposals, [rowOf<Proposal>(answer)]);
   }
 
   takeCalls(rows: Call[] = []): void {
