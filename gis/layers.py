@@ -329,6 +329,24 @@ def nearest(
         reach_m = min(reach_m * 4, within_m)
 
 
+def density(session: Session, versions: Sequence[Imported], cell_m: float) -> list[tuple[float, float, int]]:
+    """How many features of these versions stand in each square of about `cell_m` metres: (lon, lat, count),
+    at the middle of those that stand there. A line or an area counts once, at its centroid."""
+    column = func.ST_AsEWKB(reference_feature.c.geometry, type_=LargeBinary())
+    asked = select(column).where(reference_feature.c.import_id.in_([one.id for one in versions]))
+    shapes = shapely.from_wkb(np.array([bytes(row[0]) for row in session.execute(asked)], dtype=object))
+    at = shapely.get_coordinates(shapely.centroid(shapes))
+    if not len(at):
+        return []
+    north_deg = float(np.degrees(cell_m / EARTH_RADIUS_M))
+    east_deg = north_deg / max(float(np.cos(np.radians(at[:, 1].mean()))), 0.01)
+    cells = np.floor(at / (east_deg, north_deg)).astype(np.int64)
+    _, first, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
+    which = first.reshape(-1)
+    lon, lat = (np.bincount(which, at[:, axis]) / counts for axis in (0, 1))
+    return [(float(x), float(y), int(n)) for x, y, n in zip(lon, lat, counts, strict=True)]
+
+
 _COLUMNS: Final = (
     reference_feature.c.id,
     reference_feature.c.import_id,

@@ -175,6 +175,39 @@ def get_nearest(path: LayerPath, query: NearestQuery) -> Response:
     return Response(body, mimetype="application/geo+json")
 
 
+class DensityQuery(Strict):
+    cell_m: int = Field(default=150, ge=50, le=5_000, description="The side of a square, metres.")
+
+
+@blueprint.get(
+    "/layers/<layer>/density",
+    tags=[TAG],
+    summary="How many features stand where, for looking at a large layer from afar",
+    responses={200: shapes.Density},
+)
+def get_density(path: LayerPath, query: DensityQuery) -> Response:
+    require("catalogue.read")
+    with Session(core().engine) as session:
+        versions = _versions(session, path.layer)
+        tag = _tag(versions, query)
+        if not request.if_none_match.contains_weak(tag):
+            # Tens of thousands of places are worked out away from the event loop, on either database.
+            cells = offload(lambda: layers.density(session, versions, query.cell_m))
+            answer = jsonify(
+                {
+                    "layer": path.layer,
+                    "cell_m": query.cell_m,
+                    "count": sum(n for _, _, n in cells),
+                    "cells": [[round(lon, 6), round(lat, 6), n] for lon, lat, n in cells],
+                }
+            )
+        else:
+            answer = Response(status=304)
+    answer.headers["Cache-Control"] = "private, no-cache"
+    answer.set_etag(tag)
+    return answer
+
+
 class ImportQuery(Strict):
     source: str = Field(default="operator", max_length=64, description="Whose layer it is.")
     dry_run: bool = Field(default=False, description="Name every bad row and write nothing.")

@@ -884,6 +884,15 @@ class Features(Shape):
     imported_at: Time | None
 
 
+class Density(Shape):
+    """Squares of `cell_m` metres in which things of a layer stand: [lon, lat, how many], at their middle."""
+
+    layer: str
+    cell_m: int
+    count: int
+    cells: list[tuple[float, float, int]]
+
+
 class StandardShape(Shape):
     """A capability that should be there within `within_s` in towns, `rural_s` outside, `share_pct` of the
     time where the operator says so (`stated`)."""

@@ -350,6 +350,8 @@ map-zoom-out = Zoom out
 map-whole-city = Whole city
 map-show-selected = Selected incident
 map-no-webgl = The map cannot be drawn: this browser has no WebGL. The queue, the card and the unit board work.
+map-graphics-lost = The graphics card was lost: the map comes back by itself if it can. The queue, the card and the unit board work.
+map-graphics-anew = Load the page anew
 map-software = map drawn by the processor, no graphics card
 map-click-sets-place = Click the map to place the call
 map-ground-lost = The base map does not arrive from the server; trying again. Units and incidents are shown as usual.
@@ -1060,3 +1062,69 @@ undo-more = { $n ->
     [one] + { $n } more
    *[other] + { $n } more
 }
+
+# --- map tools
+map-more-tools = More map tools
+strip-unit = Unit { $unit } on the map
+strip-fix = fix { $age } old
+strip-no-fix = no position known
+strip-follow = Follow
+strip-trail = Trail
+strip-close = Look at no unit
+trail-span = How far back
+trail-min = { $n } min
+trail-hours = { $n } h
+trail-none = No positions in this time.
+trail-words = { $from }–{ $to } · { $length }
+trail-silent = silent for up to { $time }: dotted, its way is not known
+trail-stops = { $n ->
+    [one] one stop
+   *[other] { $n } stops
+ }
+measure-open = Measure
+measure-hint = Each click on the map is a corner of what is measured
+measure-how = Click the map, or move it with the arrow keys and press Enter: each is a corner.
+measure-first = The first corner is set; the next one gives a length.
+measure-leg = last leg { $length }, { $deg }°
+measure-area = encloses { $area }
+measure-on = Go on
+measure-back = Take back the last corner
+measure-end = End
+area-m2 = { $n } m²
+area-km2 = { $n } km²
+views-open = Views and links
+views-title = Saved views
+views-close = Close the views
+views-none = No view is saved yet.
+view-name = Save this view as
+view-save = Save
+view-name-empty = A view needs a name.
+view-too-many = There are { $n } views already; delete one first.
+view-saved = View saved: { $name }
+view-opened = View: { $name }
+view-none-there = No view is saved under Alt { $n }.
+view-forget = Delete the view { $name }
+view-forgotten = View deleted: { $name }
+view-link = A link to this view
+view-link-about = It opens this place, these layers and what is selected at another desk, for whoever may see it.
+view-copy = Copy
+view-copied = The link is copied.
+view-incident-gone = The incident of the link cannot be shown: { $why }
+print-open = Print the map
+print-paper = Paper
+print-way = Format
+print-landscape = landscape
+print-portrait = portrait
+print-heading = Heading
+print-grid = Grid
+print-about = The sheet shows what the map shows now, in day colours, with scale and legend.
+print-now = Print
+print-close = Close
+print-drawing = Drawing…
+print-done = The sheet is ready.
+print-in-part = The base map did not arrive whole.
+print-made = { $at } ({ $utc }) · { $who }
+print-north = north
+help-follow = on a unit: follow it on the map
+help-views = saved views of the map; Alt V: views and links
+help-measure = measure on the map

@@ -357,6 +357,8 @@ map-zoom-out = Depărtează
 map-whole-city = Tot orașul
 map-show-selected = Incidentul ales
 map-no-webgl = Harta nu poate fi desenată: navigatorul nu are WebGL. Coada, fișa și tabloul de echipaje merg.
+map-graphics-lost = Placa grafică s-a pierdut: harta revine singură dacă poate. Coada, fișa și tabloul unităților funcționează.
+map-graphics-anew = Reîncarcă pagina
 map-software = hartă desenată de procesor, fără placă grafică
 map-click-sets-place = Apăsați pe hartă pentru locul apelului
 map-ground-lost = Harta de fond nu vine de la server; se încearcă din nou. Echipajele și incidentele se văd ca de obicei.
@@ -1079,3 +1081,70 @@ undo-more = { $n ->
     [few] încă { $n }
    *[other] încă { $n }
 }
+
+# --- map tools
+map-more-tools = Alte unelte ale hărții
+strip-unit = Unitatea { $unit } pe hartă
+strip-fix = poziție de { $age }
+strip-no-fix = nicio poziție cunoscută
+strip-follow = Urmărește
+strip-trail = Traseu
+strip-close = Nu mai privi unitatea
+trail-span = Cât de departe în urmă
+trail-min = { $n } min
+trail-hours = { $n } h
+trail-none = Nicio poziție în acest timp.
+trail-words = { $from }–{ $to } · { $length }
+trail-silent = fără semnal până la { $time }: punctat, drumul nu se cunoaște
+trail-stops = { $n ->
+    [one] o oprire
+    [few] { $n } opriri
+   *[other] { $n } de opriri
+ }
+measure-open = Măsoară
+measure-hint = Fiecare clic pe hartă este un colț al măsurătorii
+measure-how = Clic pe hartă, sau mutați-o cu săgețile și apăsați Enter: fiecare este un colț.
+measure-first = Primul colț este pus; următorul dă o lungime.
+measure-leg = ultima latură { $length }, { $deg }°
+measure-area = închide { $area }
+measure-on = Continuă
+measure-back = Scoate ultimul colț
+measure-end = Încheie
+area-m2 = { $n } m²
+area-km2 = { $n } km²
+views-open = Vederi și legături
+views-title = Vederi păstrate
+views-close = Închide vederile
+views-none = Nicio vedere nu este păstrată încă.
+view-name = Păstrează această vedere ca
+view-save = Păstrează
+view-name-empty = Vederea are nevoie de un nume.
+view-too-many = Sunt deja { $n } vederi; ștergeți întâi una.
+view-saved = Vedere păstrată: { $name }
+view-opened = Vedere: { $name }
+view-none-there = Nicio vedere nu este păstrată la Alt { $n }.
+view-forget = Șterge vederea { $name }
+view-forgotten = Vedere ștearsă: { $name }
+view-link = O legătură spre această vedere
+view-link-about = Deschide acest loc, aceste straturi și ce este ales, la alt pupitru, pentru cine are voie să vadă.
+view-copy = Copiază
+view-copied = Legătura este copiată.
+view-incident-gone = Incidentul din legătură nu poate fi arătat: { $why }
+print-open = Tipărește harta
+print-paper = Hârtie
+print-way = Format
+print-landscape = orizontal
+print-portrait = vertical
+print-heading = Titlu
+print-grid = Caroiaj
+print-about = Foaia arată ce arată harta acum, în culori de zi, cu scară și legendă.
+print-now = Tipărește
+print-close = Închide
+print-drawing = Se desenează…
+print-done = Foaia este gata.
+print-in-part = Harta de fond nu a venit întreagă.
+print-made = { $at } ({ $utc }) · { $who }
+print-north = nord
+help-follow = pe o unitate: o urmărește pe hartă
+help-views = vederile păstrate ale hărții; Alt V: vederi și legături
+help-measure = măsoară pe hartă

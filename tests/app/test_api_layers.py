@@ -78,6 +78,30 @@ def test_the_nearest_come_first_with_their_distance(shared_room: Room) -> None:
     assert get(shared_room, "/layers/hydrants/nearest?lon=0&lat=0")["features"] == []
 
 
+def test_from_afar_a_layer_is_told_by_how_much_stands_where(shared_room: Room) -> None:
+    # given the lamps of the whole city by squares of 150 m
+    found = get(shared_room, "/layers/street_lamps/density")
+    shapes.Density.model_validate_json(json.dumps(found), strict=True)
+    # then every lamp is in one square, and there are far fewer squares than lamps
+    assert found["count"] == sum(n for _, _, n in found["cells"]) == 586
+    assert len(found["cells"]) < 300
+    # and the sum of the places is that of the lamps
+    lamps = get(shared_room, "/layers/street_lamps?limit=1000")["features"]
+    for axis in (0, 1):
+        own = sum(one["geometry"]["coordinates"][axis] for one in lamps)
+        assert sum(cell[axis] * cell[2] for cell in found["cells"]) == pytest.approx(own, abs=1e-3)
+    # and squares twelve times as wide are fewer
+    assert len(get(shared_room, "/layers/street_lamps/density?cell_m=1800")["cells"]) < 12
+    assert get(shared_room, "/layers/hospitals/density")["cells"] == []
+    # and what has not changed is not sent again
+    first = shared_room.ana.get("/layers/street_lamps/density")
+    again = shared_room.ana.get("/layers/street_lamps/density", if_none_match=first.headers["ETag"])
+    assert (again.status_code, again.data) == (304, b"")
+    # and what cannot be is refused by name
+    is_problem(shared_room.ana.get("/layers/street_lamps/density?cell_m=3"), 422, "invalid", "cell_m")
+    is_problem(shared_room.ana.get("/layers/nowhere/density"), 404, "unknown-layer")
+
+
 def test_what_has_not_changed_is_not_sent_again(shared_room: Room) -> None:
     path = f"/layers/street_lamps?bbox={EAST_OF_THE_STATION}"
     first = shared_room.ana.get(path)

@@ -42,6 +42,7 @@ EXPECTED = {
     "GET /city/tiles": "  401 200 200 200 200 200 200 200",
     "GET /layers": "      401 200 200 200 200 200 200 200",
     "GET /layers/{layer}": "        401 200 200 200 200 200 200 200",
+    "GET /layers/{layer}/density": "401 200 200 200 200 200 200 200",
     "POST /layers/{layer}/import": "401 200 403 403 403 403 403 403",
     "GET /layers/{layer}/nearest": "401 200 200 200 200 200 200 200",
     "GET /addresses": "   401 200 200 200 200 403 200 200",

@@ -5,6 +5,7 @@ import type {
   City,
   Closure,
   CoverageAnswer,
+  Density,
   Incident,
   LayerImport,
   NewClosure,
@@ -15,6 +16,7 @@ import type {
   ReferenceFeatures,
   Session,
   TimelineEntry,
+  TrailFix,
   Unit,
   WaysAnswer,
   WhatIf,
@@ -160,6 +162,7 @@ export const api = {
   /** What a reference layer holds in a box of west, south, east, north degrees; at most `limit`. */
   features: (layer: string, box: readonly number[], limit: number) =>
     call<ReferenceFeatures>('GET', `/layers/${at(layer)}?bbox=${box.map((x) => x.toFixed(6)).join()}&limit=${limit}`),
+  density: (layer: string) => call<Density>('GET', `/layers/${at(layer)}/density`),
   /** What of a layer lies nearest to a point, within ten kilometres; each with its `distance_m`. */
   nearest: (layer: string, lon: number, lat: number, limit: number) =>
     call<ReferenceFeatures>('GET', `/layers/${at(layer)}/nearest?lon=${lon.toFixed(6)}&lat=${lat.toFixed(6)}&limit=${limit}`),
@@ -216,6 +219,8 @@ export const api = {
   accept: (proposal: string) => call<Proposal>('POST', `/proposals/${at(proposal)}/accept`, {}),
   decline: (proposal: string, reason: string) => call<Proposal>('POST', `/proposals/${at(proposal)}/decline`, reason ? { reason } : {}),
 
+  /** Where a unit has been since then, oldest first, at most `limit`. */
+  trail: (unit: string, since: string, limit: number) => call<TrailFix[]>('GET', `/units/${at(unit)}/trail?since=${at(since)}&limit=${limit}`),
   status: (unit: string, change: StatusChange, key: string) =>
     call<Unit>('POST', `/units/${at(unit)}/status`, change, key),
   settleUnit: (unit: string, conflict: string, resolution: string, key: string) =>

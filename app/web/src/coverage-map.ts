@@ -112,8 +112,7 @@ export class CoverageOnMap {
   }
 
   repaint(theme: ThemeName): void {
-    for (const fill of PATTERNS) this.map.updateImage(`coverage-${fill}`, drawFill(fill, theme));
-    paint(this.map, layers(theme));
+    paintCoverage(this.map, theme);
   }
 
   remove(): void {
@@ -122,4 +121,10 @@ export class CoverageOnMap {
     for (const source of [CELLS, RINGS]) if (this.map.getSource(source)) this.map.removeSource(source);
     for (const fill of PATTERNS) if (this.map.hasImage(`coverage-${fill}`)) this.map.removeImage(`coverage-${fill}`);
   }
+}
+
+/** Gives the coverage on a map, where it is shown, the colours of a theme. */
+export function paintCoverage(map: MapLibre, theme: ThemeName): void {
+  for (const fill of PATTERNS) if (map.hasImage(`coverage-${fill}`)) map.updateImage(`coverage-${fill}`, drawFill(fill, theme));
+  paint(map, layers(theme));
 }

@@ -1,7 +1,8 @@
 import type { FeatureCollection } from 'geojson';
 import type { GeoJSONSource, LayerSpecification, Map as MapLibre } from 'maplibre-gl';
 import type { ThemeName } from './ground';
-import { placeOf, type Held } from './reference.svelte';
+import { DOTS_FROM_ZOOM, placeOf, type Held } from './reference.svelte';
+import type { Density } from './types';
 
 /** How reference layers are marked: grey plates told apart by outline and letter, lamps and signals as dots. */
 
@@ -150,21 +151,9 @@ function styled(layer: string, mark: Mark, theme: ThemeName): LayerSpecification
   if (mark.outline === 'dot') {
     return [
       {
-        id: `${id}-heat`, type: 'heatmap', source: id, maxzoom: 15,
+        id, type: 'circle', source: id, minzoom: DOTS_FROM_ZOOM,
         paint: {
-          'heatmap-radius': ['interpolate', ['linear'], ['zoom'], 12, 6, 15, 16],
-          'heatmap-intensity': ['interpolate', ['linear'], ['zoom'], 12, 0.25, 15, 0.7],
-          'heatmap-opacity': theme === 'night' ? 0.55 : 0.3,
-          'heatmap-color': [
-            'interpolate', ['linear'], ['heatmap-density'],
-            0, `rgba(${ink.heat},0)`, 0.3, `rgba(${ink.heat},0.25)`, 1, `rgba(${ink.heat},0.75)`,
-          ],
-        },
-      },
-      {
-        id, type: 'circle', source: id, minzoom: 15,
-        paint: {
-          'circle-radius': ['interpolate', ['linear'], ['zoom'], 15, 1.7, 17, 2.8, 20, 5],
+          'circle-radius': ['interpolate', ['linear'], ['zoom'], 14, 1.3, 15, 1.7, 17, 2.8, 20, 5],
           'circle-color': ink.lamp,
           'circle-stroke-color': ink.lamp_edge,
           'circle-stroke-width': ['interpolate', ['linear'], ['zoom'], 15, 0.4, 18, 1],
@@ -201,6 +190,39 @@ function styled(layer: string, mark: Mark, theme: ThemeName): LayerSpecification
       paint,
     },
   ];
+}
+
+/** A layer of dots from afar: brighter where more of them stand. A square of 150 m is as wide as its blur. */
+function glowLayer(layer: string, theme: ThemeName): LayerSpecification {
+  const ink = INKS[theme];
+  const id = `${source(layer)}-glow`;
+  return {
+    id, type: 'heatmap', source: id, maxzoom: DOTS_FROM_ZOOM,
+    paint: {
+      'heatmap-weight': ['get', 'n'],
+      'heatmap-radius': ['interpolate', ['exponential', 2], ['zoom'], 8, 2.5, 14, 72],
+      'heatmap-intensity': 0.55,
+      'heatmap-opacity': theme === 'night' ? 0.6 : 0.35,
+      'heatmap-color': [
+        'interpolate', ['linear'], ['heatmap-density'],
+        0, `rgba(${ink.heat},0)`, 0.15, `rgba(${ink.heat},0.2)`, 1, `rgba(${ink.heat},0.8)`,
+      ],
+    },
+  };
+}
+
+/** Shows a layer of dots as it looks from afar. */
+export function showGlow(map: MapLibre, layer: string, theme: ThemeName, { cells }: Density): void {
+  const made = glowLayer(layer, theme);
+  if (!map.getSource(made.id)) {
+    map.addSource(made.id, { type: 'geojson', data: EMPTY });
+    map.addLayer(made, map.getStyle().layers.find((one) => one.id.startsWith('ref-'))?.id);
+  }
+  const most = cells.reduce((so_far, [, , n]) => Math.max(so_far, n), 1);
+  void map.getSource<GeoJSONSource>(made.id)!.setData({
+    type: 'FeatureCollection',
+    features: cells.map(([lon, lat, n]) => ({ type: 'Feature', geometry: { type: 'Point', coordinates: [lon, lat] }, properties: { n: n / most } })),
+  });
 }
 
 const EMPTY: FeatureCollection = { type: 'FeatureCollection', features: [] };
@@ -251,18 +273,20 @@ const shapeLayer = (theme: ThemeName): LayerSpecification => ({
 });
 
 export function hideMarks(map: MapLibre, layer: string): void {
-  const id = source(layer);
-  if (!map.getSource(id)) return;
-  for (const made of map.getStyle().layers) {
-    if ('source' in made && made.source === id) map.removeLayer(made.id);
+  for (const id of [source(layer), `${source(layer)}-glow`]) {
+    if (!map.getSource(id)) continue;
+    for (const made of map.getStyle().layers) {
+      if ('source' in made && made.source === id) map.removeLayer(made.id);
+    }
+    map.removeSource(id);
   }
-  map.removeSource(id);
 }
 
 /** Recolours every mark in place. */
 export function paintMarks(map: MapLibre, theme: ThemeName, titles: ReadonlyMap<string, string>): void {
   for (const [layer, title] of titles) {
     const id = source(layer);
+    paint(map, [glowLayer(layer, theme)]);
     if (!map.getSource(id)) continue;
     const mark = markOf(layer, title);
     map.updateImage(id, drawMark(mark, theme));

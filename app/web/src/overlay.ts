@@ -95,11 +95,19 @@ export function traceShape(ctx: CanvasRenderingContext2D, shape: MarkShape, r: n
   ctx.closePath();
 }
 
+interface Tile {
+  u: number;
+  v: number;
+  side: number;
+  advance: number;
+}
+
 /** Square pictures and single characters, drawn once on a canvas and then sampled as sprites. */
 class Atlas {
   readonly canvas = document.createElement('canvas');
   private readonly ctx: CanvasRenderingContext2D;
-  private readonly tiles = new Map<string, { u: number; v: number; side: number; advance: number }>();
+  private readonly tiles = new Map<string, Tile>();
+  private readonly pointers: Tile[] = [];
   private next_u = 0;
   private next_v = 0;
   private row = 0;
@@ -115,7 +123,7 @@ class Atlas {
     this.ctx.lineJoin = 'round';
   }
 
-  private place(key: string, css_px: number, draw: (side: number) => number) {
+  private place(key: string, css_px: number, draw: (side: number) => number): Tile {
     const known = this.tiles.get(key);
     if (known) return known;
     const side = 2 * Math.ceil((css_px * this.ratio) / 2);
@@ -183,8 +191,8 @@ class Atlas {
   }
 
   /** A point on the rim of a mark, towards where the unit drives; `turn` counts clockwise from up. */
-  pointer(turn: number) {
-    return this.place(`pointer|${turn}`, POINTER_PX, (side) => {
+  pointer(turn: number): Tile {
+    return (this.pointers[turn] ??= this.place(`pointer|${turn}`, POINTER_PX, (side) => {
       const ctx = this.ctx;
       ctx.rotate((turn / DIRECTIONS) * 2 * Math.PI);
       const tip = -side * 0.46;
@@ -200,7 +208,7 @@ class Atlas {
       ctx.fillStyle = this.theme.ink;
       ctx.fill();
       return 0;
-    });
+    }));
   }
 
   dot() {
@@ -232,12 +240,13 @@ class Atlas {
   }
 }
 
-interface Placed {
-  id: string;
-  x: number;
-  y: number;
-  shift_x: number;
-  shift_y: number;
+/** What of a unit stays the same from fix to fix. */
+interface Row {
+  unit: Unit;
+  fresh: Tile;
+  stale: Tile;
+  endangered: boolean;
+  under_way: boolean;
 }
 
 /**
@@ -259,9 +268,22 @@ export class UnitOverlay {
   private uniforms: Record<string, WebGLUniformLocation | null> = {};
   private sprites = new Float32Array(4096 * FLOATS_PER_SPRITE);
   private sprite_count = 0;
-  private placed: Placed[] = [];
   private scenes: { id: string; selected: boolean; x: number; y: number }[] = [];
   private units: Unit[] = [];
+  private rows: Row[] = [];
+  private old_rows = true;
+  /**
+   * Who stands where, the first `count` of each, in Web Mercator world units from the local origin and in CSS
+   * pixels aside of it. Flat, since with thousands of units moving four times a second objects would be most of
+   * the work.
+   */
+  private count = 0;
+  private who = new Uint32Array(0);
+  private x = new Float64Array(0);
+  private y = new Float64Array(0);
+  private aside_x = new Float32Array(0);
+  private aside_y = new Float32Array(0);
+  private age_s = new Float32Array(0);
   private zoom_built = -1;
   private ratio = 1;
   private queued = 0;
@@ -275,6 +297,7 @@ export class UnitOverlay {
     private readonly now_ms: () => number,
     private readonly ageWords: (seconds: number) => string,
     private theme: Theme,
+    told: (lost: boolean) => void = () => {},
   ) {
     this.canvas.className = 'unit-overlay';
     this.canvas.setAttribute('aria-hidden', 'true');
@@ -282,10 +305,12 @@ export class UnitOverlay {
     this.canvas.addEventListener('webglcontextlost', (event) => {
       event.preventDefault();
       this.gl = null;
+      told(true);
     });
     this.canvas.addEventListener('webglcontextrestored', () => {
       this.start();
       this.refresh();
+      told(false);
     });
     this.watcher = new ResizeObserver(() => this.resize());
     this.watcher.observe(this.canvas);
@@ -296,6 +321,7 @@ export class UnitOverlay {
 
   setUnits(units: Iterable<Unit>): void {
     this.units = [...units];
+    this.old_rows = true;
     this.refresh();
   }
 
@@ -310,6 +336,7 @@ export class UnitOverlay {
   setTheme(theme: Theme): void {
     this.theme = theme;
     this.atlas = new Atlas(this.ratio, theme);
+    this.old_rows = true;
     this.refresh();
   }
 
@@ -329,19 +356,25 @@ export class UnitOverlay {
     const half_h = this.canvas.clientHeight / 2;
     let best: string | null = null;
     let best_d = PICK_WITHIN_PX;
-    for (const p of this.placed) {
-      const ax = p.x * scale + ox;
-      const ay = p.y * scale + oy;
-      const d = Math.hypot(
-        cos * ax + sin * ay + half_w + p.shift_x - x,
-        cos * ay - sin * ax + half_h + p.shift_y - y,
-      );
+    for (let k = 0; k < this.count; k++) {
+      const ax = this.x[k]! * scale + ox;
+      const ay = this.y[k]! * scale + oy;
+      const dx = cos * ax + sin * ay + half_w + this.aside_x[k]! - x;
+      const dy = cos * ay - sin * ax + half_h + this.aside_y[k]! - y;
+      if (Math.abs(dx) > best_d || Math.abs(dy) > best_d) continue;
+      const d = Math.hypot(dx, dy);
       if (d < best_d) {
         best_d = d;
-        best = p.id;
+        best = this.rows[this.who[k]!]!.unit.id;
       }
     }
     return best;
+  }
+
+  /** The canvas as it is now, to be copied before anything else runs: what it holds is gone with the frame. */
+  snapshot(): HTMLCanvasElement {
+    this.draw();
+    return this.canvas;
   }
 
   destroy(): void {
@@ -399,10 +432,11 @@ export class UnitOverlay {
   }
 
   private resize(): void {
-    const ratio = window.devicePixelRatio || 1;
+    const ratio = this.map.getPixelRatio() || 1;
     if (ratio !== this.ratio || !this.atlas) {
       this.ratio = ratio;
       this.atlas = new Atlas(ratio, this.theme);
+      this.old_rows = true;
     }
     this.canvas.width = Math.round(this.canvas.clientWidth * ratio);
     this.canvas.height = Math.round(this.canvas.clientHeight * ratio);
@@ -424,97 +458,124 @@ export class UnitOverlay {
     };
   }
 
+  /** Looks up what a unit is drawn with, once for each of its rows and not for each of its fixes. */
+  private look(): void {
+    this.rows = this.units
+      .filter((unit) => unit.status !== 'off_duty')
+      .map((unit) => {
+        const { colour, letter } = statusMark(unit.status);
+        const shape = unitShape(unit);
+        return {
+          unit,
+          fresh: this.atlas.glyph(shape, unit.command === 'requested' ? 'asked' : 'solid', colour, letter),
+          stale: this.atlas.glyph(shape, 'stale', colour, letter),
+          endangered: unit.flags.some((f) => f.flag === 'emergency'),
+          under_way: unit.status === 'en_route' && unit.incident !== null,
+        };
+      });
+    const n = this.rows.length;
+    if (n > this.who.length) {
+      this.who = new Uint32Array(n);
+      this.x = new Float64Array(n);
+      this.y = new Float64Array(n);
+      this.aside_x = new Float32Array(n);
+      this.aside_y = new Float32Array(n);
+      this.age_s = new Float32Array(n);
+    }
+    this.old_rows = false;
+  }
+
   private build(): void {
+    if (this.old_rows) this.look();
     const scale = 512 * 2 ** this.map.getZoom();
     const now_ms = this.now_ms();
     const origin_x = mercatorX(this.origin.lon);
     const origin_y = mercatorY(this.origin.lat);
-    this.placed = [];
+    const { lon, lat, at_ms } = this.fixes;
     this.sprite_count = 0;
-    const rings: (() => void)[] = [];
-    const marks: { unit: Unit; at: Placed; stale_s: number }[] = [];
-    for (const unit of this.units) {
-      const at_ms = this.fixes.at_ms[unit.n] ?? 0;
-      if (!at_ms || unit.status === 'off_duty') continue;
-      const x = mercatorX(this.fixes.lon[unit.n]!) - origin_x;
-      const y = mercatorY(this.fixes.lat[unit.n]!) - origin_y;
-      const at: Placed = { id: unit.id, x, y, shift_x: 0, shift_y: 0 };
-      const stale_s = (now_ms - at_ms) / 1000;
-      marks.push({ unit, at, stale_s });
-      this.placed.push(at);
+    let count = 0;
+    for (let i = 0; i < this.rows.length; i++) {
+      const n = this.rows[i]!.unit.n;
+      const fixed_ms = at_ms[n] ?? 0;
+      if (!fixed_ms) continue;
+      this.who[count] = i;
+      this.x[count] = mercatorX(lon[n]!) - origin_x;
+      this.y[count] = mercatorY(lat[n]!) - origin_y;
+      this.aside_x[count] = this.aside_y[count] = 0;
+      this.age_s[count] = (now_ms - fixed_ms) / 1000;
+      count++;
     }
-    this.setApart(marks, scale);
-    this.ways(marks, scale);
-    for (const { unit, at, stale_s } of marks) {
-      const turn = this.turnOf(unit, stale_s);
-      if (turn !== null) this.add(at, at.shift_x * this.ratio, at.shift_y * this.ratio, this.atlas.pointer(turn));
-      const mark = statusMark(unit.status);
-      const fill: Fill = stale_s > STALE_FIX_S ? 'stale' : unit.command === 'requested' ? 'asked' : 'solid';
-      const tile = this.atlas.glyph(unitShape(unit), fill, mark.colour, mark.letter);
-      this.add(at, at.shift_x * this.ratio, at.shift_y * this.ratio, tile);
-      const endangered = unit.flags.some((f) => f.flag === 'emergency');
-      if (endangered || unit.id === this.selected) {
-        rings.push(() =>
-          this.add(
-            at,
-            at.shift_x * this.ratio,
-            at.shift_y * this.ratio,
-            this.atlas.ring(endangered ? 'emergency' : 'selected'),
-          ),
-        );
-      }
+    this.count = count;
+    const seen = this.inView(scale);
+    if (seen.length <= LABELS_MAX) this.setApart(seen, scale);
+    this.ways(scale);
+    const bearing_deg = this.map.getBearing();
+    for (let k = 0; k < count; k++) {
+      const row = this.rows[this.who[k]!]!;
+      const turn = this.turnOf(k, bearing_deg);
+      if (turn !== null) this.beside(k, this.atlas.pointer(turn));
+      this.beside(k, this.age_s[k]! > STALE_FIX_S ? row.stale : row.fresh);
     }
-    for (const ring of rings) ring();
-    this.label(marks, scale);
+    for (let k = 0; k < count; k++) {
+      const { endangered, unit } = this.rows[this.who[k]!]!;
+      if (endangered || unit.id === this.selected) this.beside(k, this.atlas.ring(endangered ? 'emergency' : 'selected'));
+    }
+    this.label(seen, scale, bearing_deg);
     this.zoom_built = this.map.getZoom();
     this.stale_rows = false;
   }
 
+  /** Those in the view and half as far again around it, which keeps labels steady while the map is panned. */
+  private inView(scale: number): number[] {
+    const { ox, oy, cos, sin } = this.camera();
+    const reach_x = this.canvas.clientWidth * 0.75;
+    const reach_y = this.canvas.clientHeight * 0.75;
+    const seen: number[] = [];
+    for (let k = 0; k < this.count; k++) {
+      const ax = this.x[k]! * scale + ox;
+      const ay = this.y[k]! * scale + oy;
+      if (Math.abs(cos * ax + sin * ay) < reach_x && Math.abs(cos * ay - sin * ax) < reach_y) seen.push(k);
+    }
+    return seen;
+  }
+
   /** Which way a unit drives on screen, in steps of a full turn clockwise from up; null when it is not known to. */
-  private turnOf(unit: Unit, stale_s: number): number | null {
-    const heading_deg = this.fixes.heading_deg[unit.n]!;
-    if (stale_s > STALE_FIX_S || !(this.fixes.speed_mps[unit.n]! >= HEADING_FROM_MPS) || Number.isNaN(heading_deg)) return null;
-    const steps = Math.round(((heading_deg - this.map.getBearing()) / 360) * DIRECTIONS);
+  private turnOf(k: number, bearing_deg: number): number | null {
+    const { n } = this.rows[this.who[k]!]!.unit;
+    const heading_deg = this.fixes.heading_deg[n]!;
+    if (this.age_s[k]! > STALE_FIX_S || !(this.fixes.speed_mps[n]! >= HEADING_FROM_MPS) || Number.isNaN(heading_deg)) return null;
+    const steps = Math.round(((heading_deg - bearing_deg) / 360) * DIRECTIONS);
     return ((steps % DIRECTIONS) + DIRECTIONS) % DIRECTIONS;
   }
 
   /** Dots from each unit that is under way to its incident, within and a little around the view. */
-  private ways(marks: { unit: Unit; at: Placed; stale_s: number }[], scale: number): void {
+  private ways(scale: number): void {
     const { ox, oy } = this.camera();
     const reach = Math.max(this.canvas.clientWidth, this.canvas.clientHeight);
     const to = new Map(this.scenes.map((scene) => [scene.id, scene]));
     let drawn = 0;
-    for (const { unit, at, stale_s } of marks) {
-      const goal = unit.status === 'en_route' && !this.drawn.has(unit.id) && stale_s <= STALE_FIX_S && unit.incident ? to.get(unit.incident) : undefined;
-      if (!goal || drawn >= WAYS_MAX) continue;
-      const dx = (goal.x - at.x) * scale;
-      const dy = (goal.y - at.y) * scale;
-      const length = Math.hypot(dx, dy);
+    for (let k = 0; k < this.count && drawn < WAYS_MAX; k++) {
+      const { unit, under_way } = this.rows[this.who[k]!]!;
+      const goal = under_way && !this.drawn.has(unit.id) && this.age_s[k]! <= STALE_FIX_S ? to.get(unit.incident!) : undefined;
+      if (!goal) continue;
+      const from_x = this.x[k]!;
+      const from_y = this.y[k]!;
+      const length = Math.hypot((goal.x - from_x) * scale, (goal.y - from_y) * scale);
       const step = goal.selected || unit.id === this.selected ? WAY_STEP_SELECTED_PX : WAY_STEP_PX;
       let dots = 0;
       for (let d = OFF_INCIDENT_PX; d < length - OFF_INCIDENT_PX && dots < WAY_DOTS_MAX; d += step) {
-        const x = at.x + ((goal.x - at.x) * d) / length;
-        const y = at.y + ((goal.y - at.y) * d) / length;
+        const x = from_x + ((goal.x - from_x) * d) / length;
+        const y = from_y + ((goal.y - from_y) * d) / length;
         if (Math.abs(x * scale + ox) > reach || Math.abs(y * scale + oy) > reach) continue;
-        this.add({ x, y }, 0, 0, this.atlas.dot());
+        this.add(x, y, 0, 0, this.atlas.dot());
         dots++;
       }
       drawn++;
     }
   }
 
-  /**
-   * Crews standing close together are set beside each other, so that none hides another. Moving ones stay
-   * where they are, and so does everybody when there are too many in view to tell apart anyway.
-   */
-  private setApart(marks: { unit: Unit; at: Placed }[], scale: number): void {
-    const { ox, oy } = this.camera();
-    const reach_x = this.canvas.clientWidth * 0.75;
-    const reach_y = this.canvas.clientHeight * 0.75;
-    const near = marks.filter(
-      ({ at }) => Math.abs(at.x * scale + ox) < reach_x && Math.abs(at.y * scale + oy) < reach_y,
-    );
-    if (near.length > LABELS_MAX) return;
+  /** Crews standing close together are set beside each other, so that none hides another. Moving ones stay where they are. */
+  private setApart(seen: readonly number[], scale: number): void {
     const cells = new Map<number, { x: number; y: number }[]>();
     const cellOf = (cx: number, cy: number) => cx * 1_000_003 + cy;
     const scenes = this.scenes.map((s) => ({ x: s.x * scale, y: s.y * scale }));
@@ -537,12 +598,12 @@ export class UnitOverlay {
       if (held) held.push({ x, y });
       else cells.set(key, [{ x, y }]);
     };
-    const moving = (unit: Unit) => this.fixes.speed_mps[unit.n]! > 1;
-    for (const { unit, at } of near) if (moving(unit)) take(at.x * scale, at.y * scale);
-    for (const { unit, at } of near) {
-      if (moving(unit)) continue;
-      const x = at.x * scale;
-      const y = at.y * scale;
+    const moving = (k: number) => this.fixes.speed_mps[this.rows[this.who[k]!]!.unit.n]! > 1;
+    for (const k of seen) if (moving(k)) take(this.x[k]! * scale, this.y[k]! * scale);
+    for (const k of seen) {
+      if (moving(k)) continue;
+      const x = this.x[k]! * scale;
+      const y = this.y[k]! * scale;
       let shift = { x: 0, y: 0 };
       search: for (let r = 0; r <= ASIDE_MAX_PX; r += APART_PX) {
         for (let dy = -r; dy <= r; dy += APART_PX) {
@@ -553,51 +614,44 @@ export class UnitOverlay {
           }
         }
       }
-      at.shift_x = shift.x;
-      at.shift_y = shift.y;
+      this.aside_x[k] = shift.x;
+      this.aside_y[k] = shift.y;
       take(x + shift.x, y + shift.y);
     }
   }
 
-  private label(marks: { unit: Unit; at: Placed; stale_s: number }[], scale: number): void {
+  private label(seen: readonly number[], scale: number, bearing_deg: number): void {
     const { ox, oy, cos, sin } = this.camera();
-    const half_w = this.canvas.clientWidth / 2;
-    const half_h = this.canvas.clientHeight / 2;
-    const seen = marks
-      .map((mark) => {
-        const ax = mark.at.x * scale + ox;
-        const ay = mark.at.y * scale + oy;
-        return {
-          ...mark,
-          sx: cos * ax + sin * ay + mark.at.shift_x,
-          sy: cos * ay - sin * ax + mark.at.shift_y,
-        };
-      })
-      // A margin keeps labels steady while the map is panned between two builds.
-      .filter((m) => Math.abs(m.sx) < half_w * 1.5 && Math.abs(m.sy) < half_h * 1.5);
-    const labelled = seen.length <= LABELS_MAX ? seen : seen.filter((m) => m.unit.id === this.selected);
-    const taken: { l: number; t: number; r: number; b: number }[] = seen.map((m) => ({
-      l: m.sx - 10,
-      t: m.sy - 9,
-      r: m.sx + 10,
-      b: m.sy + 9,
-    }));
-    for (const { unit, at, stale_s, sx, sy } of labelled) {
-      const tail = stale_s > STALE_FIX_S ? ' ' + this.ageWords(stale_s) : '';
+    const ids = (k: number) => this.rows[this.who[k]!]!.unit.id;
+    const labelled = seen.length <= LABELS_MAX ? seen : seen.filter((k) => ids(k) === this.selected);
+    if (!labelled.length) return;
+    const place = (k: number): [number, number] => {
+      const ax = this.x[k]! * scale + ox;
+      const ay = this.y[k]! * scale + oy;
+      return [cos * ax + sin * ay + this.aside_x[k]!, cos * ay - sin * ax + this.aside_y[k]!];
+    };
+    const taken = seen.length > LABELS_MAX ? [] : seen.map((k) => {
+      const [sx, sy] = place(k);
+      return { l: sx - 10, t: sy - 9, r: sx + 10, b: sy + 9 };
+    });
+    for (const k of labelled) {
+      const { unit, endangered } = this.rows[this.who[k]!]!;
+      const [sx, sy] = place(k);
+      const tail = this.age_s[k]! > STALE_FIX_S ? ' ' + this.ageWords(this.age_s[k]!) : '';
       const width = unit.id.length * 8 + tail.length * 6;
       const box = { l: sx + LABEL_FROM_PX - 3, t: sy - 6, r: sx + LABEL_FROM_PX + width, b: sy + 6 };
       const free = taken.every((o) => box.l > o.r || box.r < o.l || box.t > o.b || box.b < o.t);
       if (!free && unit.id !== this.selected) continue;
       taken.push(box);
-      const ringed = unit.id === this.selected || unit.flags.some((f) => f.flag === 'emergency');
-      const turn = this.turnOf(unit, stale_s);
+      const ringed = unit.id === this.selected || endangered;
+      const turn = this.turnOf(k, bearing_deg);
       const pointed = turn !== null && turn > DIRECTIONS / 8 && turn < (DIRECTIONS * 3) / 8;
-      let x = (LABEL_FROM_PX + (ringed || pointed ? LABEL_ASIDE_PX : 0) + at.shift_x) * this.ratio;
+      let x = (LABEL_FROM_PX + (ringed || pointed ? LABEL_ASIDE_PX : 0) + this.aside_x[k]!) * this.ratio;
       const run = (text: string, strong: boolean) => {
         for (const char of text) {
           const tile = this.atlas.character(char, strong);
           x += tile.advance / 2;
-          this.add(at, x, at.shift_y * this.ratio, tile);
+          this.add(this.x[k]!, this.y[k]!, x, this.aside_y[k]! * this.ratio, tile);
           x += tile.advance / 2;
         }
       };
@@ -606,7 +660,11 @@ export class UnitOverlay {
     }
   }
 
-  private add(at: { x: number; y: number }, shift_x: number, shift_y: number, tile: { u: number; v: number; side: number }): void {
+  private beside(k: number, tile: Tile): void {
+    this.add(this.x[k]!, this.y[k]!, this.aside_x[k]! * this.ratio, this.aside_y[k]! * this.ratio, tile);
+  }
+
+  private add(x: number, y: number, shift_x: number, shift_y: number, tile: Tile): void {
     const from = this.sprite_count++ * FLOATS_PER_SPRITE;
     if (from + FLOATS_PER_SPRITE > this.sprites.length) {
       const grown = new Float32Array(this.sprites.length * 2);
@@ -614,8 +672,8 @@ export class UnitOverlay {
       this.sprites = grown;
     }
     const s = this.sprites;
-    s[from] = at.x;
-    s[from + 1] = at.y;
+    s[from] = x;
+    s[from + 1] = y;
     s[from + 2] = shift_x;
     s[from + 3] = shift_y;
     s[from + 4] = tile.u;

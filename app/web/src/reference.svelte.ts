@@ -1,16 +1,18 @@
 import type { Feature, Position } from 'geojson';
 import { api, faultWords, Problem } from './api';
-import type { LayerImport } from './types';
+import type { Density, LayerImport } from './types';
 import { has, t, words } from './words.svelte';
 
 /** West, south, east, north, degrees. */
 export type Box = readonly [number, number, number, number];
 
-const FEATURES_MAX = 5_000;
+const FEATURES_MAX = 10_000;
 const NEAREST_MAX = 10;
 /** A layer of no more than this is fetched once and whole; a larger one as the view moves. */
 const WHOLE_MAX = 1_500;
 const MARGIN = 0.35;
+/** Where lamps stand by the thousand, a wide margin would be more than the view. */
+const MARGIN_DOTS = 0.1;
 const SETTLE_MS = 250;
 const FRESH_MS = 10 * 60_000;
 const WORLD: Box = [-180, -90, 180, 90];
@@ -18,7 +20,10 @@ const WORLD: Box = [-180, -90, 180, 90];
 /** Layers that a dispatcher sees until choosing otherwise. */
 const AT_FIRST = ['stations', 'hospitals', 'hydrants', 'street_lamps', 'traffic_signals'];
 /** Below these zoom levels a layer would only be a carpet. */
-const FROM_ZOOM: Record<string, number> = { street_lamps: 13, traffic_signals: 13, hydrants: 12 };
+const FROM_ZOOM: Record<string, number> = { traffic_signals: 13, hydrants: 12 };
+/** Drawn as dots from this zoom on, and below it as a glow, which tells how many there are and not which. */
+export const DOTS_FROM_ZOOM = 14;
+const DOTS = new Set(['street_lamps']);
 
 /** A layer with everything that makes it up. */
 export interface Layer {
@@ -37,6 +42,11 @@ export interface Held {
 
 export interface LayerState {
   held: Held | null;
+  /** The whole layer from afar, where it is one of dots. */
+  glow: Density | null;
+  glow_ms: number;
+  /** True while it is that which the map shows. */
+  glowing: boolean;
   loading: boolean;
   /** Why the last loading failed, in words. */
   fault: string | null;
@@ -69,9 +79,9 @@ export function placeOf(feature: Feature): Position | null {
 const within = (inner: Box, outer: Box) =>
   inner[0] >= outer[0] && inner[1] >= outer[1] && inner[2] <= outer[2] && inner[3] <= outer[3];
 
-function around(box: Box): Box {
-  const x = (box[2] - box[0]) * MARGIN;
-  const y = (box[3] - box[1]) * MARGIN;
+function around(box: Box, margin: number): Box {
+  const x = (box[2] - box[0]) * margin;
+  const y = (box[3] - box[1]) * margin;
   return [Math.max(-180, box[0] - x), Math.max(-90, box[1] - y), Math.min(180, box[2] + x), Math.min(90, box[3] + y)];
 }
 
@@ -129,6 +139,12 @@ export class Reference {
     this.look();
   }
 
+  /** Shows these for now, as a view or a link asks; the person's own choice is kept as it was. */
+  show(layers: Iterable<string>): void {
+    this.chosen = new Set(layers);
+    this.look();
+  }
+
   /** The map has come to rest over `box` at `zoom`. */
   moved(box: Box, zoom: number): void {
     this.view = { box, zoom };
@@ -156,7 +172,7 @@ export class Reference {
   }
 
   state(layer: string): LayerState {
-    return this.states.get(layer) ?? { held: null, loading: false, fault: null, far: false };
+    return this.states.get(layer) ?? { held: null, glow: null, glow_ms: 0, glowing: false, loading: false, fault: null, far: false };
   }
 
   private remembered(): string[] | null {
@@ -182,29 +198,39 @@ export class Reference {
       const state = this.state(layer.layer);
       if (far !== state.far) this.set(layer.layer, { far });
       if (far) continue;
+      const dots = DOTS.has(layer.layer);
+      const glowing = dots && view.zoom < DOTS_FROM_ZOOM;
+      if (glowing !== state.glowing) this.set(layer.layer, { glowing });
+      if (glowing) {
+        if (!state.glow || state.fault || Date.now() - state.glow_ms > FRESH_MS) void this.loadGlow(layer.layer);
+        continue;
+      }
       const { held } = state;
       const fresh = held !== null && Date.now() - held.at_ms < FRESH_MS;
       // A box that was cut short is asked for anew as soon as the view is another: nearer, it may hold all.
       if (fresh && within(view.box, held.box) && !held.truncated && !state.fault) continue;
-      void this.load(layer, layer.count <= WHOLE_MAX ? WORLD : around(view.box));
+      void this.load(layer, layer.count <= WHOLE_MAX ? WORLD : around(view.box, dots ? MARGIN_DOTS : MARGIN));
     }
   }
 
-  private async load(layer: Layer, box: Box): Promise<void> {
-    const name = layer.layer;
+  private loadGlow = (name: string): Promise<void> =>
+    this.fetch(name, async () => ({ glow: await api.density(name), glow_ms: Date.now() }));
+
+  private load = (layer: Layer, box: Box): Promise<void> =>
+    this.fetch(layer.layer, async () => {
+      const { features, truncated } = await api.features(layer.layer, box, FEATURES_MAX);
+      return { held: { box, features, truncated: truncated ?? false, at_ms: Date.now() } };
+    });
+
+  /** The last one asked for wins; what a fetch that fails would have replaced stays. */
+  private async fetch(name: string, ask: () => Promise<Partial<LayerState>>): Promise<void> {
     const turn = (this.turns.get(name) ?? 0) + 1;
     this.turns.set(name, turn);
     this.set(name, { loading: true });
     try {
-      const answer = await api.features(name, box, FEATURES_MAX);
+      const change = await ask();
       if (this.closed || this.turns.get(name) !== turn) return;
-      const held: Held = {
-        box,
-        features: answer.features,
-        truncated: answer.truncated ?? false,
-        at_ms: Date.now(),
-      };
-      this.set(name, { held, loading: false, fault: null });
+      this.set(name, { ...change, loading: false, fault: null });
     } catch (fault) {
       if (this.closed || this.turns.get(name) !== turn) return;
       this.set(name, { loading: false, fault: faultWords(fault) });

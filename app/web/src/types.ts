@@ -87,6 +87,19 @@ export interface City {
   demo: boolean;
 }
 
+/** A row of `GET /units/{id}/trail`, oldest first. */
+export interface TrailFix {
+  observed_at: string;
+  lon: number;
+  lat: number;
+}
+
+/** How many of a layer stand where: longitude, latitude, count. */
+export interface Density {
+  count: number;
+  cells: [number, number, number][];
+}
+
 /** One source of a reference layer: things of the city that stand still, from a public map or a register. */
 export interface LayerImport {
   layer: string;

@@ -62,7 +62,7 @@ export class WaysOnMap {
   }
 
   repaint(theme: ThemeName): void {
-    paint(this.map, layers(theme));
+    paintWays(this.map, theme);
   }
 
   remove(): void {
@@ -71,3 +71,6 @@ export class WaysOnMap {
     if (this.map.getSource(SOURCE)) this.map.removeSource(SOURCE);
   }
 }
+
+/** Gives the ways on a map the colours of a theme. */
+export const paintWays = (map: MapLibre, theme: ThemeName): void => paint(map, layers(theme));
