@@ -172,7 +172,7 @@ class Atlas {
       }
       ctx.font = `700 ${Math.round(side * (shape === 'triangle' ? 0.36 : 0.42) * (asked ? 0.84 : 1))}px system-ui, sans-serif`;
       ctx.textAlign = 'center';
-      ctx.fillStyle = fill !== 'stale' ? (colour === 'transporting' ? '#fff' : '#0b0e12') : (this.theme.hollow_letter ?? PALETTE[colour]);
+      ctx.fillStyle = fill !== 'stale' ? '#0b0e12' : (this.theme.hollow_letter ?? PALETTE[colour]);
       ctx.fillText(letter, 0, side * (shape === 'triangle' ? 0.1 : 0.03));
       return 0;
     });
