@@ -147,21 +147,6 @@ class Snaps:
     def _setting_out(self) -> dict[int, tuple[NDArray[np.int32], ...] | None]:
         return {}
 
-    @cached_property
-    def _first_nodes(self) -> dict[int, tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]]:
-        return {}
-
-    def first_nodes(self, arc_head: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """(which rows are on a road int64[r], the nodes that those first come to, two each int32[2r])."""
-        kept = self._first_nodes
-        if (found := kept.get(id(arc_head))) is None:
-            rows = np.flatnonzero(self.edge >= 0)
-            node = np.empty(2 * len(rows), dtype=np.int32)
-            _first_nodes(arc_head, self.edge[rows], node)
-            # The array stands with them so that its id stays its own.
-            found = kept[id(arc_head)] = (rows, node, arc_head)
-        return found[0], found[1]
-
     def setting_out(self, arc_head: NDArray[np.int32], nodes: int) -> tuple[NDArray[np.int32], ...] | None:
         """Who sets out by which node, for `_search`: (the first slot of each node, the next slot). None on
         the first asking: it is worth its memory only for units that are searched from again and again."""
@@ -712,13 +697,6 @@ def _along_one_street(
 
 
 @_compiled
-def _first_nodes(arc_head: Any, edge: Any, node: Any) -> None:
-    """The nodes that those on each edge first come to, both ways."""
-    for i in range(len(edge)):
-        node[2 * i], node[2 * i + 1] = arc_head[2 * edge[i]], arc_head[2 * edge[i] + 1]
-
-
-@_compiled
 def _by_first_nodes(
     edge: Any, fraction: Any, extra_ms: Any, ms: Any, node_ms: Any, to_edge: int, to_fraction: float,
     walk_ms: float, limit_ms: float, out_s: Any,
@@ -1249,7 +1227,7 @@ class RoadGraph:
     ) -> NDArray[np.float32]:
         """`times` to one place, float32[n, 1]."""
         found_s = np.full((len(from_.edge), 1), np.inf, dtype=np.float32)
-        rows, nodes = from_.first_nodes(network.arrays["arc_head"])
+        rows = np.flatnonzero(from_.edge >= 0)
         if to.edge[0] < 0 or not len(rows):
             return found_s
         ms, bar = self._ms(profile), _BAR[profile]
@@ -1265,9 +1243,13 @@ class RoadGraph:
                 found_s[rows[row[0, : count[0]]], 0] = (took_ms[0, : count[0]] + walk_ms) / 1000
                 return found_s
         goal = self._last_steps(to, profile)[0]
+        # The nodes that those come to first, both ways, where they may go that way.
+        arcs = (2 * at.edge[:, np.newaxis] + np.arange(2)).ravel()
+        is_open = ms[arcs] != IMPASSABLE
+        node_ms = np.full(len(arcs), np.inf)
         metric = hierarchy.borrow(ms, bar, *self._under(profile))
         try:
-            node_ms = hierarchy.toward(metric, goal, nodes)
+            node_ms[is_open] = hierarchy.toward(metric, goal, network.arrays["arc_head"][arcs[is_open]])
         finally:
             hierarchy.give_back(metric, bar)
         extra_ms = from_.access_ms(_unit_mps(profile))
