@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from dispatch import commands as c
 from dispatch import events as e
-from dispatch.commands import Context, Refused, who
+from dispatch.commands import Context, Refused, upgrade_needed, who
 from dispatch.incident import REASON_MAX, must_exist, private, text_of
 
 if TYPE_CHECKING:
@@ -199,11 +199,7 @@ def must_be_there(state: State, call_id: str) -> Call:
     if found is None or not found.received:
         raise Refused("unknown-call", f"There is no call {call_id}.", kind="missing", field="call")
     if found.parked:
-        raise Refused(
-            "upgrade-needed",
-            "This call holds facts from a newer program; upgrade this station first.",
-            kind="conflict",
-        )
+        raise upgrade_needed("This call")
     return found
 
 

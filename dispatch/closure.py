@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dispatch import commands as c
 from dispatch import events as e
-from dispatch.commands import Context, Refused
+from dispatch.commands import Context, Refused, upgrade_needed
 from dispatch.incident import REASON_MAX, Conflict, Fact, must_exist, private, text_of
 
 if TYPE_CHECKING:
@@ -285,11 +285,7 @@ def must_be_there(state: State, closure_id: str) -> Closure:
             "unknown-closure", f"There is no closure {closure_id}.", kind="missing", field="closure"
         )
     if found.parked:
-        raise Refused(
-            "upgrade-needed",
-            "This closure holds facts from a newer program; upgrade this station first.",
-            kind="conflict",
-        )
+        raise upgrade_needed("This closure")
     return found
 
 

@@ -72,6 +72,15 @@ class Refused(Exception):
         self.extra = extra
 
 
+def upgrade_needed(what: str) -> Refused:
+    """The refusal to change `what`, some of whose facts this program is too old to read."""
+    return Refused(
+        "upgrade-needed",
+        f"{what} holds facts from a newer program; upgrade this station first.",
+        kind="conflict",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where something is: degrees (WGS 84), the words for it, and the parts of the address."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dispatch import commands as c
 from dispatch import events as e
-from dispatch.commands import Context, Refused
+from dispatch.commands import Context, Refused, upgrade_needed
 
 if TYPE_CHECKING:
     from dispatch.state import State
@@ -604,11 +604,7 @@ def must_exist(state: State, incident_id: str, ctx: Context) -> Incident:
             "unknown-incident", f"There is no incident {incident_id}.", kind="missing", field="incident"
         )
     if incident.parked:
-        raise Refused(
-            "upgrade-needed",
-            f"Incident {incident.number} holds facts from a newer program; upgrade this station first.",
-            kind="conflict",
-        )
+        raise upgrade_needed(f"Incident {incident.number}")
     return incident
 
 

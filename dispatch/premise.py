@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dispatch import commands as c
 from dispatch import events as e
 from dispatch.closure import AHEAD_MAX_US
-from dispatch.commands import Context, Refused
+from dispatch.commands import Context, Refused, upgrade_needed
 from dispatch.incident import REASON_MAX, private, text_of
 
 if TYPE_CHECKING:
@@ -115,11 +115,7 @@ def must_be_there(state: State, premise_id: str) -> Premise:
     if found is None or not found.noted:
         raise Refused("unknown-premise", f"There is no note {premise_id}.", kind="missing", field="premise")
     if found.parked:
-        raise Refused(
-            "upgrade-needed",
-            "This note holds facts from a newer program; upgrade this station first.",
-            kind="conflict",
-        )
+        raise upgrade_needed("This note")
     return found
 
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from dispatch import commands as c
 from dispatch import events as e
 from dispatch import unit as units
-from dispatch.commands import Context, Refused, who
+from dispatch.commands import Context, Refused, upgrade_needed, who
 from dispatch.incident import REASON_MAX, Incident, private, text_of
 from dispatch.unit import STANDING_BY, UNDERWAY, Unit
 
@@ -470,11 +470,7 @@ def _must_be_open(state: State, proposal_id: str, ctx: Context) -> Proposal:
             "unknown-proposal", f"There is no proposal {proposal_id}.", kind="missing", field="proposal"
         )
     if proposal.parked:
-        raise Refused(
-            "upgrade-needed",
-            f"Proposal {proposal_id} holds facts from a newer program; upgrade this station first.",
-            kind="conflict",
-        )
+        raise upgrade_needed(f"Proposal {proposal_id}")
     if not proposal.open:
         how = "accepted" if proposal.state == "accepted" else proposal.state
         by = f" by {who(proposal.decided_by)}" if proposal.state in ("accepted", "declined") else ""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dispatch import commands as c
 from dispatch import events as e
 from dispatch import unit as units
-from dispatch.commands import Context, Refused, who
+from dispatch.commands import Context, Refused, upgrade_needed, who
 from dispatch.incident import Incident
 from dispatch.unit import Unit
 
@@ -230,7 +230,7 @@ def _must_stand(told: _Story, *, exempt: frozenset[str] = _NEVER_MATTERS, **abou
 def _incident_back(told: _Story) -> None:
     before, after, now = told.before, told.after, told.now
     if now.parked:
-        raise _upgrade(f"Incident {now.number}")
+        raise upgrade_needed(f"Incident {now.number}")
     about = {"incident_number": now.number}
     _must_stand(told, **about)
     beside = {e.NoteAdded, e.CaseNumberLinked, e.UnitStatusReported}
@@ -270,7 +270,7 @@ class _Back:
 def _unit_back(state: State, story: _Story, back: _Back, ctx: Context) -> None:
     now: Unit = story.now
     if now.parked:
-        raise _upgrade(f"Unit {now.id}")
+        raise upgrade_needed(f"Unit {now.id}")
     units.must_be_held(now, ctx)
     own = [rec.event for rec in story.mine]
     sent = next((fact for fact in own if isinstance(fact, e.UnitAssigned)), None)
@@ -382,14 +382,6 @@ def _must_take_it_back(state: State, before: Unit | None, now: Unit, ctx: Contex
             unit=now.id,
             with_unit=mate.id,
         )
-
-
-def _upgrade(what: str) -> Refused:
-    return Refused(
-        "upgrade-needed",
-        f"{what} holds facts from a newer program; upgrade this station first.",
-        kind="conflict",
-    )
 
 
 def _number(state: State, incident_id: str) -> str:

@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal
 
 from flask import Response, jsonify, request
 from flask_openapi3 import Tag
-from pydantic import Field, RootModel, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, RootModel
 
 from app.api.doors import (
+    EraseReason,
     Problem,
     Strict,
+    Uuid,
     actor,
     blueprint,
     core,
@@ -78,7 +79,7 @@ class Spot(Location):
 
 
 class NewCall(Strict):
-    id: str = Field(description="A UUID made by the telephone system, the same for all it says of this call.")
+    id: Uuid = Field(description="A UUID made by the telephone system: the same for all it says of a call.")
     state: Literal["ringing", "answered", "abandoned", "ended"] = "ringing"
     number: Annotated[str, Field(max_length=NUMBER_MAX)] = ""
     line: Annotated[str, Field(max_length=64)] = Field(default="", description="Which line, such as 112.")
@@ -94,14 +95,6 @@ class NewCall(Strict):
     )
     source: str | None = Field(default=None, pattern=r"^[a-z0-9_-]{1,32}$")
 
-    @field_validator("id")
-    @classmethod
-    def _uuid(cls, value: str) -> str:
-        try:
-            return str(uuid.UUID(value))
-        except ValueError:
-            raise PydanticCustomError("uuid", "must be a UUID") from None
-
 
 class About(Strict):
     incident: str = Field(max_length=64)
@@ -115,10 +108,6 @@ class RangBack(Strict):
 class Ended(Strict):
     why: Literal[WHYS]  # type: ignore[valid-type]
     note: Short = ""
-
-
-class EraseReason(Strict):
-    reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class NewLink(Strict):

@@ -3,16 +3,15 @@ told; and the colleagues whom an incident can be handed to."""
 
 from __future__ import annotations
 
-import uuid
 from typing import Annotated, Literal
 
 from flask import Response, jsonify
 from flask_openapi3 import Tag
-from pydantic import Field, RootModel, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, RootModel
 
 from app.api.doors import (
     Strict,
+    Uuid,
     actor,
     blueprint,
     core,
@@ -78,18 +77,10 @@ class CameOfIt(Strict):
 
 
 class NewNotice(CameOfIt):
-    id: str = Field(description="A UUID made by the client.")
+    id: Uuid = Field(description="A UUID made by the client.")
     person: Person = Field(default_factory=Person)
     partner: str | None = Field(default=None, max_length=32, description="Whom the pack says is to be told.")
     via: Literal[VIAS] = "phone"  # type: ignore[valid-type]
-
-    @field_validator("id")
-    @classmethod
-    def _uuid(cls, value: str) -> str:
-        try:
-            return str(uuid.UUID(value))
-        except ValueError:
-            raise PydanticCustomError("uuid", "must be a UUID") from None
 
 
 class ColleagueShape(Shape):

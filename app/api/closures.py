@@ -3,19 +3,18 @@ program."""
 
 from __future__ import annotations
 
-import uuid
 from typing import Annotated, Any, Literal
 
 import shapely
 from flask import Response, jsonify
 from flask_openapi3 import Tag
-from pydantic import Field, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from app.api import shapes
 from app.api.doors import (
     Problem,
     Strict,
+    Uuid,
     actor,
     blueprint,
     core,
@@ -75,7 +74,7 @@ class ClosureFields(Strict):
 
 
 class NewClosure(ClosureFields):
-    id: str = Field(description="A UUID made by the client: the same one sent twice is one closure.")
+    id: Uuid = Field(description="A UUID made by the client: the same one sent twice is one closure.")
     kind: Literal["closure", "hazard", "slow", "flood"]
     geometry: dict[str, Any] = Field(description="GeoJSON Point with radius_m, LineString or Polygon.")
     state: Literal["reported", "confirmed", "ordered"] = "reported"
@@ -87,14 +86,6 @@ class NewClosure(ClosureFields):
     agreed_by: Name = ""
     source: str | None = Field(default=None, pattern=r"^[a-z0-9_-]{1,32}$")
     observed_at: Moment | None = None
-
-    @field_validator("id")
-    @classmethod
-    def _uuid(cls, value: str) -> str:
-        try:
-            return str(uuid.UUID(value))
-        except ValueError:
-            raise PydanticCustomError("uuid", "must be a UUID") from None
 
 
 class ChangedClosure(ClosureFields):

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
 from collections.abc import Iterable
 from dataclasses import fields
 from typing import Annotated, Any
 
 from flask import Response, jsonify
 from flask_openapi3 import Tag
-from pydantic import ConfigDict, Field, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field
 from sqlalchemy import select
 
 from app import recommendation
@@ -24,6 +22,7 @@ from app.api import shapes
 from app.api.doors import (
     Problem,
     Strict,
+    Uuid,
     actor,
     blueprint,
     core,
@@ -79,18 +78,10 @@ class Line(Strict):
 
 
 class LineToDo(Line):
-    id: str = Field(description="A UUID made by the client: the same line sent twice is done once.")
+    id: Uuid = Field(description="A UUID made by the client: the same line sent twice is done once.")
     meaning: str | None = Field(
         default=None, max_length=64, description="What the echo meant: done only if it still means that."
     )
-
-    @field_validator("id")
-    @classmethod
-    def _uuid(cls, value: str) -> str:
-        try:
-            return str(uuid.UUID(value))
-        except ValueError:
-            raise PydanticCustomError("uuid", "must be a UUID") from None
 
 
 class SaidShape(shapes.Shape):

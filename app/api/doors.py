@@ -9,12 +9,12 @@ import logging
 import re
 import uuid
 from functools import lru_cache
-from typing import Any, cast
+from typing import Annotated, Any, cast
 from urllib.parse import quote
 
 from flask import Flask, Response, current_app, g, jsonify, request
 from flask_openapi3 import APIBlueprint
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestedRangeNotSatisfiable
 
@@ -55,6 +55,21 @@ class Strict(BaseModel):
                     "unstorable_text", "a NUL or half a surrogate pair stands in the text"
                 )
         return value
+
+
+def _a_uuid(value: str) -> str:
+    try:
+        return str(uuid.UUID(value))
+    except ValueError:
+        raise PydanticCustomError("uuid", "must be a UUID") from None
+
+
+Uuid = Annotated[str, AfterValidator(_a_uuid)]
+"""An id that a client makes: any spelling of a UUID, kept in the usual one."""
+
+
+class EraseReason(Strict):
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class Problem(Exception):

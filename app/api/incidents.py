@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-import uuid
 from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 from flask import Response, jsonify
 from flask_openapi3 import Tag
-from pydantic import Discriminator, Field, field_validator, model_validator
+from pydantic import Discriminator, Field, model_validator
 from pydantic import Tag as PydanticTag
 from pydantic_core import PydanticCustomError
 from sqlalchemy import select
@@ -18,8 +17,10 @@ from sqlalchemy import select
 from app import demo, recommendation
 from app.api import shapes
 from app.api.doors import (
+    EraseReason,
     Problem,
     Strict,
+    Uuid,
     actor,
     blueprint,
     core,
@@ -120,7 +121,7 @@ class CaseNumber(Strict):
 
 
 class NewIncident(Strict):
-    id: str = Field(description="A UUID made by the client: the same call sent twice is one incident.")
+    id: Uuid = Field(description="A UUID made by the client: the same call sent twice is one incident.")
     type: str = Field(max_length=32)
     priority: Literal["P1", "P2", "P3", "P4"] | None = None
     medical_code: str | None = Field(default=None, max_length=32)
@@ -146,14 +147,6 @@ class NewIncident(Strict):
         description="What the caller said to the questions of the pack, by code.",
     )
     call: str | None = Field(default=None, max_length=64, description="The call that it was told by.")
-
-    @field_validator("id")
-    @classmethod
-    def _uuid(cls, value: str) -> str:
-        try:
-            return str(uuid.UUID(value))
-        except ValueError:
-            raise PydanticCustomError("uuid", "must be a UUID") from None
 
     @model_validator(mode="after")
     def _somewhere(self) -> NewIncident:
@@ -204,10 +197,6 @@ class RequestAnswer(Strict):
 
 class RecallQuery(Strict):
     reason: Short = ""
-
-
-class EraseReason(Strict):
-    reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class Resolution(Strict):

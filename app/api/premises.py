@@ -3,7 +3,6 @@ is in the way, and what stands near."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
@@ -11,15 +10,16 @@ import numpy as np
 import shapely
 from flask import Response, jsonify
 from flask_openapi3 import Tag
-from pydantic import Field, RootModel, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, RootModel
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.api.closures import closure_row
 from app.api.doors import (
+    EraseReason,
     Problem,
     Strict,
+    Uuid,
     blueprint,
     core,
     parse_moment,
@@ -67,7 +67,7 @@ class PlaceQuery(Strict):
 
 
 class NewPremise(Strict):
-    id: str = Field(description="A UUID made by the client: the same one sent twice is one note.")
+    id: Uuid = Field(description="A UUID made by the client: the same one sent twice is one note.")
     kind: Literal[KINDS]  # type: ignore[valid-type]
     text: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
     location: Location | None = None
@@ -79,21 +79,9 @@ class NewPremise(Strict):
         default=None, description="RFC 3339; none: until it is withdrawn."
     )
 
-    @field_validator("id")
-    @classmethod
-    def _uuid(cls, value: str) -> str:
-        try:
-            return str(uuid.UUID(value))
-        except ValueError:
-            raise PydanticCustomError("uuid", "must be a UUID") from None
-
 
 class PremisePath(Strict):
     premise_id: str = Field(max_length=64)
-
-
-class EraseReason(Strict):
-    reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
 # ---- what is answered
