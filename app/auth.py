@@ -148,6 +148,13 @@ PERMISSIONS: Mapping[str, Mapping[Role, Scope]] = MappingProxyType(
         # how the shift goes, and on whom it lies
         "performance.read": _grants(_DISTRICT, f"{_ROOM} {_WATCHERS}"),
         "load.read": _grants(_CITY, "admin supervisor"),
+        # one shift to the next, and what it should know of beforehand
+        "handover.read": _grants(_DISTRICT, _ROOM),
+        "handover.write": _grants(_DISTRICT, _ROOM),
+        "handover.take": _grants(_DISTRICT, _ROOM),
+        "planned.read": _grants(_DISTRICT, f"{_ROOM} {_WATCHERS}"),
+        "planned.edit": _grants(_DISTRICT, _ROOM),
+        "incident.catch_up": _grants(_DISTRICT, _ROOM),
         # the paper bridge holds what the room itself reads
         "sheet.read": _grants(_DISTRICT, _ROOM),
         "log.verify": _grants(_CITY, f"admin supervisor {_WATCHERS} system"),

@@ -289,8 +289,10 @@ class Transaction:
         source: str,
         observed_us: int | None,
         epoch_of: Callable[[e.Event], int],
+        each_us: Sequence[int | None] = (),
     ) -> int:
-        """Record the facts of one command; the position of the last. Raises ValueError or TypeError,
+        """Record the facts of one command; the position of the last. `each_us`: when each of them happened,
+        where that is not one time for all. Raises ValueError or TypeError,
         before anything is kept, for a value that the log's JSON or the database cannot hold."""
         head = self._log._head
         now = self._log.world.clock.now_us()
@@ -308,13 +310,14 @@ class Transaction:
         for index, plain in enumerate(facts):
             fact = e.seal(plain, sealer)
             recorded_us = max(now, next_head.recorded + 1)
+            seen_us = each_us[index] if index < len(each_us) else observed_us
             envelope = Envelope(
                 position=next_head.position + 1,
                 origin=self._log.origin,
                 seq=next_head.seq + 1,
                 lamport=next_head.lamport + 1,
                 recorded_at=recorded_us,
-                observed_at=now if observed_us is None else observed_us,
+                observed_at=now if seen_us is None else seen_us,
                 received_at=now,
                 type=type(fact).__name__,
                 version=fact.VERSION,

@@ -168,7 +168,7 @@ def first_position(connection: Connection, since_us: int) -> int:
 
 def load(core: Core, hours: float, sees: Callable[[Incident], bool]) -> list[dict[str, Any]]:
     """What each person at a console put on record within the last `hours`, the busiest first, and how many
-    open calls that the reader sees each has taken or acknowledged."""
+    open calls that the reader sees each answers for: owns, or else has seen or taken."""
     now_us = core.world.clock.now_us()
     since_us = now_us - round(min(hours, HOURS_MAX) * 3600e6)
     with core.engine.connect() as connection:
@@ -189,7 +189,7 @@ def load(core: Core, hours: float, sees: Callable[[Incident], bool]) -> list[dic
     holds: dict[str, int] = {}
     for x in core.picture.now.incidents():
         if x.open and sees(x):
-            held_by = x.acknowledged_by or x.reported_by
+            held_by = x.owner[0] if x.owner is not None else who(x.acknowledged_by or x.reported_by)
             holds[held_by] = holds.get(held_by, 0) + 1
     rows = []
     for actor, row in people.items():
@@ -199,7 +199,7 @@ def load(core: Core, hours: float, sees: Callable[[Incident], bool]) -> list[dic
             {
                 "person": who(actor),
                 "role": actor.partition(":")[0],
-                "open": holds.get(actor, 0),
+                "open": holds.get(who(actor), 0),
                 **row,
                 "total": total,
                 "last_at": rfc3339(last_us),

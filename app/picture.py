@@ -25,6 +25,7 @@ from dispatch.closure import Closure
 from dispatch.incident import Incident
 from dispatch.premise import Premise
 from dispatch.proposal import Proposal
+from dispatch.shift import HandOver, Planned
 from dispatch.state import Entity, MemorySlots, State, apply, fold, refolds
 from dispatch.unit import Unit
 
@@ -66,6 +67,9 @@ class Picture:
         gathered: dict[str, list[e.Recorded]] = {}
         kinds = ("station", "unit", "closure", "premise")
         for lower, upper in ((f"{kind}:", f"{kind};") for kind in kinds):
+            for subject, rec in stream_facts(connection, lower, upper):
+                gathered.setdefault(subject, []).append(rec)
+        for lower, upper in (("handover:", "handover;"), ("planned:", "planned;")):
             for subject, rec in stream_facts(connection, lower, upper):
                 gathered.setdefault(subject, []).append(rec)
         if connection.scalar(select(incident_index.c.id).limit(1)) is None:
@@ -317,6 +321,10 @@ def _is_over(entity: Entity | None, recent_us: int) -> bool:
         return entity.received and entity.received_us < recent_us
     if isinstance(entity, Proposal):
         return entity.made and not entity.open and (entity.decided_us or 0) < recent_us
+    if isinstance(entity, HandOver):
+        return entity.written and (entity.taken_us or recent_us) < recent_us
+    if isinstance(entity, Planned):
+        return entity.planned and min(entity.until_us, entity.withdrawn_us or entity.until_us) < recent_us
     return False
 
 

@@ -22,6 +22,7 @@ from dispatch import events as e
 from dispatch import undo
 from dispatch.commands import Actor, Context, Refused
 from dispatch.plans import Pack
+from dispatch.shift import times_of
 from dispatch.state import State, decide
 
 KEYED = "key:"
@@ -84,6 +85,13 @@ ACTIONS: Mapping[type[c.Command], str] = {
     c.AcceptProposal: "proposal.decide",
     c.DeclineProposal: "proposal.decide",
     c.ExpireProposal: "proposal.make",
+    c.WriteHandOver: "handover.write",
+    c.TakeHandOver: "handover.take",
+    c.PlanWork: "planned.edit",
+    c.ChangePlanned: "planned.edit",
+    c.WithdrawPlanned: "planned.edit",
+    c.EraseShiftText: "personal.erase",
+    c.EnterFromPaper: "incident.catch_up",
 }
 """What each command needs permission for."""
 DECIDES = (c.AcceptProposal, c.DeclineProposal)
@@ -187,6 +195,7 @@ class Door:
                     actor=actor.label,
                     source=command.source,
                     observed_us=command.observed_us,
+                    each_us=times_of(command) if isinstance(command, c.EnterFromPaper) else (),
                     epoch_of=_epochs(state),
                 )
             except (TypeError, ValueError) as error:
@@ -222,7 +231,7 @@ def _named(command: c.Command) -> list[str]:
     """Every id that the command gives: its own, and those of what it is about."""
     about = (
         *("incident", "other", "unit", "subject", "closure", "proposal", "call", "premise", "notice"),
-        "command",
+        *("command", "handover", "planned"),
     )
     found = [command.id, *(getattr(command, name, "") or "" for name in about)]
     if isinstance(command, (c.AssignUnits, c.CheckCrews)):
@@ -277,6 +286,12 @@ def authorise(state: State, command: c.Command, actor: Actor, district: str) -> 
     premise = state.premise(getattr(command, "premise", ""))
     if premise is not None and premise.noted:
         where = premise.district
+    kept = state.handover(getattr(command, "handover", "")) or state.planned(getattr(command, "planned", ""))
+    if isinstance(command, c.EraseShiftText):
+        kind, _, subject_id = command.subject.partition(":")
+        kept = state.handover(subject_id) if kind == "handover" else state.planned(subject_id)
+    if kept is not None and kept.district:
+        where = kept.district
     reaches = [where]
     if isinstance(command, c.RegisterUnit):
         # A unit that moves to another district is taken from one and given to the other.

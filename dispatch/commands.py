@@ -596,6 +596,87 @@ class RecordEta(Command):
     before_s: int | None
     after_s: int | None
     because: tuple[str, ...]
+
+
+# ---- the shift
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteHandOver(Command):
+    """Hand over what stands open now, with `notes` of the leaving shift. `handover` is a UUID."""
+
+    handover: str
+    notes: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeHandOver(Command):
+    """The taking-over shift has read it; somebody else than who wrote it."""
+
+    handover: str
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanWork(Command):
+    """Works, an event, an outage or an exercise to come (`dispatch.shift.PLANNED_KINDS`); `where` in words,
+    `details` (who to call, what it means for crews) are sealed."""
+
+    planned: str
+    kind: str
+    title: str
+    from_us: int
+    until_us: int
+    where: str = ""
+    details: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangePlanned(Command):
+    """Set only the fields named in `changes`: kind, title, where, from_us, until_us, details."""
+
+    planned: str
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawPlanned(Command):
+    """It will not take place, or was entered by mistake."""
+
+    planned: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EraseShiftText(Command):
+    """Destroy the free text of a hand-over ("handover:ID") or of something planned ("planned:ID")."""
+
+    subject: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PaperSending:
+    """A crew that was sent and came free while the console was away. `times`: step (`dispatch.shift.STEPS`)
+    -> microseconds; assigned and available are needed."""
+
+    unit: str
+    times: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnterFromPaper(Command):
+    """What was written by hand, with the times at which it happened: a new call (`report`) or more about one
+    that is known; crews that were sent and are free again; notes as (time, text); `closed` as (time,
+    outcome)."""
+
+    incident: str
+    report: ReportIncident | None = None
+    sendings: tuple[PaperSending, ...] = ()
+    notes: tuple[tuple[int, str], ...] = ()
+    closed: tuple[int, str] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveUp(Command):
     """Let the unit stand by at a post until it is needed: an owned one is ordered there, a requested one's

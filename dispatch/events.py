@@ -703,6 +703,102 @@ class EtaChanged(_SendingEvent):
     before_s: int | None
     after_s: int | None
     because: tuple[str, ...]
+
+
+# ---- the shift
+
+
+@dataclass(frozen=True, slots=True)
+class UnitWasSent(_IncidentEvent):
+    """Entered from paper afterwards: the unit was sent and is free again. `times` are of the steps in
+    `dispatch.shift.STEPS`, in microseconds. It gives the case its times and moves no unit."""
+
+    incident: str
+    unit: str
+    times: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class HandOverWritten(Event):
+    """The leaving shift handed over: open incidents, units on them, closures that held, and requests
+    (incident, unit) without a yes, by ids."""
+
+    handover: str
+    station: str
+    district: str
+    incidents: tuple[str, ...]
+    units: tuple[str, ...]
+    closures: tuple[str, ...]
+    requests: tuple[tuple[str, str], ...]
+    notes: Secret
+
+    def subjects(self) -> tuple[str, ...]:
+        return (f"handover:{self.handover}",)
+
+
+@dataclass(frozen=True, slots=True)
+class HandOverTaken(Event):
+    """The next shift has read it and took over."""
+
+    handover: str
+    remark: Secret
+
+    def subjects(self) -> tuple[str, ...]:
+        return (f"handover:{self.handover}",)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkPlanned(Event):
+    """Works, an event, an outage or an exercise was entered; fields as in `commands.PlanWork`."""
+
+    planned: str
+    station: str
+    district: str
+    kind: str
+    title: str
+    where: str
+    from_us: int
+    until_us: int
+    details: Secret
+
+    def subjects(self) -> tuple[str, ...]:
+        return (f"planned:{self.planned}",)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedChanged(Event):
+    """Only the fields in `changes` are other than before."""
+
+    planned: str
+    changes: Mapping[str, Any]
+
+    def subjects(self) -> tuple[str, ...]:
+        return (f"planned:{self.planned}",)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedWithdrawn(Event):
+    """It does not take place."""
+
+    planned: str
+    reason: str
+
+    def subjects(self) -> tuple[str, ...]:
+        return (f"planned:{self.planned}",)
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftTextErased(Event):
+    """The free text `ids` of `subject`, a hand-over or something planned, was destroyed."""
+
+    subject: str
+    ids: tuple[str, ...]
+    reason: str
+
+    def subjects(self) -> tuple[str, ...]:
+        return (self.subject,)
+
+
 @dataclass(frozen=True, slots=True)
 class UnitMovingUp(_UnitEvent):
     """The unit is to stand by at `post`, at (`lon`, `lat`) in degrees. `asked`: its agency was asked for that
@@ -838,6 +934,13 @@ TYPES: dict[str, type[Event]] = {
         ClosureExpired,
         ClosureErased,
         EtaChanged,
+        UnitWasSent,
+        HandOverWritten,
+        HandOverTaken,
+        WorkPlanned,
+        PlannedChanged,
+        PlannedWithdrawn,
+        ShiftTextErased,
         UnitMovingUp,
         MoveUpAnswered,
         MoveUpEnded,
@@ -883,7 +986,7 @@ def unsaid(event: Event) -> Event:
     return _Unsaid(event)
 
 
-ERASING = (PersonalDataErased, ClosureErased, CallErased, PremiseErased)
+ERASING = (PersonalDataErased, ClosureErased, CallErased, PremiseErased, ShiftTextErased)
 """Facts whose `ids` are of sealed values to be destroyed."""
 
 UPCASTS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
@@ -892,9 +995,7 @@ UPCASTS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
 _FIELDS = {kind: tuple(f.name for f in fields(kind)) for kind in TYPES.values()}
 
 
-_ENCODE = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-).encode
+_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def canonical(value: Any) -> str:

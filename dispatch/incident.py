@@ -392,6 +392,14 @@ def _assigned(was: Incident, rec: e.Recorded, f: e.UnitAssigned) -> Incident:
     return now
 
 
+def _was_sent(was: Incident, rec: e.Recorded, f: e.UnitWasSent) -> Incident:
+    ended_us = max(f.times.values(), default=rec.observed_us)
+    over = Assignment(
+        f.unit, "available", ended_us, rec.actor, None, dict(f.times), ended_us=ended_us, ended_by=rec.actor
+    )
+    return replace(was, assignments=(*was.assignments, over))
+
+
 def _leave(was: Incident, unit: str, rec: e.Recorded) -> Incident:
     return replace(
         was,
@@ -584,6 +592,7 @@ _APPLY: dict[type[Any], Callable[[Incident, e.Recorded, Any], Incident]] = {
     e.PersonNotified: _notified,
     e.NoticeFollowed: _followed,
     e.TakenBack: _taken_back,
+    e.UnitWasSent: _was_sent,
 }
 
 LEAVING = frozenset({"available", "returning", "recovering", "off_duty", "out_of_service"})

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from dispatch import call, care, closure, incident, premise, proposal, undo, unit
+from dispatch import call, care, closure, incident, premise, proposal, shift, undo, unit
 from dispatch import commands as c
 from dispatch import events as e
 from dispatch.call import Call
@@ -19,6 +19,7 @@ from dispatch.commands import Context, Refused
 from dispatch.incident import Incident
 from dispatch.premise import Premise
 from dispatch.proposal import Proposal
+from dispatch.shift import HandOver, Planned
 from dispatch.unit import Unit
 
 
@@ -31,7 +32,7 @@ class Station:
     position: int = 0
 
 
-Entity = Incident | Unit | Station | Closure | Proposal | Call | Premise
+Entity = Incident | Unit | Station | Closure | Proposal | Call | Premise | HandOver | Planned
 
 
 def _apply_station(was: Station | None, rec: e.Recorded, subject_id: str) -> Station:
@@ -57,6 +58,10 @@ def apply(subject: str, was: Any, rec: e.Recorded) -> Entity | None:
         return call.apply(was, rec, subject_id)
     if kind == "premise":
         return premise.apply(was, rec, subject_id)
+    if kind == "handover":
+        return shift.apply_handover(was, rec, subject_id)
+    if kind == "planned":
+        return shift.apply_planned(was, rec, subject_id)
     if kind == "station":
         return _apply_station(was, rec, subject_id)
     return None
@@ -167,6 +172,22 @@ class State:
         """All facts that one request led to, as often as it was met."""
         return self._slots.caused(cause)
 
+    def handover(self, handover_id: str) -> HandOver | None:
+        found = self._slots.get(f"handover:{handover_id}")
+        return found if isinstance(found, HandOver) else None
+
+    def handovers(self) -> Iterator[HandOver]:
+        """Those in memory: all that nobody has taken, and those taken within a day."""
+        return (x for x in self._slots.of_kind("handover") if isinstance(x, HandOver) and x.written)
+
+    def planned(self, planned_id: str) -> Planned | None:
+        found = self._slots.get(f"planned:{planned_id}")
+        return found if isinstance(found, Planned) else None
+
+    def all_planned(self) -> Iterator[Planned]:
+        """Those in memory: all that is to come or goes on, and what was over within a day."""
+        return (x for x in self._slots.of_kind("planned") if isinstance(x, Planned) and x.planned)
+
     def crew(self, crew_id: str) -> list[Unit]:
         return [x for x in self.units() if x.crew_id == crew_id]
 
@@ -273,6 +294,7 @@ DECIDE: dict[type[c.Command], Callable[[State, Any, Context], tuple[e.Event, ...
     c.AcceptProposal: proposal.accept,
     c.DeclineProposal: proposal.decline,
     c.ExpireProposal: proposal.expire,
+    **shift.DECIDE,
 }
 
 

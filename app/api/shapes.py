@@ -1117,3 +1117,98 @@ class PerformanceShape(Shape):
     waits: list[WaitShape]
     coverage: list[CoveredShape]
     people: list[PersonLoadShape] | None
+
+
+class NumberedShape(Shape):
+    id: str
+    number: str
+
+
+class OpenRequestShape(Shape):
+    incident: str
+    number: str
+    unit: str
+
+
+class HandOverShape(Shape):
+    """What stood open when it was written; free text is null for those who may not read it, and once
+    erased."""
+
+    id: str
+    state: Literal["written", "taken"]
+    written_at: Time
+    written_by: str
+    notes: str | None
+    incidents: list[NumberedShape]
+    units: list[str]
+    closures: list[str]
+    requests: list[OpenRequestShape]
+    taken_at: Time | None
+    taken_by: str | None
+    remark: str | None
+    rev: int
+
+
+class ChangedHandOverShape(HandOverShape):
+    log_position: str
+
+
+class PlannedShape(Shape):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    id: str
+    kind: Literal["works", "event", "outage", "exercise"]
+    state: Literal["ahead", "now", "over", "withdrawn"]
+    title: str
+    where: str | None
+    begins: Time = Field(alias="from")
+    until: Time
+    details: str | None
+    entered_at: Time
+    entered_by: str
+    withdrawn_at: Time | None
+    withdrawn_by: str | None
+    reason: str | None
+    rev: int
+
+
+class ChangedPlannedShape(PlannedShape):
+    log_position: str
+
+
+PlannedList = RootModel[list[PlannedShape]]
+
+
+class BriefIncidentShape(Shape):
+    id: str
+    number: str
+    type: str
+    priority: str
+    address: str | None
+    reported_at: Time
+    acknowledged_at: Time | None
+    owner: str
+    units: list[str]
+    missing: dict[str, int]
+    last_note: str | None
+
+
+class BriefUnitShape(Shape):
+    unit: str
+    status: str
+    since: Time
+    incident: str | None
+    reason: str | None
+
+
+class BriefShape(Shape):
+    """`closures` are ids of those that hold; `planned` what goes on or begins within a day; `handovers` the
+    newest first."""
+
+    at: Time
+    incidents: list[BriefIncidentShape]
+    waits: list[WaitShape]
+    units: list[BriefUnitShape]
+    closures: list[str]
+    planned: list[PlannedShape]
+    handovers: list[HandOverShape]

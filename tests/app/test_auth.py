@@ -567,6 +567,12 @@ premise.read             D D D - - - - -
 premise.edit             D D D - - - - -
 performance.read         D D D - - D D -
 load.read                C C - - - - - -
+handover.read            D D D - - - - -
+handover.write           D D D - - - - -
+handover.take            D D D - - - - -
+planned.read             D D D - - D D -
+planned.edit             D D D - - - - -
+incident.catch_up        D D D - - - - -
 sheet.read               D D D - - - - -
 account.manage           C - - - - - - -
 """

@@ -52,6 +52,16 @@ EXPECTED = {
     "GET /isochrones": "     401 200 200 200 403 403 200 200",
     "GET /forecast": "    401 200 200 403 403 403 200 403",
     "GET /performance": " 401 200 200 200 403 403 200 200",
+    "GET /handover": "    401 200 200 200 403 403 403 403",
+    "POST /handovers": "  401 201 201 201 403 403 403 403",
+    "POST /handovers/{handover_id}/take": "      401 200 200 200 403 403 403 403",
+    "POST /handovers/{handover_id}/erase": "     401 200 403 403 403 403 403 403",
+    "GET /planned": "     401 200 200 200 403 403 200 200",
+    "POST /planned": "    401 201 201 201 403 403 403 403",
+    "PATCH /planned/{planned_id}": "             401 200 200 200 403 403 403 403",
+    "POST /planned/{planned_id}/withdraw": "     401 200 200 200 403 403 403 403",
+    "POST /planned/{planned_id}/erase": "        401 200 403 403 403 403 403 403",
+    "POST /catch-up": "   401 201 201 201 403 403 403 403",
     "GET /sheet": "       401 200 200 200 403 403 403 403",
     "GET /events": "      401 200 200 200 403 403 200 200",
     "GET /incidents": "   401 200 200 200 200 403 200 200",
@@ -203,6 +213,22 @@ class Scene:
         written = own if own.status_code == 200 else self.room.ana.post(path, body)
         return str(written.json["undo"]["command"])
 
+    def handover(self) -> str:
+        """Written by somebody who is none of the callers, so that each of them may take it."""
+        body = {"id": self.room.uuid(), "notes": "liniște"}
+        answer = self.room.desk("dispatcher", ["centru"]).post("/handovers", body)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json["id"])
+
+    def works(self) -> dict[str, str]:
+        span = {"from": self.room.ago(-3600), "until": self.room.ago(-7200)}
+        return {"id": self.room.uuid(), "kind": "event", "title": "Meci", "details": "0722"} | span
+
+    def planned(self) -> str:
+        answer = self.room.ana.post("/planned", self.works())
+        assert answer.status_code == 201, answer.text
+        return str(answer.json["id"])
+
     def request(self) -> tuple[str, str]:
         """An incident, and an ambulance that was asked for it."""
         incident, unit = self.incident(), self.room.unit("B2", crew=2)
@@ -231,6 +257,7 @@ class Scene:
         method, path = route.split(" ")
         body: Any = None
         incident, unit, proposal, closure, other, ringing, premise, thing = ("",) * 8
+        handover, planned = "", ""
         match route:
             case "GET /incidents/similar":
                 path += f"?lon={RAILWAY_STATION[0]}&lat={RAILWAY_STATION[1]}"
@@ -282,6 +309,22 @@ class Scene:
                 ringing, body = self.ringing(), {"why": "test"}
             case "POST /calls/{call_id}/erase":
                 ringing, body = self.ringing(), {"reason": "cererea persoanei"}
+            case "POST /handovers":
+                body = {"id": room.uuid(), "notes": "liniște"}
+            case "POST /handovers/{handover_id}/take":
+                handover, body = self.handover(), {"remark": "citit"}
+            case "POST /planned":
+                body = self.works()
+            case "PATCH /planned/{planned_id}":
+                planned, body = self.planned(), {"title": "Alt meci"}
+            case "POST /planned/{planned_id}/withdraw":
+                planned, body = self.planned(), {"reason": "s-a anulat"}
+            case "POST /handovers/{handover_id}/erase" | "POST /planned/{planned_id}/erase":
+                handover, planned = self.handover(), self.planned()
+                body = {"reason": "cererea persoanei"}
+            case "POST /catch-up":
+                note = {"at": room.ago(60), "text": "scris de mână"}
+                body = {"id": room.uuid(), "incident": self.incident(), "notes": [note]}
             case "POST /closures":
                 body = {"id": room.uuid(), "kind": "closure", "geometry": BARRIER}
             case "PATCH /closures/{closure_id}":
@@ -385,6 +428,7 @@ class Scene:
         about = {"incident_id": incident, "unit_id": unit, "proposal_id": proposal, "closure_id": closure}
         about |= {"other_id": other, "call_id": ringing, "premise_id": premise, "check": thing}
         about |= {"notice_id": thing, "duty_id": thing}
+        about |= {"handover_id": handover, "planned_id": planned}
         answer = desk.call(method, path.format(layer="hydrants", **about), body)
         if answer.status_code >= 400:
             is_problem(answer, answer.status_code)
@@ -458,6 +502,7 @@ def test_a_stranger_is_turned_away_before_the_request_is_even_looked_at(embedded
         if path != "/session":
             names = ("incident_id", "unit_id", "proposal_id", "closure_id", "layer")
             names += ("other_id", "call_id", "premise_id", "check", "notice_id", "duty_id")
+            names += ("handover_id", "planned_id")
             about = dict.fromkeys(names, "x" * 900)
             path = path.format(**about)
             is_problem(embedded_room.stranger.call(method, path, {"nonsense": 1}), 401, "sign-in")
@@ -474,6 +519,12 @@ OTHER_DISTRICT = {
     "GET /incidents/{incident_id}/ways": 404,
     "GET /incidents/{incident_id}/timeline": 404,
     "POST /incidents": 403,
+    "POST /handovers": 403,
+    "POST /handovers/{handover_id}/take": 404,
+    "POST /planned": 403,
+    "PATCH /planned/{planned_id}": 404,
+    "POST /planned/{planned_id}/withdraw": 404,
+    "POST /catch-up": 404,
     "POST /incidents/{incident_id}/acknowledge": 404,
     "POST /incidents/{incident_id}/notes": 404,
     "POST /incidents/{incident_id}/close": 404,

@@ -27,7 +27,8 @@ ROLES = ("admin", "supervisor", "dispatcher", "field", "gateway", "observer", "d
 @pytest.fixture
 def node(database: str, tmp_path: Path, clock: FakeClock, random: SeededRandom) -> Iterator[Node]:
     """Given an open incident, a crew on it, one asked for, and one free; a street that is said to be closed;
-    another incident that somebody was told of; a telephone that rings, and a note about a place."""
+    another incident that somebody was told of; a telephone that rings, a note about a place, a hand-over, and
+    works that are planned."""
     node = Node(database, tmp_path / "var", clock, random)
     node.call("I1")
     for unit, kind in (("PL1", "PL"), ("AS1", "ASAS"), ("PL2", "PL")):
@@ -38,6 +39,8 @@ def node(database: str, tmp_path: Path, clock: FakeClock, random: SeededRandom) 
     node.submit(c.NotifyPerson, incident="I1", notice="N1", person={"name": "Radu"})
     node.submit(c.ReportCall, call="T1", state="ringing", number="0722 318 940")
     node.submit(c.NotePremise, premise="M1", kind="other", place=PLACE, radius_m=9.0, text="x")
+    node.submit(c.WriteHandOver, handover="H1", notes="x")
+    node.submit(c.PlanWork, planned="W1", kind="works", title="x", from_us=1, until_us=2)
     yield node
     node.close()
 
@@ -106,6 +109,13 @@ ASKED: dict[type[c.Command], dict[str, Any]] = {
     c.AcceptProposal: {"proposal": "P1"},
     c.DeclineProposal: {"proposal": "P1"},
     c.ExpireProposal: {"proposal": "P1"},
+    c.WriteHandOver: {"handover": "H2"},
+    c.TakeHandOver: {"handover": "H1"},
+    c.PlanWork: {"planned": "W2", "kind": "works", "title": "x", "from_us": 1, "until_us": 2},
+    c.ChangePlanned: {"planned": "W1", "changes": {"title": "y"}},
+    c.WithdrawPlanned: {"planned": "W1", "reason": "x"},
+    c.EraseShiftText: {"subject": "handover:H1", "reason": "x"},
+    c.EnterFromPaper: {"incident": "I1", "notes": ((1, "x"),)},
 }
 
 

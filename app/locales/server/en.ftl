@@ -135,6 +135,7 @@ event-UnitAssigned = { $unit } sent{ $chosen ->
     [none] { "" }
    *[other] : { $instead }
 }
+event-UnitWasSent = { $unit } was sent and came free (entered from paper)
 event-UnitRecalled = { $unit } recalled
 event-UnitRequested = { $unit } requested from { $agency }{ $instead ->
     [none] { "" }

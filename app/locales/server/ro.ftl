@@ -136,6 +136,7 @@ event-UnitAssigned = { $unit } trimis{ $chosen ->
     [none] { "" }
    *[other] : { $instead }
 }
+event-UnitWasSent = { $unit } a fost trimis și s-a eliberat (introdus de pe hârtie)
 event-UnitRecalled = { $unit } rechemat
 event-UnitRequested = { $unit } solicitat de la { $agency }{ $instead ->
     [none] { "" }

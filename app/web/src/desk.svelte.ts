@@ -57,6 +57,8 @@ class Desk {
   without = $state.raw<readonly string[]>([]);
   /** By whose being there coverage is measured; empty: the first that the server names. */
   capability = $state.raw(localStorage.getItem('straja.coverage') ?? '');
+  /** Whether the pages of the shift stand in the map's place. */
+  shift = $state(false);
   /** The map once it can be drawn on, for the parts that come later and draw on it. */
   map = $state.raw<MapLibre | null>(null);
   /** Takes hold of a unit under the pointer, to be carried onto an incident; null while nobody may. */

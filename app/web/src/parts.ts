@@ -20,6 +20,7 @@ export const parts = {
   help: withWords(() => import('./Help.svelte')),
   tools: withWords(() => import('./MapTools.svelte')),
   print: withWords(() => import('./MapPrint.svelte')),
+  shift: withWords(() => import('./ShiftPages.svelte')),
   command: withWords(() => import('./CommandLine.svelte')),
   truth: withWords(() => import('./Truth.svelte')),
   outbox: withWords(() => import('./outbox.svelte')),
