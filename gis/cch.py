@@ -406,9 +406,8 @@ def _label(
         if here >= INF:
             continue
         for a in range(up_first[chain[d]], up_first[chain[d] + 1]):
-            total = here + np.int64(weight[2 * a + direction])
-            if total < ms[over[a]]:
-                ms[over[a]] = total
+            # Without a branch: which way is the quicker cannot be foreseen.
+            ms[over[a]] = min(np.int64(ms[over[a]]), here + np.int64(weight[2 * a + direction]))
 
 
 @_compiled
