@@ -113,6 +113,7 @@ def test_a_unit_is_followed_and_its_trail_tells_when_it_was_where(sit: SitDown, 
     ana = sit("ana", language="en")
     ana.until_map()
     expect(ana.see("unit-row").first).to_be_visible()
+    expect(ana.see("views-open")).to_be_visible()
     units = {u["id"]: u for u in ana.held()["units"]}
     unit = next(name for name, u in units.items() if u["command"] == "owned" and u["base"])
     now = datetime.now(UTC)
@@ -171,6 +172,7 @@ def test_lengths_are_measured_with_the_mouse_and_without(sit: SitDown) -> None:
     # given the middle of the map
     ana = sit("ana", language="en")
     ana.until_map()
+    expect(ana.see("measure-open")).to_be_visible()
     ana.page.keyboard.press("Alt+m")
     strip = ana.see("measure")
     expect(strip).to_be_visible()
