@@ -28,6 +28,14 @@ def test_a_shift_is_handed_over_paper_comes_in_and_the_figures_follow(sit: SitDo
     expect(ana.see("brief-incidents")).to_contain_text(number)
     expect(ana.see("queue")).to_be_visible()
     expect(ana.see("incident-card")).to_be_visible()
+    # and nothing of the map lies over them or is reached behind them
+    over = """(p) => {
+      const b = p.getBoundingClientRect(), hit = (x, y) => p.contains(document.elementFromPoint(x, y));
+      return [[b.right - 30, b.top + 30], [b.right - 30, b.top + 120], [b.left + 30, b.bottom - 25]]
+        .every(([x, y]) => hit(x, y));
+    }"""
+    assert ana.see("shift").evaluate(over)
+    assert ana.see("map").evaluate("(m) => m.closest('[inert]') !== null")
     # then what she types survives a reload, is handed over as text, and is not hers to take
     ana.see("handover-text").fill(f"două fântâni blocate {SCRIPT}")
     ana.page.reload()
