@@ -1051,7 +1051,6 @@ undo-withdrawn = { $n ->
     [one] The request for { $units } is withdrawn.
    *[other] The requests for { $units } are withdrawn.
 }
-undo-missed = { $what }: too late to take it back; recall the unit, or set it right by hand.
 undo-no-link = no link: it was NOT taken back. Call the crew.
 undo-unheard = Crews that have still to acknowledge that something was cancelled
 undo-waits = { $what ->
@@ -1060,10 +1059,7 @@ undo-waits = { $what ->
 }
 undo-heard = by radio ✓
 undo-heard-of = { $unit } has acknowledged by radio that it is cancelled
-undo-more = { $n ->
-    [one] + { $n } more
-   *[other] + { $n } more
-}
+undo-more = + { $n } more
 
 # --- map tools
 map-more-tools = More map tools

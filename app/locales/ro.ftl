@@ -1069,7 +1069,6 @@ undo-withdrawn = { $n ->
     [few] Solicitările pentru { $units } sunt retrase.
    *[other] Solicitările pentru { $units } sunt retrase.
 }
-undo-missed = { $what }: prea târziu pentru anulare; rechemați echipajul sau îndreptați de mână.
 undo-no-link = fără legătură: NU s-a anulat. Sunați echipajul.
 undo-unheard = Echipaje care mai au de confirmat o anulare
 undo-waits = { $what ->
@@ -1078,11 +1077,7 @@ undo-waits = { $what ->
 }
 undo-heard = prin radio ✓
 undo-heard-of = { $unit } a confirmat prin radio anularea
-undo-more = { $n ->
-    [one] încă { $n }
-    [few] încă { $n }
-   *[other] încă { $n }
-}
+undo-more = încă { $n }
 
 # --- map tools
 map-more-tools = Alte unelte ale hărții

@@ -448,7 +448,7 @@ def test_an_order_leaves_at_once_and_is_taken_back_while_there_is_time(sit: SitD
     ana.page.clock.fast_forward(UNDO_S * 1000)
     expect(ana.see("undo-chip").filter(has_text=second)).to_have_count(0)
     ana.page.keyboard.press("Control+z")
-    expect(ana.see("undo-said")).to_contain_text("prea târziu pentru anulare")
+    expect(ana.see("undo-said")).to_contain_text("Prea târziu pentru anulare")
     keep(ana, "undo-late")
     bogdan.see("board-filter").fill(second)
     expect(bogdan.see("unit-row", unit=second)).to_have_attribute("data-status", "assigned")
