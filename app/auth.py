@@ -155,6 +155,7 @@ PERMISSIONS: Mapping[str, Mapping[Role, Scope]] = MappingProxyType(
         "planned.read": _grants(_DISTRICT, f"{_ROOM} {_WATCHERS}"),
         "planned.edit": _grants(_DISTRICT, _ROOM),
         "incident.catch_up": _grants(_DISTRICT, _ROOM),
+        "register.read": _grants(_CITY, "admin supervisor"),
         # the paper bridge holds what the room itself reads
         "sheet.read": _grants(_DISTRICT, _ROOM),
         "log.verify": _grants(_CITY, f"admin supervisor {_WATCHERS} system"),

@@ -1101,6 +1101,65 @@ def run_verify(config: Config, given: Namespace) -> int:
     return 1 if found.faults else 0
 
 
+def run_register_export(config: Config, given: Namespace) -> None:
+    from datetime import date
+
+    from app import register
+    from app.core import open_core
+
+    core = open_core(config, listen=False)
+    with core.engine.connect() as connection:
+        core.picture.load(connection)
+    core.picture.publish(core.log.position)
+    try:
+        day = date.fromisoformat(given.day) if given.day else register.yesterday(core)
+    except ValueError:
+        raise Trouble(f"{given.day!r} is no day.", "Write it as 2026-11-23.") from None
+    if given.out is None:
+        path = register.write(core, day)
+    else:
+        path = Path(given.out)
+        document = register.signed(register.of_day(core, day), register.key_of(config.var))
+        path.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    up.say(f"signed with {register.public_of(register.key_of(config.var))}")
+    up.say(str(path))
+
+
+def run_register_verify(config: Config, given: Namespace) -> int:
+    from app import register
+    from app.core import open_core
+
+    try:
+        document = json.loads(Path(given.file).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Trouble(f"{given.file}: {error.strerror}.", "Name a register that was exported.") from None
+    except ValueError:
+        document = None
+    engine = None if given.alone else open_core(config, listen=False).engine
+    trusted = given.key
+    if trusted is None and not given.alone:
+        trusted = register.public_of(register.key_of(config.var))
+    found = register.faults_of(document, trusted, engine)
+    for fault in found:
+        up.say(f"FAULT {fault}")
+    if not found:
+        cases, chains = len(document["cases"]), len(document["chains"])
+        against = "" if engine is None else f", {chains} chains as in the log"
+        up.say(f"{document['station']} {document['day']}: {cases} cases, signature right{against}")
+    return 1 if found else 0
+
+
+def register_verify_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("file", help="a register that was exported")
+    parser.add_argument("--key", metavar="HEX", help="the public key that it must be signed by")
+    parser.add_argument("--alone", action="store_true", help="without the log: only the signature")
+
+
+def register_export_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--day", help="such as 2026-11-23; else yesterday")
+    parser.add_argument("--out", metavar="FILE", help="where to; else into var/register")
+
+
 def run_openapi(config: Config, given: Namespace) -> None:
     from app.api import openapi
 
@@ -1171,6 +1230,18 @@ COMMANDS: tuple[Command, ...] = (
     Command("user disable", "bar an account at once, its sessions too", run_user_change, one_name),
     Command("user enable", "let a disabled account in again", run_user_change, one_name),
     Command("user unlock", "end the lock after too many wrong passwords", run_user_change, one_name),
+    Command(
+        "register export",
+        "write the signed register of a day",
+        run_register_export,
+        register_export_arguments,
+    ),
+    Command(
+        "register verify",
+        "check a signed register, alone or against the log",
+        run_register_verify,
+        register_verify_arguments,
+    ),
     Command("verify", "check every hash chain of the log", run_verify),
     Command(
         "migrate", "bring the databases to this program's schema, or say so", run_migrate, migrate_arguments

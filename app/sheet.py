@@ -118,11 +118,15 @@ class Sheets:
 
 
 def keep_writing(core: Core, mine: Callable[[], bool], pause: Callable[[float], bool]) -> None:
-    """Write the sheets until `pause(seconds)` returns true; `mine` tells whether this is the keeper."""
-    sheets = Sheets(core)
+    """Write the sheets, and each day's register once it is over, until `pause(seconds)` returns true; `mine`
+    tells whether this is the keeper."""
+    from app.register import Registers
+
+    sheets, registers = Sheets(core), Registers(core)
     while True:
         if mine():
             sheets.step()
+            registers.step()
         if pause(1.0):
             return
 

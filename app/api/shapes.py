@@ -1212,3 +1212,27 @@ class BriefShape(Shape):
     closures: list[str]
     planned: list[PlannedShape]
     handovers: list[HandOverShape]
+
+
+class SignatureShape(Shape):
+    """Ed25519 over the canonical JSON of everything else; key and value in hex."""
+
+    algorithm: Literal["Ed25519"]
+    key: str
+    value: str
+
+
+class RegisterShape(Shape):
+    """A day of the station without personal data; docs/shift.md tells its parts."""
+
+    format: Literal["straja-register-1"]
+    station: str
+    day: str
+    begins: Time = Field(alias="from")
+    until: Time
+    made_at: Time
+    cases: list[dict[str, Any]]
+    handovers: list[dict[str, Any]]
+    planned: list[dict[str, Any]]
+    chains: list[dict[str, Any]]
+    signature: SignatureShape

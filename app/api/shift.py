@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from flask import Response, jsonify, request
@@ -11,7 +12,7 @@ from flask_openapi3 import Tag
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from app import performance, sheet
+from app import performance, register, sheet
 from app.api import shapes
 from app.api.doors import (
     Problem,
@@ -464,6 +465,35 @@ def erase_planned(path: PlannedPath, body: EraseReason) -> Response:
     about = f"planned:{found.id}"
     cursor = send(c.EraseShiftText(id=request_id(), source=source(), subject=about, reason=body.reason))
     return _planned_answer(found.id, cursor)
+
+
+# ---- the duty register
+
+
+class RegisterQuery(Strict):
+    day: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")] | None = Field(
+        default=None, description="Such as 2026-11-23, local time; default: yesterday."
+    )
+
+
+@blueprint.get(
+    "/register", tags=[TAG], summary="The signed register of a day", responses={200: shapes.RegisterShape}
+)
+def get_register(query: RegisterQuery) -> Response:
+    require_role("register.read")
+    parts = core()
+    try:
+        day = date.fromisoformat(query.day) if query.day else register.yesterday(parts)
+        from_us, _ = register.span_of(parts, day)
+    except (ValueError, OverflowError):
+        raise wrong("day", "bad-day", "This is no day.") from None
+    if from_us > parts.world.clock.now_us():
+        raise wrong("day", "day-ahead", "This day has not begun yet.")
+    made = offload(lambda: register.signed(register.of_day(parts, day), register.key_of(parts.config.var)))
+    answer = jsonify(made)
+    name = f"register-{parts.config.station}-{day.isoformat()}.json"
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
 
 
 # ---- from paper

@@ -573,6 +573,7 @@ handover.take            D D D - - - - -
 planned.read             D D D - - D D -
 planned.edit             D D D - - - - -
 incident.catch_up        D D D - - - - -
+register.read            C C - - - - - -
 sheet.read               D D D - - - - -
 account.manage           C - - - - - - -
 """

@@ -62,6 +62,7 @@ EXPECTED = {
     "POST /planned/{planned_id}/withdraw": "     401 200 200 200 403 403 403 403",
     "POST /planned/{planned_id}/erase": "        401 200 403 403 403 403 403 403",
     "POST /catch-up": "   401 201 201 201 403 403 403 403",
+    "GET /register": "    401 200 200 403 403 403 403 403",
     "GET /sheet": "       401 200 200 200 403 403 403 403",
     "GET /events": "      401 200 200 200 403 403 200 200",
     "GET /incidents": "   401 200 200 200 200 403 200 200",
