@@ -112,6 +112,12 @@ PERMISSIONS: Mapping[str, Mapping[Role, Scope]] = MappingProxyType(
         # what is known about a place before anybody calls
         "premise.read": _grants(_DISTRICT, _ROOM),
         "premise.edit": _grants(_DISTRICT, _ROOM),
+        # what is wrong with the system and its devices
+        "alarm.read": _grants(_DISTRICT, f"{_ROOM} {_WATCHERS}", system=_CITY),
+        "alarm.report": _grants(_DISTRICT, f"{_ROOM} gateway", system=_CITY),
+        "alarm.acknowledge": _grants(_DISTRICT, _ROOM),
+        "alarm.shelve": _grants(_DISTRICT, _ROOM),
+        "alarm.service": _grants(_DISTRICT, "admin supervisor"),
         # only what one has asked for oneself, moments ago
         "undo": _grants(_DISTRICT, f"{_ROOM} gateway", field=_OWN),
         # units; a control room sees its neighbours' units, and commands its own

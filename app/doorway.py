@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 from flask import Flask, Response, jsonify
 
 from app import trace
+from app.alarms import watch_the_keeper
 from app.api import doors
-from app.core import NotYet, settle_memory, try_core
+from app.core import Core, NotYet, settle_memory, try_core
 from app.database import UNREACHABLE
+from app.keeper import is_kept
 from app.migrations import SchemaError
 from app.up import Waiting
-from app.web_app import build, heed_the_end, pages
+from app.web_app import ENDING, build, heed_the_end, pages
 from config import Config
 
 if TYPE_CHECKING:
@@ -53,7 +55,12 @@ def _open(config: Config) -> Flask:
         core.close()
         raise NotYet("storage-unavailable", "the database went away again while it was opened") from error
     settle_memory()
+    threading.Thread(target=_watch_the_keeper, args=(core,), name="straja-alarms", daemon=True).start()
     return app
+
+
+def _watch_the_keeper(core: Core) -> None:
+    watch_the_keeper(core, lambda: is_kept(core.engine, core.config.var), ENDING.wait)
 
 
 class Doorway:

@@ -23,6 +23,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import backup, jobs, metrics, migrations, trace
+from app.alarms import keep_alarms
 from app.core import Core, wait_for_core
 from app.database import UNREACHABLE, open_engine
 from app.detours import keep_watching
@@ -237,6 +238,7 @@ def _keep(core: Core, stop: threading.Event, mine: Callable[[], bool]) -> None:
             ("proposals", keep_proposing),
             ("detours", keep_watching),
             ("sheets", keep_writing),
+            ("alarms", keep_alarms),
         )
     ]
     for thread in beside:

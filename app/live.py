@@ -31,6 +31,7 @@ from app.detours import streets_of
 from app.native import is_cooperative
 from app.picture import crew_mates
 from app.rows import Rows, rfc3339
+from dispatch.alarm import Alarm
 from dispatch.call import Call
 from dispatch.closure import Closure
 from dispatch.commands import Actor
@@ -91,6 +92,7 @@ class Subjects:
     closures: list[Closure]
     proposals: list[Proposal]
     calls: list[Call]
+    alarms: list[Alarm]
 
 
 class Bell:
@@ -282,6 +284,7 @@ class Live:
             [x for x in state.closures() if not x.has_ended(now_us)],
             [x for x in state.proposals() if x.open],
             [x for x in state.calls() if x.needs is not None],
+            [x for x in state.alarms() if any(then != "normal" for _, then in x.phases(now_us))],
         )
         rows = self._built(scope, everything)
         self._snapshots[scope.key] = (self._at, now_s, rows)
@@ -331,6 +334,7 @@ class Live:
         closures: list[Closure] = []
         proposals: list[Proposal] = []
         calls: list[Call] = []
+        alarms: list[Alarm] = []
         for subject in subjects:
             kind, _, subject_id = subject.partition(":")
             if kind == "incident":
@@ -358,12 +362,17 @@ class Live:
                 call = state.call(subject_id)
                 if call is not None and call.received:
                     calls.append(call)
-        return Subjects(list(incidents.values()), list(units.values()), closures, proposals, calls)
+            elif kind == "alarm":
+                alarm = state.alarm(subject_id)
+                if alarm is not None and alarm.raised:
+                    alarms.append(alarm)
+        return Subjects(list(incidents.values()), list(units.values()), closures, proposals, calls, alarms)
 
     def _built(self, scope: Scope, named: Subjects) -> dict[str, Any]:
         """Rows for one scope, and the ids of what it may see no more: the incidents that its unit has left.
         Told from the incident alone, so that a console that was away meanwhile hears of it too."""
         actor = scope.actor
+        now_us = self._core.world.clock.now_us()
         plain: list[Incident] = []
         personal: list[Incident] = []
         gone: list[str] = []
@@ -400,6 +409,10 @@ class Live:
             ),
             "calls": _whole(
                 [x for x in named.calls if may(actor, "call.read", district=x.district)], self._rows.call
+            ),
+            "alarms": _whole(
+                [x for x in named.alarms if may(actor, "alarm.read", district=x.district)],
+                lambda x: self._rows.alarm(x, now_us),
             ),
             "gone": {"incidents": gone},
         }

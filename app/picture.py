@@ -63,9 +63,9 @@ class Picture:
     # ---- the log's follower
 
     def load(self, connection: Connection) -> None:
-        """Fold all units and stations, and the incidents and closures that go on or did until lately."""
+        """Fold all units, stations and alarms, and the incidents and closures that go on or lately did."""
         gathered: dict[str, list[e.Recorded]] = {}
-        kinds = ("station", "unit", "closure", "premise")
+        kinds = ("station", "unit", "closure", "premise", "alarm")
         for lower, upper in ((f"{kind}:", f"{kind};") for kind in kinds):
             for subject, rec in stream_facts(connection, lower, upper):
                 gathered.setdefault(subject, []).append(rec)

@@ -16,6 +16,7 @@ from app.tracks import Tracks
 from app.vault import Vault
 from app.words import LANGUAGES, Words, words_in
 from dispatch import care
+from dispatch.alarm import FLOOD_WITHIN_US, Alarm
 from dispatch.call import Call
 from dispatch.closure import Closure
 from dispatch.commands import who
@@ -410,6 +411,45 @@ class Rows:
             "why": x.why or None,
             "note": clear(x.note),
             "personal_data": "erased" if x.sealed and x.sealed <= x.erased else "kept",
+            "upgrade_needed": x.parked,
+            "district": x.district,
+            "station": x.station,
+            "rev": x.position,
+        }
+
+    def alarm(self, x: Alarm, now_us: int) -> dict[str, Any]:
+        phases = x.phases(now_us)
+        ack = x.acknowledged(now_us)
+        called = x.called_out(now_us, FLOOD_WITHIN_US)
+        if x.on and x.on_us is not None and x.on_us + x.on_delay_us > now_us and not x.quiet:
+            called.append(x.on_us + x.on_delay_us)
+        return {
+            "id": x.id,
+            "kind": x.kind,
+            "group": x.group,
+            "priority": x.priority,
+            "state": phases[0][1],
+            "phases": [{"at": rfc3339(us), "state": state} for us, state in phases],
+            "title": x.title or None,
+            "means": x.means or None,
+            "todo": x.todo or None,
+            "detail": x.detail or None,
+            "source": x.source,
+            "raised_by": who(x.raised_by),
+            "raised_at": rfc3339(x.on_us),
+            "cleared_at": rfc3339(x.off_us),
+            "acknowledged_at": None if ack is None else rfc3339(ack.us),
+            "acknowledged_by": None if ack is None else who(ack.by),
+            "shelved_at": rfc3339(x.shelved_us),
+            "shelved_by": who(x.shelved_by) or None,
+            "shelved_until": rfc3339(x.shelved_until_us),
+            "shelf_reason": x.shelf_reason or None,
+            "out_of_service_at": rfc3339(x.out_us),
+            "out_of_service_by": who(x.out_by) or None,
+            "out_of_service_reason": x.out_reason or None,
+            "chattering_until": rfc3339(x.chatters_until()),
+            "announced_at": [rfc3339(us) for us in called],
+            "count_24h": len(x.called_out(now_us)),
             "upgrade_needed": x.parked,
             "district": x.district,
             "station": x.station,

@@ -61,6 +61,11 @@ ACTIONS: Mapping[type[c.Command], str] = {
     c.WithdrawPremise: "premise.edit",
     c.ErasePremise: "personal.erase",
     c.Undo: "undo",
+    c.ReportAlarm: "alarm.report",
+    c.AcknowledgeAlarm: "alarm.acknowledge",
+    c.ShelveAlarm: "alarm.shelve",
+    c.UnshelveAlarm: "alarm.shelve",
+    c.SetAlarmService: "alarm.service",
     c.AssignUnits: "incident.assign",
     c.RecallUnit: "incident.recall",
     c.AnswerRequest: "incident.answer_request",
@@ -231,7 +236,7 @@ def _named(command: c.Command) -> list[str]:
     """Every id that the command gives: its own, and those of what it is about."""
     about = (
         *("incident", "other", "unit", "subject", "closure", "proposal", "call", "premise", "notice"),
-        *("command", "handover", "planned"),
+        *("command", "handover", "planned", "alarm"),
     )
     found = [command.id, *(getattr(command, name, "") or "" for name in about)]
     if isinstance(command, (c.AssignUnits, c.CheckCrews)):
@@ -292,6 +297,9 @@ def authorise(state: State, command: c.Command, actor: Actor, district: str) -> 
         kept = state.handover(subject_id) if kind == "handover" else state.planned(subject_id)
     if kept is not None and kept.district:
         where = kept.district
+    alarm = state.alarm(getattr(command, "alarm", ""))
+    if alarm is not None and alarm.raised:
+        where = alarm.district
     reaches = [where]
     if isinstance(command, c.RegisterUnit):
         # A unit that moves to another district is taken from one and given to the other.

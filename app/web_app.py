@@ -22,6 +22,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import backup, demo, jobs, metrics, migrations, trace, up
 from app.api import (  # noqa: F401 - they register handlers
+    alarms,
     calls,
     care,
     closures,

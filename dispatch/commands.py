@@ -395,6 +395,60 @@ class ErasePremise(Command):
     reason: str
 
 
+# ---- alarms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportAlarm(Command):
+    """Something is wrong with the system or a device (`on`), or no longer. What is not in
+    `dispatch.alarm.KINDS` brings its own words: `title`, what it `means`, what `todo`. It counts once it
+    has been there for `on_delay_s`, and is over once it was gone for `off_delay_s`."""
+
+    alarm: str
+    on: bool
+    kind: str = ""
+    group: str = ""
+    priority: str | None = None
+    title: str = ""
+    means: str = ""
+    todo: str = ""
+    detail: str = ""
+    on_delay_s: float = 0.0
+    off_delay_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgeAlarm(Command):
+    """Somebody has seen it, and sees to it."""
+
+    alarm: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShelveAlarm(Command):
+    """Put it out of the way for `for_us`; then it is there again by itself."""
+
+    alarm: str
+    for_us: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnshelveAlarm(Command):
+    """Take it off the shelf before its time."""
+
+    alarm: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAlarmService(Command):
+    """Take it out of service, as while its device is mended, or put it back."""
+
+    alarm: str
+    in_service: bool
+    reason: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undo(Command):
     """Take back what the request `command` led to, by whoever made it and within `within_s` seconds."""

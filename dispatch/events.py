@@ -459,6 +459,72 @@ class PremiseErased(_PremiseEvent):
     reason: str
 
 
+class _AlarmEvent(Event):
+    __slots__ = ()
+    alarm: str
+
+    def subjects(self) -> tuple[str, ...]:
+        return (f"alarm:{self.alarm}",)
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRaised(_AlarmEvent):
+    """Something is wrong with the system or a device. `title`, `means` and `todo` are empty where `kind` has
+    its words in the catalogues; `group` names the cause that it shares with others."""
+
+    alarm: str
+    station: str
+    district: str
+    kind: str
+    group: str
+    priority: str
+    title: str
+    means: str
+    todo: str
+    detail: str
+    on_delay_us: int
+    off_delay_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmCleared(_AlarmEvent):
+    """What was wrong is so no more."""
+
+    alarm: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmAcknowledged(_AlarmEvent):
+    """Somebody sees to it."""
+
+    alarm: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmShelved(_AlarmEvent):
+    """Put out of the way until `until_us`."""
+
+    alarm: str
+    until_us: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmUnshelved(_AlarmEvent):
+    """Taken off the shelf before its time."""
+
+    alarm: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmServiceSet(_AlarmEvent):
+    """Taken out of service, with the reason, or put back."""
+
+    alarm: str
+    in_service: bool
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class TakenBack(Event):
     """Whoever had sent the request `command` took it back: `facts`, as (cause, cause_index), count no more.
@@ -971,6 +1037,12 @@ TYPES: dict[str, type[Event]] = {
         NoticeFollowed,
         TakenBack,
         CancellingAcknowledged,
+        AlarmRaised,
+        AlarmCleared,
+        AlarmAcknowledged,
+        AlarmShelved,
+        AlarmUnshelved,
+        AlarmServiceSet,
     )
 }
 

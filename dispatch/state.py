@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from dispatch import call, care, closure, incident, premise, proposal, shift, undo, unit
+from dispatch import alarm, call, care, closure, incident, premise, proposal, shift, undo, unit
 from dispatch import commands as c
 from dispatch import events as e
+from dispatch.alarm import Alarm
 from dispatch.call import Call
 from dispatch.closure import Closure
 from dispatch.commands import Context, Refused
@@ -32,7 +33,7 @@ class Station:
     position: int = 0
 
 
-Entity = Incident | Unit | Station | Closure | Proposal | Call | Premise | HandOver | Planned
+Entity = Incident | Unit | Station | Closure | Proposal | Call | Premise | HandOver | Planned | Alarm
 
 
 def _apply_station(was: Station | None, rec: e.Recorded, subject_id: str) -> Station:
@@ -62,6 +63,8 @@ def apply(subject: str, was: Any, rec: e.Recorded) -> Entity | None:
         return shift.apply_handover(was, rec, subject_id)
     if kind == "planned":
         return shift.apply_planned(was, rec, subject_id)
+    if kind == "alarm":
+        return alarm.apply(was, rec, subject_id)
     if kind == "station":
         return _apply_station(was, rec, subject_id)
     return None
@@ -188,6 +191,14 @@ class State:
         """Those in memory: all that is to come or goes on, and what was over within a day."""
         return (x for x in self._slots.of_kind("planned") if isinstance(x, Planned) and x.planned)
 
+    def alarm(self, alarm_id: str) -> Alarm | None:
+        found = self._slots.get(f"alarm:{alarm_id}")
+        return found if isinstance(found, Alarm) else None
+
+    def alarms(self) -> Iterator[Alarm]:
+        """All that were ever raised: there are no more of them than things that can go wrong."""
+        return (x for x in self._slots.of_kind("alarm") if isinstance(x, Alarm) and x.raised)
+
     def crew(self, crew_id: str) -> list[Unit]:
         return [x for x in self.units() if x.crew_id == crew_id]
 
@@ -270,6 +281,11 @@ DECIDE: dict[type[c.Command], Callable[[State, Any, Context], tuple[e.Event, ...
     c.WithdrawPremise: premise.withdraw,
     c.ErasePremise: premise.erase,
     c.Undo: undo.take_back,
+    c.ReportAlarm: alarm.report,
+    c.AcknowledgeAlarm: alarm.acknowledge,
+    c.ShelveAlarm: alarm.shelve,
+    c.UnshelveAlarm: alarm.unshelve,
+    c.SetAlarmService: alarm.set_service,
     c.AssignUnits: unit.assign,
     c.RecallUnit: unit.recall,
     c.AnswerRequest: unit.answer,

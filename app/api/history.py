@@ -68,6 +68,9 @@ def _may_see(who_asks: Actor, envelope: Envelope) -> bool:
     premises = [state.premise(ident) for kind, ident in about if kind == "premise"]
     if premises:
         return all(x is not None and may(who_asks, "premise.read", district=x.district) for x in premises)
+    alarms = [state.alarm(ident) for kind, ident in about if kind == "alarm"]
+    if alarms:
+        return all(x is not None and may(who_asks, "alarm.read", district=x.district) for x in alarms)
     if any(kind == "closure" for kind, _ in about):
         return may(who_asks, "closure.read")
     units = [state.unit(ident) for kind, ident in about if kind == "unit"]

@@ -35,6 +35,7 @@ class Board:
         self.closures: dict[str, dict[str, Any]] = {}
         self.proposals: dict[str, dict[str, Any]] = {}
         self.calls: dict[str, dict[str, Any]] = {}
+        self.alarms: dict[str, dict[str, Any]] = {}
         self.heard: list[Any] = []
         self.modes: list[str] = []
         self.applied: list[tuple[str, str]] = []
@@ -46,6 +47,7 @@ class Board:
         if hello["mode"] == "snapshot":
             self.incidents, self.units, self.closures, self.proposals = {}, {}, {}, {}
             self.calls = {}
+            self.alarms = {}
         self.merge(hello)
         self.cursor = hello["cursor"]
 
@@ -60,6 +62,8 @@ class Board:
             self.proposals[row["id"]] = row
         for row in rows["calls"]:
             self.calls[row["id"]] = row
+        for row in rows["alarms"]:
+            self.alarms[row["id"]] = row
         for gone in rows["gone"]["incidents"]:
             self.incidents.pop(gone, None)
 
@@ -78,6 +82,7 @@ class Board:
             "incidents": {key: row for key, row in self.incidents.items() if row["state"] == "open"},
             "proposals": {key: row for key, row in self.proposals.items() if row["state"] == "open"},
             "calls": {key: row for key, row in self.calls.items() if row["needs"] is not None},
+            "alarms": {key: row for key, row in self.alarms.items() if row["state"] != "normal"},
             "closures": {
                 key: row for key, row in self.closures.items() if row["state"] not in ("withdrawn", "expired")
             },

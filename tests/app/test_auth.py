@@ -563,6 +563,11 @@ colleague.read           C C C - - - - -
 call.read                D D D - - - - -
 call.report              D D D - D - - C
 call.handle              D D D - - - - C
+alarm.read               D D D - - D D C
+alarm.report             D D D - D - - C
+alarm.acknowledge        D D D - - - - -
+alarm.shelve             D D D - - - - -
+alarm.service            D D - - - - - -
 premise.read             D D D - - - - -
 premise.edit             D D D - - - - -
 performance.read         D D D - - D D -

@@ -88,6 +88,15 @@ EXPECTED = {
     "POST /incidents/{incident_id}/links": "          401 200 200 200 404 404 403 403",
     "DELETE /incidents/{incident_id}/links/{other_id}": " 401 200 200 200 404 404 403 403",
     "POST /incidents/{incident_id}/protocol": "       401 200 200 200 404 404 403 403",
+    "GET /alarms": "                                  401 200 200 200 403 403 200 200",
+    "POST /alarms": "                                 401 201 201 201 403 201 403 403",
+    "GET /alarms/figures": "                          401 200 200 200 403 403 200 200",
+    "GET /alarms/{alarm_id}": "                       401 200 200 200 403 403 200 200",
+    "POST /alarms/{alarm_id}/acknowledge": "          401 200 200 200 403 403 403 403",
+    "PUT /alarms/{alarm_id}/shelf": "                 401 200 200 200 403 403 403 403",
+    "DELETE /alarms/{alarm_id}/shelf": "              401 200 200 200 403 403 403 403",
+    "PUT /alarms/{alarm_id}/out-of-service": "        401 200 200 403 403 403 403 403",
+    "DELETE /alarms/{alarm_id}/out-of-service": "     401 200 200 403 403 403 403 403",
     "GET /premises": "                                401 200 200 200 403 403 403 403",
     "GET /premises/notes": "                          401 200 200 200 403 403 403 403",
     "POST /premises/notes": "                         401 201 201 201 403 403 403 403",
@@ -201,6 +210,12 @@ class Scene:
         assert answer.status_code == 201, answer.text
         return str(answer.json["id"])
 
+    def alarm(self) -> str:
+        """Something that is wrong in the district."""
+        body = {"id": f"lampa-{self.room.uuid()[:8]}", "kind": "device_fault"}
+        assert self.room.ana.post("/alarms", body).status_code == 201
+        return body["id"]
+
     def premise(self) -> str:
         body = {"id": self.room.uuid(), "kind": "access", "text": "cod 1234", "location": POST["location"]}
         answer = self.room.ana.post("/premises/notes", body)
@@ -257,7 +272,7 @@ class Scene:
         room = self.room
         method, path = route.split(" ")
         body: Any = None
-        incident, unit, proposal, closure, other, ringing, premise, thing = ("",) * 8
+        incident, unit, proposal, closure, other, ringing, premise, thing, alarm = ("",) * 9
         handover, planned = "", ""
         match route:
             case "GET /incidents/similar":
@@ -290,6 +305,14 @@ class Scene:
                 assert room.ana.post(f"/incidents/{incident}/links", linked).status_code == 200
             case "POST /incidents/{incident_id}/protocol":
                 incident, body = self.incident(), {"answers": {"trapped": "y"}}
+            case "POST /alarms":
+                body = {"id": f"lampa-{room.uuid()[:8]}", "kind": "device_fault"}
+            case "PUT /alarms/{alarm_id}/shelf":
+                alarm, body = self.alarm(), {"minutes": 30}
+            case "PUT /alarms/{alarm_id}/out-of-service":
+                alarm, body = self.alarm(), {"reason": "se schimbă"}
+            case _ if "{alarm_id}" in path:
+                alarm = self.alarm()
             case "GET /premises":
                 path += f"?lon={RAILWAY_STATION[0]}&lat={RAILWAY_STATION[1]}"
             case "POST /premises/notes":
@@ -428,7 +451,7 @@ class Scene:
         before = room.core.log.position
         about = {"incident_id": incident, "unit_id": unit, "proposal_id": proposal, "closure_id": closure}
         about |= {"other_id": other, "call_id": ringing, "premise_id": premise, "check": thing}
-        about |= {"notice_id": thing, "duty_id": thing}
+        about |= {"alarm_id": alarm, "notice_id": thing, "duty_id": thing}
         about |= {"handover_id": handover, "planned_id": planned}
         answer = desk.call(method, path.format(layer="hydrants", **about), body)
         if answer.status_code >= 400:
@@ -502,7 +525,7 @@ def test_a_stranger_is_turned_away_before_the_request_is_even_looked_at(embedded
         method, path = route.split(" ")
         if path != "/session":
             names = ("incident_id", "unit_id", "proposal_id", "closure_id", "layer")
-            names += ("other_id", "call_id", "premise_id", "check", "notice_id", "duty_id")
+            names += ("other_id", "call_id", "premise_id", "check", "notice_id", "duty_id", "alarm_id")
             names += ("handover_id", "planned_id")
             about = dict.fromkeys(names, "x" * 900)
             path = path.format(**about)
@@ -545,6 +568,13 @@ OTHER_DISTRICT = {
     "POST /incidents/{incident_id}/links": 404,
     "DELETE /incidents/{incident_id}/links/{other_id}": 404,
     "POST /incidents/{incident_id}/protocol": 404,
+    "POST /alarms": 403,
+    "GET /alarms/{alarm_id}": 404,
+    "POST /alarms/{alarm_id}/acknowledge": 404,
+    "PUT /alarms/{alarm_id}/shelf": 404,
+    "DELETE /alarms/{alarm_id}/shelf": 404,
+    "PUT /alarms/{alarm_id}/out-of-service": 404,
+    "DELETE /alarms/{alarm_id}/out-of-service": 404,
     "POST /premises/notes": 403,
     "DELETE /premises/notes/{premise_id}": 404,
     "POST /premises/notes/{premise_id}/erase": 404,

@@ -41,6 +41,7 @@ def node(database: str, tmp_path: Path, clock: FakeClock, random: SeededRandom) 
     node.submit(c.NotePremise, premise="M1", kind="other", place=PLACE, radius_m=9.0, text="x")
     node.submit(c.WriteHandOver, handover="H1", notes="x")
     node.submit(c.PlanWork, planned="W1", kind="works", title="x", from_us=1, until_us=2)
+    node.submit(c.ReportAlarm, alarm="A1", on=True, kind="device_fault")
     yield node
     node.close()
 
@@ -70,6 +71,11 @@ ASKED: dict[type[c.Command], dict[str, Any]] = {
     c.NotePremise: {"premise": "M2", "kind": "other", "place": PLACE, "radius_m": 9.0, "text": "x"},
     c.WithdrawPremise: {"premise": "M1"},
     c.ErasePremise: {"premise": "M1", "reason": "x"},
+    c.ReportAlarm: {"alarm": "A2", "on": True, "kind": "device_fault"},
+    c.AcknowledgeAlarm: {"alarm": "A1"},
+    c.ShelveAlarm: {"alarm": "A1", "for_us": 60_000_000},
+    c.UnshelveAlarm: {"alarm": "A1"},
+    c.SetAlarmService: {"alarm": "A1", "in_service": False, "reason": "x"},
     c.SetAlarmLevel: {"incident": "I1", "level": 2},
     c.CloseIncident: {"incident": "I1", "outcome": "x"},
     c.ReopenIncident: {"incident": "I1", "reason": "x"},

@@ -56,6 +56,7 @@ SHAPES = st.fixed_dictionaries(
 CONFLICTS = st.sampled_from(["A#1/1", "A#1/2", "B#1/1", "B#1/2"])
 
 CALLS = st.sampled_from(["c1", "c2"])
+ALARMS = st.sampled_from(["a1", "a2"])
 
 FACTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
     e.IncidentReported: st.builds(
@@ -190,6 +191,26 @@ FACTS: dict[type[e.Event], st.SearchStrategy[Any]] = {
     e.PremiseErased: st.builds(
         e.PremiseErased, st.sampled_from(["m1", "m2"]), st.lists(WORDS, max_size=2).map(tuple), WORDS
     ),
+    e.AlarmRaised: st.builds(
+        e.AlarmRaised,
+        alarm=ALARMS,
+        station=STATIONS,
+        district=WORDS,
+        kind=WORDS,
+        group=WORDS,
+        priority=WORDS,
+        title=WORDS,
+        means=WORDS,
+        todo=WORDS,
+        detail=WORDS,
+        on_delay_us=st.integers(0, 3_600_000_000),
+        off_delay_us=st.integers(0, 3_600_000_000),
+    ),
+    e.AlarmCleared: st.builds(e.AlarmCleared, ALARMS),
+    e.AlarmAcknowledged: st.builds(e.AlarmAcknowledged, ALARMS),
+    e.AlarmShelved: st.builds(e.AlarmShelved, ALARMS, TIMES, WORDS),
+    e.AlarmUnshelved: st.builds(e.AlarmUnshelved, ALARMS),
+    e.AlarmServiceSet: st.builds(e.AlarmServiceSet, ALARMS, st.booleans(), WORDS),
     e.UnitAssigned: st.builds(
         e.UnitAssigned,
         INCIDENTS,

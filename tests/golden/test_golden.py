@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.conftest import FakeClock, SeededRandom
 
 HERE = Path(__file__).parent
-VERSIONS = (1, 2, 3, 4, 5, 6, 7)
+VERSIONS = (1, 2, 3, 4, 5, 6, 7, 8)
 
 
 @dataclasses.dataclass(frozen=True)

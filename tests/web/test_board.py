@@ -309,3 +309,82 @@ def test_of_two_dispatchers_in_the_same_second_one_sends_and_the_other_gets_the_
     loser.page.keyboard.press("Enter")
     expect(loser.see("send-result")).to_contain_text(following)
     expect(loser.see("send-result")).to_contain_text(re.compile("Trimis|Solicitat|cerut", re.IGNORECASE))
+
+
+# ---- what is wrong with the system
+
+
+def test_alarms_of_the_system_are_dealt_with_by_keyboard_and_seen_by_all(sit: SitDown, room: Server) -> None:
+    # given a gateway that tells of three lamps on one feeder, and of one thing of a kind of its own
+    gateway = token_of(room, "crews")
+    mark = uuid.uuid4().hex[:6]
+
+    def says(alarm: str, on: bool = True, **more: Any) -> str:
+        body = {"id": f"{alarm}-{mark}", "on": on, **more}
+        answer = requests.post(f"{room.url}/api/v1/alarms", json=body, headers=gateway, timeout=30)
+        assert answer.status_code == 201, answer.text
+        return str(body["id"])
+
+    lamp = {"kind": "device_fault", "group": f"feeder-{mark}"}
+    lamps = [says(f"lamp{n}", detail=f"L{n}", **lamp) for n in range(3)]
+    own = {"title": "<b>Pompa 2 stă</b>", "means": "Pasajul se inundă.", "todo": "Închideți pasajul."}
+    pump = says("pump", kind="pump_stopped", priority="high", **own)
+    ana, sorina = sit("ana"), sit("sorina")
+    expect(ana.see("alarm-chip", worst="high")).to_contain_text("alarme")
+
+    # when Ana asks for them with one key, the urgent one has the focus and says what to do, as text
+    ana.page.keyboard.press("Alt+a")
+    row = ana.see("alarm-row", alarm=pump)
+    expect(row).to_be_focused()
+    expect(row).to_contain_text("<b>Pompa 2 stă</b>")
+    ana.page.keyboard.press("Enter")
+    expect(ana.see("alarm", alarm=pump)).to_contain_text("Închideți pasajul.")
+    axe_in_every_dress(ana, "alarms")
+    if ana.see("alarm-panel").count() == 0:
+        ana.page.keyboard.press("Alt+a")
+    expect(row).to_be_visible()
+
+    # and acknowledges it, every console sees by whom
+    if ana.see("alarm", alarm=pump).locator(".more").count() == 0:
+        row.click()
+    axe_in_every_dress(ana, "one alarm", ("ro",))
+    row.focus()
+    ana.page.keyboard.press("a")
+    expect(ana.see("alarm", alarm=pump, state="acknowledged")).to_be_visible()
+    sorina.see("alarm-chip").click()
+    sorina.see("alarm-row", alarm=pump).click()
+    expect(sorina.see("alarm", alarm=pump, state="acknowledged")).to_contain_text("preluată de ana")
+
+    # when she puts one lamp aside and acknowledges the other two together, it waits below until its time
+    ana.see("alarm-row", alarm=lamps[0]).focus()
+    ana.page.keyboard.press("s")
+    shelved = ana.see("alarm-aside").locator(f'[data-alarm="{lamps[0]}"][data-state="shelved"]')
+    expect(shelved).to_be_visible()
+    ana.see("alarm-acknowledge-all", group=f"feeder-{mark}").click()
+    for one in lamps[1:]:
+        expect(ana.see("alarm", alarm=one, state="acknowledged")).to_be_visible()
+    # and a supervisor takes it out of service, with the reason
+    sorina.see("alarm-row", alarm=lamps[0]).click()
+    sorina.see("alarm", alarm=lamps[0]).get_by_test_id("alarm-reason").fill("se schimbă lampa")
+    sorina.see("alarm", alarm=lamps[0]).get_by_test_id("alarm-take-out").click()
+    expect(ana.see("alarm", alarm=lamps[0], state="out_of_service")).to_be_visible()
+
+    # when too many come at once, the top bar says so, and the foot of the list who cries most
+    for _ in range(3):
+        says("lamp9", detail="L9", **lamp)
+        says("lamp9", on=False)
+    flood = [says(f"flood{n}", detail=f"F{n}", **lamp) for n in range(11)]
+    expect(ana.see("alarm-flood")).to_contain_text("Val de alarme")
+    ana.page.keyboard.press("Escape")
+    expect(ana.see("alarm-panel")).to_have_count(0)
+    expect(ana.see("alarm-chip")).to_be_focused()
+    ana.page.keyboard.press("Alt+a")
+    expect(ana.see("alarm-bad-actors")).to_contain_text("lamp9")
+    expect(ana.see("alarm-figures")).to_be_visible()
+
+    # when all is mended and seen, none is left
+    for one in [*lamps, pump, *flood]:
+        says(one.removesuffix(f"-{mark}"), on=False)
+    ana.see("alarm-acknowledge-all", group=f"feeder-{mark}").click()
+    for one in [*lamps[1:], pump, *flood]:
+        expect(ana.see("alarm", alarm=one)).to_have_count(0)

@@ -45,7 +45,7 @@ class Desk {
   /** Statuses that were set here and are not on record yet, by unit. */
   unsent = $state.raw<ReadonlyMap<string, string>>(new Map());
   /** What stands in the card's place instead of an incident. */
-  panel = $state.raw<'closures' | 'unit' | null>(null);
+  panel = $state.raw<'closures' | 'unit' | 'alarms' | null>(null);
   /** The closure looked at in that panel and on the map. */
   closure = $state.raw<string | null>(null);
   /** The unit of the recommendation that is pointed at, by pointer or focus. */

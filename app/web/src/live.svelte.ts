@@ -1,6 +1,6 @@
 import { io, type Socket } from 'socket.io-client';
 import { clock } from './clock';
-import type { Call, Canary, Changes, Closure, Hello, Incident, Proposal, Pulse, Rows, Trouble, Unit } from './types';
+import type { Alarm, Call, Canary, Changes, Closure, Hello, Incident, Proposal, Pulse, Rows, Trouble, Unit } from './types';
 
 /** What the API adds to a row: where in the log the write stands. */
 interface Receipt {
@@ -146,6 +146,7 @@ class Live {
   proposals = $state.raw<ReadonlyMap<string, Proposal>>(new Map());
   /** Calls about which something is still to be done. */
   calls = $state.raw<ReadonlyMap<string, Call>>(new Map());
+  alarms = $state.raw<ReadonlyMap<string, Alarm>>(new Map());
   cursor = $state.raw<string | null>(null);
   /** Server time as best known, milliseconds; moves once a second. */
   now_ms = $state(Date.now());
@@ -247,6 +248,7 @@ class Live {
     this.closures = new Map();
     this.proposals = new Map();
     this.calls = new Map();
+    this.alarms = new Map();
     this.cursor = null;
     this.connected = false;
     this.greeting = false;
@@ -281,6 +283,10 @@ class Live {
 
   takeProposal(answer: Proposal & Receipt): void {
     this.proposals = newer(this.proposals, [rowOf<Proposal>(answer)]);
+  }
+
+  takeAlarm({ log_position: _, ...alarm }: Alarm & Receipt): void {
+    this.alarms = newer(this.alarms, [alarm]);
   }
 
   takeCalls(rows: Call[] = []): void {
@@ -446,12 +452,14 @@ class Live {
     this.closures = newer(new Map(), rows.closures);
     this.proposals = newer(new Map(), rows.proposals);
     this.calls = newer(new Map(), rows.calls);
+    this.alarms = newer(new Map(), rows.alarms);
   }
 
   private merge(rows: Rows): void {
     this.closures = newer(this.closures, rows.closures, rows.gone?.closures);
     this.proposals = newer(this.proposals, rows.proposals, rows.gone?.proposals);
     if (rows.calls?.length) this.takeCalls(rows.calls);
+    this.alarms = newer(this.alarms, rows.alarms);
     const gone = rows.gone?.incidents ?? [];
     if (rows.incidents.length || gone.length) {
       const next = new Map(this.incidents);

@@ -25,6 +25,8 @@ export const parts = {
   truth: withWords(() => import('./Truth.svelte')),
   outbox: withWords(() => import('./outbox.svelte')),
 
+  alarm_chip: withWords(() => import('./AlarmChip.svelte')),
+  alarms: withWords(() => import('./AlarmPanel.svelte')),
   sound: withWords(() => import('./Sound.svelte')),
   unit: withWords(() => import('./UnitCard.svelte')),
 };

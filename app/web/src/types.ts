@@ -453,12 +453,45 @@ export interface Call {
   rev: number;
 }
 
+export type AlarmState = 'unacknowledged' | 'acknowledged' | 'returned' | 'normal' | 'shelved' | 'out_of_service';
+
+/** Something wrong with the system or a device; `phases` say what time alone makes of its state. */
+export interface Alarm {
+  id: string;
+  kind: string;
+  group: string;
+  priority: 'high' | 'medium' | 'low';
+  state: AlarmState;
+  phases: { at: string; state: AlarmState }[];
+  title: string | null;
+  means: string | null;
+  todo: string | null;
+  detail: string | null;
+  source: string;
+  raised_by: string;
+  raised_at: string | null;
+  cleared_at: string | null;
+  acknowledged_at: string | null;
+  acknowledged_by: string | null;
+  shelved_by: string | null;
+  shelved_until: string | null;
+  shelf_reason: string | null;
+  out_of_service_at: string | null;
+  out_of_service_by: string | null;
+  out_of_service_reason: string | null;
+  chattering_until: string | null;
+  announced_at: string[];
+  count_24h: number;
+  rev: number;
+}
+
 export interface Rows {
   incidents: Incident[];
   units: Unit[];
   closures?: Closure[];
   proposals?: Proposal[];
   calls?: Call[];
+  alarms?: Alarm[];
   /** Ids of what this console was shown before and may see no more. */
   gone?: { incidents: string[]; closures?: string[]; proposals?: string[] };
   server_time: string;
