@@ -300,6 +300,8 @@ export class UnitOverlay {
     told: (lost: boolean) => void = () => {},
   ) {
     this.canvas.className = 'unit-overlay';
+    // Here and not in a component's styles: it fills any map's container, also that of a sheet of paper.
+    Object.assign(this.canvas.style, { position: 'absolute', inset: '0', width: '100%', height: '100%', pointerEvents: 'none', zIndex: '2' });
     this.canvas.setAttribute('aria-hidden', 'true');
     map.getCanvasContainer().after(this.canvas);
     this.canvas.addEventListener('webglcontextlost', (event) => {
