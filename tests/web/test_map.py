@@ -22,7 +22,7 @@ WATER = {"night": (0x10, 0x30, 0x4A), "day": (0xA9, 0xCB, 0xE2)}
 TILES = re.compile(r"/api/v1/city/tiles")
 START_GZ_BYTES_MAX = 120_000
 """What a console starts with, without the map library."""
-WHOLE_GZ_BYTES_MAX = 240_000
+WHOLE_GZ_BYTES_MAX = 260_000
 """With the other language and the parts that come when the console rests."""
 
 
