@@ -389,9 +389,9 @@ def test_a_crew_picked_by_hand_does_not_sink_when_times_change(sit: SitDown, cit
     assert pressed == sorted(pressed, reverse=True)
 
 
-def test_where_nobody_is_left_the_map_shows_where_calls_come_from(sit: SitDown, city: Server) -> None:
+def test_where_nobody_is_left_the_map_shows_where_calls_come_from(sit: SitDown, room: Server) -> None:
     # given a call for which every crew with a doctor is picked
-    ana = sit("ana", at=city, language="en")
+    ana = sit("ana", at=room, language="en")
     ana.take_call(FIRE, "M01", "Stop cardiac")
     doctors = [u["id"] for u in ana.held()["units"] if "doctor" in u["capabilities"]]
     assert doctors

@@ -107,6 +107,14 @@ def test_a_shift_is_handed_over_paper_comes_in_and_the_figures_follow(sit: SitDo
         boss.see("shift-sheet").click()
     sheet = opened.value
     expect(sheet.locator("h1")).to_contain_text("Fișa de lucru")
+    # One is written every minute: the next has what this one may have come too early for.
+    boss.page.wait_for_function(
+        "async ([sheet, number]) => (await (await fetch(sheet)).text()).includes(number)",
+        arg=[sheet.url, number],
+        polling=2_000,
+        timeout=90_000,
+    )
+    sheet.reload()
     expect(sheet.locator("body")).to_contain_text(number)
     assert sheet.locator("script").count() == 0
     # Esc gives the map back
